@@ -1,0 +1,151 @@
+//! The plan: what the supervisor believes after `check`. Nothing wrong can be written down in it, so nothing
+//! behind it has to check again.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::Serialize;
+
+/// Index of a stage in [`Plan::stages`].
+pub type StageIx = usize;
+/// Index of a queue in [`Plan::queues`].
+pub type QueueIx = usize;
+
+/// A whole pipeline.
+#[derive(Clone, Debug, Serialize)]
+pub struct Plan {
+    /// Its name: letters, digits, `-`, `_`; at most 64 bytes. Names the default state folder.
+    pub name: String,
+    /// The pipeline file, absolute.
+    pub file: PathBuf,
+    /// How long a drain may take before the rest is left in the queues.
+    pub drain_timeout: Duration,
+    /// In the order of the file.
+    pub queues: Vec<QueuePlan>,
+    /// In the order of the file.
+    pub stages: Vec<StagePlan>,
+    /// Groups of stages that feed each other in a circle (a stage that feeds itself is one as well). Their queues
+    /// end together, when everything outside that feeds them is complete and all of them are idle at once.
+    pub loops: Vec<Loop>,
+}
+
+/// Stages and queues of one circle.
+#[derive(Clone, Debug, Serialize)]
+pub struct Loop {
+    /// Its stages.
+    pub stages: Vec<StageIx>,
+    /// The queues that both come from and go to its stages.
+    pub queues: Vec<QueueIx>,
+}
+
+/// One queue.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct QueuePlan {
+    /// Its name: letters, digits, `-`, `_`; at most 64 bytes.
+    pub name: String,
+    /// Items that are not free, at most. 1 to 16,777,216. Default 1,024.
+    pub capacity: u32,
+    /// Bytes of an item that are kept inline. 16 B to 1 MiB. Default 1 KiB.
+    pub item_bytes: u32,
+    /// The largest item that may be sent. `item_bytes` to 1 GiB. Default 64 KiB (or `item_bytes`, if that is more).
+    pub max_item_bytes: u32,
+    /// After this many deliveries an item becomes a dead letter; `None`: never. Default 5.
+    pub max_deliveries: Option<u16>,
+    /// Stages that send to it. Never empty.
+    pub producers: Vec<StageIx>,
+    /// Stages that take from it. Never empty.
+    pub consumers: Vec<StageIx>,
+}
+
+/// When an exit leads to another start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum RestartPolicy {
+    /// After every exit.
+    Permanent,
+    /// Unless it exited 0 or was asked to stop. The default.
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+/// One stage: a command, and how many processes run it.
+#[derive(Clone, Debug, Serialize)]
+pub struct StagePlan {
+    /// Its name: letters, digits, `-`, `_`; at most 64 bytes.
+    pub name: String,
+    /// The program, absolute; it exists and may be executed.
+    pub program: PathBuf,
+    /// Its arguments, without the program.
+    pub args: Vec<String>,
+    /// Added to the environment.
+    pub env: BTreeMap<String, String>,
+    /// Working directory, absolute.
+    pub cwd: PathBuf,
+    /// Processes, 1 to 4,096. Default 1.
+    pub replicas: u16,
+    /// Handler threads in each, 1 to 1,024. Default 1.
+    pub threads: u16,
+    /// Queues that it takes from.
+    pub inputs: Vec<QueueIx>,
+    /// Queues that it sends to.
+    pub outputs: Vec<QueueIx>,
+    /// Default transient.
+    pub restart: RestartPolicy,
+    /// More restarts than this within `restart_period` give up; `None`: never. Default 5.
+    pub max_restarts: Option<u32>,
+    /// Default 60 s.
+    pub restart_period: Duration,
+    /// Wait before the first restart; doubles from there. Default 100 ms.
+    pub backoff: Duration,
+    /// The longest wait. Default 30 s.
+    pub backoff_max: Duration,
+    /// From spawn to ready. Default 30 s.
+    pub start_timeout: Duration,
+    /// From the stop signal to SIGKILL. Default 10 s.
+    pub stop_timeout: Duration,
+    /// Signal number of a stop. Default SIGTERM.
+    pub stop_signal: i32,
+    /// A panic of a handler ends the process, instead of being that item's failure. Default false.
+    pub exit_on_panic: bool,
+    /// Stages that must be ready (or complete) before this one starts: what it feeds, and all services.
+    pub starts_after: Vec<StageIx>,
+}
+
+/// What part a stage plays, which follows from its queues and its policy.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Role {
+    /// No inputs: a drain asks it to stop; it is complete when it exits 0.
+    Source,
+    /// Takes items (and may hand on): it is complete when its inputs are at their end.
+    Consumer,
+    /// Without queues and permanent: starts first, stops last, holds up nobody's end.
+    Service,
+    /// Without queues: a plain process that is waited for; a drain asks it to stop.
+    Task,
+}
+
+impl StagePlan {
+    /// What part it plays.
+    pub fn role(&self) -> Role {
+        match (self.inputs.is_empty(), self.outputs.is_empty(), self.restart) {
+            (false, _, _) => Role::Consumer,
+            (true, false, _) => Role::Source,
+            (true, true, RestartPolicy::Permanent) => Role::Service,
+            (true, true, RestartPolicy::Transient | RestartPolicy::Temporary) => Role::Task,
+        }
+    }
+
+    /// Whether its workers must say hello through the SDK. A plain process may; it counts as ready after
+    /// [`MIN_UPTIME`] all the same.
+    pub fn must_say_hello(&self) -> bool {
+        !(self.inputs.is_empty() && self.outputs.is_empty())
+    }
+}
+
+/// A program that cannot say that it is ready is believed to be after this long.
+pub const MIN_UPTIME: Duration = Duration::from_secs(1);
+
+/// Name of the internal stage that runs the manager of shared lists, maps and counters.
+pub const MANAGER_STAGE: &str = "manager";

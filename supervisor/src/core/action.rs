@@ -1,0 +1,127 @@
+//! What the core wants done. The reactor does it and reports back by events; nothing here can fail.
+
+use brigade_protocol::id::{Incarnation, Post};
+
+use super::event::{Actor, StopLevel};
+use crate::config::plan::QueueIx;
+
+/// How a worker is asked to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ask {
+    /// Make nothing new, finish what is there (sources; consumers never get this: their end comes through the queue).
+    Drain,
+    /// Finish or give back the item in hand.
+    Now,
+}
+
+/// State of a worker, as shown by `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Waits for the stages that must be ready before it.
+    Pending,
+    /// Spawned, not ready yet.
+    Starting,
+    /// At work.
+    Ready,
+    /// At work, and nothing new comes in from outside.
+    Draining,
+    /// Was asked to stop, or is being killed.
+    Stopping,
+    /// Waits for its next start.
+    Backoff,
+    /// Ended and will not be started again.
+    Exited,
+    /// Given up.
+    Failed,
+}
+
+/// Why the supervisor ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Every stage came to its end by itself.
+    Complete,
+    /// A stop was asked for and the drain finished in time.
+    Drained,
+    /// Stopped before the queues were empty.
+    Stopped,
+    /// A stage ended (exit 0, or temporary) and left nobody to take from a queue.
+    Abandoned {
+        /// The stage.
+        stage: String,
+    },
+    /// A worker was restarted too often.
+    GaveUp {
+        /// Such as `hash/0`.
+        worker: String,
+        /// The last exit, in words.
+        words: String,
+    },
+    /// A worker can never work: no such program, exit 126, 127 or 78, or its own word.
+    Hopeless {
+        /// Such as `hash/0`.
+        worker: String,
+        /// Why, in words.
+        words: String,
+    },
+}
+
+/// Something to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Action {
+    /// Start a process. Answered by `Spawned` or `SpawnFailed`.
+    Spawn {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+    },
+    /// Ask to stop: stop word and order for one that said hello; stop signal and SIGCONT to the group of one that did
+    /// not, and (for `Ask::Now`) of every one.
+    Stop {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// How.
+        ask: Ask,
+    },
+    /// SIGKILL to the group.
+    Kill {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// Why, in words.
+        why: String,
+    },
+    /// Give back what the incarnation held, in every queue. Comes after its exit and before its next start.
+    Sweep {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+    },
+    /// All producers of the queue are complete: close it.
+    Close(QueueIx),
+    /// Look from time to time whether all queues of this loop are idle; answer once, by `LoopIdle`.
+    WatchLoop(usize),
+    /// A worker's state has changed (for the log and the live view).
+    Changed {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// Before.
+        from: State,
+        /// After.
+        to: State,
+        /// Why, in words.
+        cause: String,
+        /// Who wanted it.
+        actor: Actor,
+    },
+    /// The whole pipeline's stop has reached this level; what the next signal will do is to be printed.
+    Level(StopLevel, Actor),
+    /// All workers are gone: report and end. Comes once, last.
+    Finish(Verdict),
+}

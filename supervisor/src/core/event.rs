@@ -1,0 +1,125 @@
+//! What can happen in the world, as far as decisions depend on it.
+
+use brigade_protocol::id::{Incarnation, Post};
+
+/// How a process ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Exit {
+    /// By `exit(code)`.
+    Code(i32),
+    /// By a signal.
+    Signal {
+        /// Its number.
+        signal: i32,
+        /// Whether it left a core dump.
+        core: bool,
+    },
+}
+
+/// How hard a stop is. Later ones are harder.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum StopLevel {
+    /// Sources stop, everything else works until its queues are at their end.
+    Drain,
+    /// Everyone finishes or gives back the item in hand; the rest stays in the queues.
+    Now,
+    /// SIGKILL to every group.
+    Kill,
+}
+
+/// Who wanted it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Actor {
+    /// The supervisor's own rules.
+    Core,
+    /// A command through the control socket.
+    Operator,
+    /// A signal to the supervisor.
+    Signal(i32),
+}
+
+/// News. Every event about a worker names its incarnation; the core drops what is stale, in one place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// Begin: everything is set up, workers may be started.
+    Begin,
+    /// A spawn worked.
+    Spawned {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// The process, leader of a group of its own.
+        pid: i32,
+    },
+    /// A spawn did not work. There is no process.
+    SpawnFailed {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// Why.
+        words: String,
+        /// Trying again would not help (no such file, not executable).
+        permanent: bool,
+    },
+    /// The worker knocked and was welcomed. It is not ready yet.
+    Hello {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+    },
+    /// The worker says that it is ready.
+    Ready {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+    },
+    /// The worker says that it cannot work and is about to exit, or it broke the protocol (then the reactor has seen
+    /// it, and the core has it killed).
+    Failed {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// Why.
+        words: String,
+        /// No restart.
+        permanent: bool,
+    },
+    /// The process has ended and its group is gone. Nothing of it can touch shared memory any more.
+    Exited {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// How.
+        exit: Exit,
+    },
+    /// The process was stopped (SIGSTOP and the like).
+    Paused {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+    },
+    /// The process was continued (SIGCONT).
+    Resumed {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+    },
+    /// All queues of a watched loop were seen idle at one instant. Index into the plan's loops.
+    LoopIdle(usize),
+    /// Somebody wants the next rung of the stop ladder (SIGTERM, SIGINT).
+    StopNext(Actor),
+    /// Somebody wants at least this rung.
+    StopAt(StopLevel, Actor),
+    /// A worker asked for the manager: see that it runs.
+    WantManager,
+    /// Time has passed; look at the deadlines.
+    Tick,
+}
