@@ -4,4 +4,7 @@
 compile_error!("Brigade runs on Linux only: it is built on futexes, process groups and parent-death signals.");
 
 pub mod config;
+pub mod control;
 pub mod core;
+pub mod state;
+pub mod status;
