@@ -105,13 +105,15 @@ impl Faults {
         normalize_untrusted_str(&self.file.to_string_lossy())
     }
 
-    /// The parser may point behind the end, or between the bytes of a character; slicing there would panic.
+    /// The parser may point between the bytes of a character, where slicing would panic, or behind the last line,
+    /// which has nothing to show: then the end of that line is meant.
     fn clamp(&self, span: &Range<usize>) -> Range<usize> {
-        let mut start = span.start.min(self.source.len());
+        let last = self.source.trim_end_matches(['\n', '\r']).len();
+        let mut start = span.start.min(last);
         while !self.source.is_char_boundary(start) {
             start -= 1;
         }
-        let mut end = span.end.clamp(start, self.source.len());
+        let mut end = span.end.clamp(start, last);
         while !self.source.is_char_boundary(end) {
             end += 1;
         }

@@ -243,3 +243,25 @@ fn a_var_may_stand_for_any_value() {
     let faults = bench.load_with(&text, &[("k", "many")]).unwrap_err().to_string();
     assert!(faults.contains("replicas must be a whole number or \"cpus\", not \"many\""), "{faults}");
 }
+
+#[test]
+fn a_file_with_any_one_character_wrong_is_read_or_refused_with_a_place() {
+    let bench = Bench::new();
+    let wrong = ["", "é", "\"", "[", "\n", "9", "${"];
+    let mut refused = 0;
+    for text in [CHECKSUM, EVERYTHING] {
+        for (at, typed) in text.char_indices() {
+            let mutilated = format!("{}{}{}", &text[..at], wrong[at % wrong.len()], &text[at + typed.len_utf8()..]);
+            let Err(faults) = bench.load(&mutilated) else { continue };
+            refused += 1;
+            assert!(!faults.list().is_empty());
+            let shown = faults.to_string();
+            for fault in faults.list() {
+                let (line, column) = faults.position(fault).expect("each has a place");
+                assert!(shown.contains(&format!("p.toml:{line}:{column}\n")), "{line}:{column} in\n{shown}");
+                assert!(fault.help.is_some(), "{fault:?}");
+            }
+        }
+    }
+    assert!(refused > 500, "only {refused} were refused");
+}
