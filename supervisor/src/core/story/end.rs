@@ -159,6 +159,16 @@ fn a_loop_ends_when_nothing_feeds_it_any_more_and_all_of_it_is_idle() {
 }
 
 #[test]
+fn a_loop_that_is_idle_after_a_stop_stays_open() {
+    let mut story = Story::running(circle());
+    story.exits("seed/0", OK);
+    story.tell(Event::StopAt(StopLevel::Now, TERM));
+    story.unread.clear();
+    story.tell(Event::LoopIdle(0));
+    story.expect(&[]);
+}
+
+#[test]
 fn a_stage_that_feeds_itself_is_a_loop() {
     let plan = pipeline().stage("make", &[], &["q"]).stage("split", &["q"], &["q"]).circle(&["split"]);
     let mut story = Story::running(plan);

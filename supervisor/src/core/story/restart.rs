@@ -86,6 +86,18 @@ fn failed_starts_count_like_crashes() {
 }
 
 #[test]
+fn the_verdict_speaks_of_the_last_run_alone() {
+    let mut story = Story::running(pipeline().stage("task", &[], &[]).with(|stage| stage.max_restarts = Some(1)));
+    story.says_failed("task/0", "no connection", false);
+    story.exits("task/0", CRASH);
+    story.comes_back("task/0");
+    story.exits("task/0", KILLED);
+    let verdict = Verdict::GaveUp { worker: "task/0".into(), words: "killed by SIGKILL".into() };
+    assert_eq!(story.unread.last(), Some(&Action::Finish(verdict)));
+    assert_eq!(story.who("task/0").last_words.as_deref(), Some("no connection"));
+}
+
+#[test]
 fn each_worker_has_its_own_count() {
     let mut story = Story::running(line());
     for _ in 0..5 {

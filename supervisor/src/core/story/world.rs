@@ -168,6 +168,7 @@ impl World {
                 assert_eq!(unswept.take(), Some((*post, *incarnation)), "a sweep follows an exit, once");
             }
             Action::Close(queue) => {
+                assert!(self.level < Some(StopLevel::Now), "after a stop the rest stays in open queues");
                 assert!(!std::mem::replace(&mut self.closed[*queue], true), "a queue is closed once");
                 assert_eq!(*unswept, None, "the sweep of the last producer comes before the end of its queue");
                 let by_loop =
@@ -292,7 +293,7 @@ impl World {
         }
     }
 
-    /// Of what kind the end was; 0 if there was none.
+    /// Whether the end was of this kind.
     pub(super) fn is_verdict(&self, verdict: &Verdict) -> bool {
         self.finish.as_ref().is_some_and(|finish| discriminant(finish) == discriminant(verdict))
     }
