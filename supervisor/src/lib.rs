@@ -5,3 +5,4 @@ compile_error!("Brigade runs on Linux only: it is built on futexes, process grou
 
 pub mod config;
 pub mod core;
+pub mod manager;
