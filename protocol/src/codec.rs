@@ -61,15 +61,16 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 /// Reads back what [`encode`] wrote.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     let body = body(bytes)?;
-    let (value, used) = bincode::serde::decode_from_slice(body, CONFIG).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let (value, used) =
+        bincode::serde::decode_from_slice(body, CONFIG).map_err(|e| DecodeError::Malformed(e.to_string()))?;
     whole(value, body.len() - used)
 }
 
 /// Reads back what [`encode`] wrote, for one who learns the type only while the program runs: `seed` says how.
 pub fn decode_with<S: for<'de> DeserializeSeed<'de, Value = T>, T>(seed: S, bytes: &[u8]) -> Result<T, DecodeError> {
     let body = body(bytes)?;
-    let (value, used) =
-        bincode::serde::seed_decode_from_slice(seed, body, CONFIG).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let (value, used) = bincode::serde::seed_decode_from_slice(seed, body, CONFIG)
+        .map_err(|e| DecodeError::Malformed(e.to_string()))?;
     whole(value, body.len() - used)
 }
 

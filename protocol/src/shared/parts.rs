@@ -75,14 +75,9 @@ mod tests {
 
     #[test]
     fn a_message_comes_back_whole_whatever_its_length() {
-        for (length, parts) in [
-            (0, 1),
-            (1, 1),
-            (PART_BYTES, 1),
-            (PART_BYTES + 1, 2),
-            (2 * PART_BYTES, 2),
-            (5 * PART_BYTES / 2, 3),
-        ] {
+        for (length, parts) in
+            [(0, 1), (1, 1), (PART_BYTES, 1), (PART_BYTES + 1, 2), (2 * PART_BYTES, 2), (5 * PART_BYTES / 2, 3)]
+        {
             let message: Vec<u8> = (0..length).map(|i| i as u8).collect();
             assert_eq!(there_and_back(&message), (parts, message), "length {length}");
         }

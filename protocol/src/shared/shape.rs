@@ -10,6 +10,8 @@ pub struct TypeNote {
     pub name: String,
     /// How its values are encoded.
     pub shape: Shape,
+    /// The enums that occur in it, each as its variants: a name, and what the variant carries (`Unit` if nothing).
+    pub enums: Vec<Vec<(String, Shape)>>,
 }
 
 /// How the values of a type are encoded: serde's data model, as [`codec`](crate::codec) writes it.
@@ -61,6 +63,6 @@ pub enum Shape {
     Map(Box<Shape>, Box<Shape>),
     /// Named fields.
     Struct(Vec<(String, Shape)>),
-    /// One of several, each with its name and what it carries (`Unit` if nothing).
-    Enum(Vec<(String, Shape)>),
+    /// One of several: number of the enum in [`TypeNote::enums`]. By number, because an enum may contain itself.
+    Enum(u32),
 }

@@ -398,7 +398,10 @@ mod tests {
             Bytes::from(bytes)
         };
         let before = vec![
-            (map(MapOp::Add(vec![(bytes("a"), 2), (bytes("b"), -1), (bytes("a"), 3)])), Outcome::Numbers(vec![2, -1, 5])),
+            (
+                map(MapOp::Add(vec![(bytes("a"), 2), (bytes("b"), -1), (bytes("a"), 3)])),
+                Outcome::Numbers(vec![2, -1, 5]),
+            ),
             (map(MapOp::Insert(bytes("t"), text)), Outcome::Value(None)),
         ];
         let after = [
@@ -438,7 +441,7 @@ mod tests {
 
     #[test]
     fn what_there_is_can_be_listed_and_looked_into_without_making_anything() {
-        let note = TypeNote { name: "u8".into(), shape: brigade_protocol::shared::shape::Shape::U8 };
+        let note = TypeNote { name: "u8".into(), shape: brigade_protocol::shared::shape::Shape::U8, enums: vec![] };
         let of = |length| Container { name: "l".into(), kind: Kind::List, length, types: vec![note.clone()] };
         let dump = |limit| Op::Dump { name: "l".into(), limit };
         tell(vec![
