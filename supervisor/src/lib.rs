@@ -8,5 +8,6 @@ pub mod config;
 pub mod control;
 pub mod core;
 pub mod logs;
+pub mod manager;
 pub mod state;
 pub mod status;
