@@ -67,7 +67,11 @@ impl Roster {
 
     /// Those whose leader has ended.
     pub fn ended(&self) -> Vec<(Post, i32)> {
-        self.present.values().filter(|present| present.ended.is_some()).map(|present| (present.post, present.pid)).collect()
+        self.present
+            .values()
+            .filter(|present| present.ended.is_some())
+            .map(|present| (present.post, present.pid))
+            .collect()
     }
 
     /// Whether nobody is present.

@@ -44,8 +44,7 @@ const MAX_RECORD: u32 = (1 << 30) + 65_536;
 impl DeadFile {
     /// Opens the file at `path`, or makes it.
     pub fn open(path: &Path) -> io::Result<Self> {
-        let file =
-            OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
         let mut dead = Self { file, ids: HashSet::new(), end: 0 };
         while let Some(letter) = dead.next_record()? {
             dead.ids.insert(letter.id);
@@ -153,7 +152,11 @@ mod tests {
 
     #[test]
     fn a_full_disk_is_an_error_and_the_letter_is_not_counted() {
-        let mut dead = DeadFile { file: OpenOptions::new().write(true).open("/dev/full").expect("there"), ids: HashSet::new(), end: 0 };
+        let mut dead = DeadFile {
+            file: OpenOptions::new().write(true).open("/dev/full").expect("there"),
+            ids: HashSet::new(),
+            end: 0,
+        };
         assert!(dead.keep(ItemId(1), &letter(1)).is_err());
         assert!(dead.is_empty());
     }

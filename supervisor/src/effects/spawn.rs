@@ -80,7 +80,11 @@ pub fn spawn(launch: &Launch<'_>) -> Result<Process, NotSpawned> {
         words: if launch.cwd.is_dir() {
             format!("cannot start {}: {error}", launch.program.display())
         } else {
-            format!("cannot start {}: its working directory {} is not there", launch.program.display(), launch.cwd.display())
+            format!(
+                "cannot start {}: its working directory {} is not there",
+                launch.program.display(),
+                launch.cwd.display()
+            )
         },
         permanent: is_permanent(&error),
     })?;
@@ -95,6 +99,15 @@ pub fn spawn(launch: &Launch<'_>) -> Result<Process, NotSpawned> {
 fn is_permanent(error: &io::Error) -> bool {
     matches!(
         error.raw_os_error(),
-        Some(libc::ENOENT | libc::EACCES | libc::EPERM | libc::ENOEXEC | libc::ENOTDIR | libc::EISDIR | libc::ELOOP | libc::E2BIG)
+        Some(
+            libc::ENOENT
+                | libc::EACCES
+                | libc::EPERM
+                | libc::ENOEXEC
+                | libc::ENOTDIR
+                | libc::EISDIR
+                | libc::ELOOP
+                | libc::E2BIG
+        )
     )
 }

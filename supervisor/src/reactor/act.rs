@@ -119,7 +119,11 @@ impl Reactor {
     }
 
     fn ask_to_stop(&mut self, post: Post, incarnation: Incarnation, ask: Ask) {
-        let signal = self.core.worker(post).and_then(|worker| worker.stage).map(|stage| self.core.plan().stages[stage].stop_signal);
+        let signal = self
+            .core
+            .worker(post)
+            .and_then(|worker| worker.stage)
+            .map(|stage| self.core.plan().stages[stage].stop_signal);
         if let Some(page) = self.pages.get(&post) {
             page.ask_stop(match ask {
                 Ask::Drain => StopWord::Drain,
@@ -145,7 +149,9 @@ impl Reactor {
             if swept != Default::default() {
                 let queue = &self.core.plan().queues[index].name;
                 let (returned, dead, rolled_back) = (swept.returned, swept.dead, swept.rolled_back);
-                tracing::info!("{name}/{replica} held items of queue {queue}: {returned} go back, {dead} are dead letters, {rolled_back} were not sent yet");
+                tracing::info!(
+                    "{name}/{replica} held items of queue {queue}: {returned} go back, {dead} are dead letters, {rolled_back} were not sent yet"
+                );
             }
             if swept.dead > 0 {
                 let words = self.core.worker(post).map(|worker| {

@@ -8,6 +8,8 @@ mod hear;
 mod idle;
 mod picture;
 
+pub use picture::keep;
+
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd;

@@ -100,7 +100,7 @@ impl Reactor {
             leased: depth.leased,
             staged: depth.staged,
             late: depth.late,
-            dead: in_use.dead.len() + depth.dead,
+            dead: totals.buried + depth.dead,
             sent: totals.sent,
             acked: totals.acked,
             redelivered: totals.returned,

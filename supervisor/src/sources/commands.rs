@@ -71,12 +71,16 @@ fn serve(mut stream: UnixStream, deliver: &(impl Fn(Call) + ?Sized)) -> io::Resu
     let request = match read_frame(&mut stream, MAX_REQUEST) {
         Ok(request) => request,
         Err(error) if error.kind() == io::ErrorKind::InvalidData => {
-            return write_frame(&mut stream, &Answer::Refused(format!("not a request that this version knows: {error}")));
+            return write_frame(
+                &mut stream,
+                &Answer::Refused(format!("not a request that this version knows: {error}")),
+            );
         }
         Err(error) => return Err(error),
     };
     let (answer, answers) = channel();
     deliver(Call { request, answer });
-    let answer = answers.recv_timeout(PATIENCE).unwrap_or_else(|_| Answer::Refused("no answer: it is just ending".into()));
+    let answer =
+        answers.recv_timeout(PATIENCE).unwrap_or_else(|_| Answer::Refused("no answer: it is just ending".into()));
     write_frame(&mut stream, &answer)
 }
