@@ -1,0 +1,104 @@
+//! How a process becomes a worker: it knocks at the supervisor's door, is welcomed, and from then on hears orders
+//! and signals. Without it every worker would have to speak the protocol itself.
+
+use std::sync::Arc;
+
+use brigade_protocol::control::{DOOR_ENV, KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, TOKEN_ENV, Welcome};
+use ipc_channel::IpcError;
+use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
+
+use crate::context::Context;
+use crate::exit::Exit;
+use crate::station::{Station, StationError};
+use crate::{listen, logs, panics};
+
+/// Why the process did not become a worker.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BootError {
+    #[error("this is a Brigade worker: start it with `brigade run pipeline.toml`")]
+    NotUnderSupervisor,
+    #[error("cannot reach the supervisor that started this worker: {0}")]
+    Unreachable(std::io::Error),
+    #[error("the supervisor did not answer: {0}")]
+    Silent(IpcError),
+    #[error(
+        "the supervisor sent no welcome; it speaks another protocol than this worker (version {PROTOCOL}): build both from the same Brigade"
+    )]
+    NotWelcome,
+    #[error("cannot listen to signals: {0}")]
+    Signals(std::io::Error),
+    #[error(transparent)]
+    Station(#[from] StationError),
+}
+
+impl BootError {
+    fn is_permanent(&self) -> bool {
+        match self {
+            Self::NotUnderSupervisor | Self::NotWelcome => true,
+            Self::Unreachable(_) | Self::Silent(_) | Self::Signals(_) | Self::Station(_) => false,
+        }
+    }
+}
+
+/// Makes a worker of this process. An error has already been told to whoever can hear it.
+pub(crate) fn boot() -> Result<Context, Exit> {
+    attempt().map_err(|error| {
+        match error {
+            // For a person who has started the program by hand: a sentence, no JSON.
+            BootError::NotUnderSupervisor => eprintln!("{error}"),
+            _ => tracing::error!("{error}"),
+        }
+        if error.is_permanent() { Exit::MISCONFIGURED } else { Exit::FAILED }
+    })
+}
+
+fn attempt() -> Result<Context, BootError> {
+    let (Ok(door), Ok(token)) = (std::env::var(DOOR_ENV), std::env::var(TOKEN_ENV)) else {
+        return Err(BootError::NotUnderSupervisor);
+    };
+    logs::begin();
+    panics::begin();
+    let entry = knock(door, token)?;
+    let reports = entry.reports.clone();
+    let station = Arc::new(Station::new(entry.welcome, entry.reports).inspect_err(|error| {
+        // Told before the process ends, so that the reason stands where people look first.
+        let _ = reports.send(Report::Failed { words: error.to_string(), permanent: false });
+    })?);
+    listen::to_signals(Arc::clone(&station)).map_err(BootError::Signals)?;
+    listen::to_orders(Arc::clone(&station), entry.orders);
+    Ok(Context::new(station, 0))
+}
+
+/// What the supervisor let us in with.
+#[derive(Debug)]
+pub(crate) struct Entry {
+    pub(crate) welcome: Welcome,
+    pub(crate) orders: IpcReceiver<Order>,
+    pub(crate) reports: IpcSender<Report>,
+}
+
+/// Knocks and waits for the welcome. How long that may take is the supervisor's to judge (`start_timeout`).
+pub(crate) fn knock(door: String, token: String) -> Result<Entry, BootError> {
+    let door = IpcSender::connect(door).map_err(BootError::Unreachable)?;
+    let (orders_in, orders) = ipc::channel().map_err(BootError::Unreachable)?;
+    let (reports, reports_out) = ipc::channel().map_err(BootError::Unreachable)?;
+    let knock = Knock {
+        magic: KNOCK_MAGIC,
+        protocol: PROTOCOL,
+        sdk: env!("CARGO_PKG_VERSION").to_owned(),
+        token,
+        orders: orders_in,
+        reports: reports_out,
+    };
+    door.send(knock).map_err(BootError::Silent)?;
+    loop {
+        match orders.recv() {
+            Ok(Order::Welcome(welcome)) => return Ok(Entry { welcome: *welcome, orders, reports }),
+            // A stop before the welcome stands in the page as well, which we read once we have it.
+            Ok(Order::Stop | Order::Manager(_)) => {}
+            Err(IpcError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(IpcError::Disconnected | IpcError::SerializationError(_)) => return Err(BootError::NotWelcome),
+            Err(error @ IpcError::Io(_)) => return Err(BootError::Silent(error)),
+        }
+    }
+}

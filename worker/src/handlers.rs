@@ -1,0 +1,213 @@
+//! The loop around a handler: take an item, call, and settle it by what came of the call. `threads` of them run side
+//! by side, each with its own state, and end together.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use brigade_protocol::codec;
+use brigade_protocol::control::Report;
+use brigade_protocol::page::Lane;
+use brigade_protocol::queue::{Lease, Member, Nothing, Wait, recv_any};
+use serde::de::DeserializeOwned;
+use signal_hook::low_level;
+
+use crate::context::Context;
+use crate::error::{Error, OpenError, RecvError, Result, in_words, is_permanent};
+use crate::output::Output;
+use crate::panics::{self, Panic};
+
+/// Exit code of Rust programs that end by a panic.
+const PANICKED: i32 = 101;
+
+/// What an author has given us to call. All of it runs on the thread that built the state.
+pub(crate) struct Calls<Build, Handle, Finish> {
+    pub(crate) build: Build,
+    pub(crate) handle: Handle,
+    pub(crate) finish: Finish,
+}
+
+impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
+    /// Runs all handler threads to the end of the inputs, or until the worker is told to stop.
+    pub(crate) fn serve<S, I, O>(&self, ctx: &Context) -> Result
+    where
+        I: DeserializeOwned,
+        Build: Fn(&Context) -> Result<S> + Sync,
+        Handle: Fn(&mut S, I, &mut Output<O>) -> Result + Sync,
+        Finish: Fn(&mut S, &mut Output<O>) -> Result + Sync,
+    {
+        if !ctx.station().takes_items() {
+            return Err(OpenError::NoInputs { stage: ctx.stage().to_owned() }.into());
+        }
+        let unready = AtomicU16::new(ctx.threads());
+        if ctx.threads() == 1 {
+            return self.one_thread(ctx, &unready);
+        }
+        std::thread::scope(|scope| {
+            let spawn = |lane| {
+                let (ctx, unready) = (ctx.on_lane(lane), &unready);
+                let thread = std::thread::Builder::new().name(format!("handler-{lane}"));
+                thread.spawn_scoped(scope, move || {
+                    // However this thread fails, the others are not to go on without it.
+                    let alarm = Alarm(&ctx);
+                    let result = self.one_thread(&ctx, unready);
+                    if result.is_ok() {
+                        std::mem::forget(alarm);
+                    }
+                    result
+                })
+            };
+            let threads: Vec<_> = (0..ctx.threads()).map(spawn).collect();
+            let mut result = Ok(());
+            for thread in threads {
+                let ended = match thread {
+                    Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                    Err(error) => {
+                        ctx.station().stop.give_up();
+                        Err(format!("cannot start a handler thread: {error}").into())
+                    }
+                };
+                result = result.and(ended);
+            }
+            result
+        })
+    }
+
+    fn one_thread<S, I, O>(&self, ctx: &Context, unready: &AtomicU16) -> Result
+    where
+        I: DeserializeOwned,
+        Build: Fn(&Context) -> Result<S>,
+        Handle: Fn(&mut S, I, &mut Output<O>) -> Result,
+        Finish: Fn(&mut S, &mut Output<O>) -> Result,
+    {
+        let mut state = (self.build)(ctx)?;
+        let mut out = Output::new(ctx)?;
+        let mut inputs = Inputs::join(ctx)?;
+        // Relaxed: only the count matters; the report goes through a socket.
+        if unready.fetch_sub(1, Ordering::Relaxed) == 1 {
+            ctx.station().report(Report::Ready);
+        }
+        loop {
+            match inputs.next(ctx) {
+                Ok((queue, lease)) => {
+                    let handle = |item: I| (self.handle)(&mut state, item, &mut out);
+                    inputs.settle(ctx, queue, lease, handle)?;
+                }
+                Err(RecvError::Ended) => return (self.finish)(&mut state, &mut out),
+                Err(RecvError::Stopped) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Rings when it is dropped.
+struct Alarm<'a>(&'a Context);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        self.0.station().stop.give_up();
+    }
+}
+
+/// All queues that one handler thread takes from.
+struct Inputs {
+    members: Vec<Member>,
+    /// Whose turn it is, for fairness between the queues.
+    turn: usize,
+    /// Where this thread shows what it holds and how far it is.
+    lane: Lane,
+}
+
+impl Inputs {
+    fn join(ctx: &Context) -> Result<Self> {
+        let join = |line: &crate::station::Line| {
+            let member = line.queue.join(ctx.station().welcome.post, ctx.thread());
+            member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })
+        };
+        let members = ctx.station().inputs.iter().map(join).collect::<Result<_, _>>()?;
+        Ok(Self { members, turn: 0, lane: ctx.station().stop.page().lane(ctx.thread()) })
+    }
+
+    fn next(&mut self, ctx: &Context) -> Result<(usize, Lease), RecvError> {
+        let stop = &ctx.station().stop;
+        if stop.now() {
+            return Err(RecvError::Stopped);
+        }
+        let wait = Wait { deadline: None, interrupted: &|| stop.now() };
+        recv_any(&mut self.members, &wait, &mut self.turn).map_err(|nothing: Nothing| nothing.into())
+    }
+
+    /// Calls the handler and settles the item. An error is one that no other item would escape.
+    fn settle<I: DeserializeOwned>(
+        &mut self,
+        ctx: &Context,
+        queue: usize,
+        lease: Lease,
+        handle: impl FnOnce(I) -> Result,
+    ) -> Result {
+        let station = ctx.station();
+        let lane = &self.lane;
+        let member = &mut self.members[queue];
+        lane.hold(u16::try_from(queue).expect("a stage has fewer than 65,536 inputs"), lease.id());
+        let outcome = match codec::decode(member.bytes(&lease)) {
+            Err(error) => Outcome::Undecodable(error),
+            Ok(item) => match panics::caught(|| handle(item)) {
+                Ok(Ok(())) => Outcome::Done,
+                Ok(Err(error)) if is_permanent(&*error) => Outcome::Hopeless(error),
+                Ok(Err(_)) if station.stop.now() => Outcome::Stopped,
+                Ok(Err(error)) => Outcome::Failed(error),
+                Err(panic) => Outcome::Panicked(panic),
+            },
+        };
+        let name = station.inputs[queue].name.as_str();
+        let (item, deliveries) = (lease.id(), lease.deliveries());
+        let mut end = Ok(());
+        match outcome {
+            Outcome::Done => {
+                member.ack(lease);
+                lane.done();
+            }
+            Outcome::Failed(error) => {
+                tracing::error!(%item, queue = name, deliveries, "the handler failed: {}", in_words(&*error));
+                member.nack(lease);
+            }
+            Outcome::Undecodable(error) => {
+                tracing::error!(%item, queue = name, deliveries, "the item cannot be decoded: {error}");
+                member.nack(lease);
+            }
+            Outcome::Panicked(Panic { message, location, backtrace }) => {
+                tracing::error!(
+                    %item, queue = name, deliveries, location, backtrace, "the handler panicked: {message}"
+                );
+                if station.welcome.exit_on_panic {
+                    // The item is still ours in the queue: the sweep gives it back and counts the delivery.
+                    low_level::exit(PANICKED);
+                }
+                member.nack(lease);
+            }
+            Outcome::Stopped => {
+                tracing::info!(%item, queue = name, "told to stop: the item in hand goes back");
+                member.give_back(lease);
+            }
+            Outcome::Hopeless(error) => {
+                member.give_back(lease);
+                end = Err(error);
+            }
+        }
+        lane.release();
+        end
+    }
+}
+
+/// What came of one call.
+enum Outcome {
+    Done,
+    /// The handler said so.
+    Failed(Error),
+    /// The handler was never called.
+    Undecodable(codec::DecodeError),
+    Panicked(Panic),
+    /// It failed after the worker was told to stop: most likely because of that.
+    Stopped,
+    /// It says that the worker is misconfigured: that is no fault of the item's.
+    Hopeless(Error),
+}
