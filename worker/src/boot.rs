@@ -102,3 +102,49 @@ pub(crate) fn knock(door: String, token: String) -> Result<Entry, BootError> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use brigade_protocol::id::{Incarnation, Post};
+    use ipc_channel::ipc::IpcOneShotServer;
+
+    use super::*;
+
+    /// A supervisor that answers one knock by `answer`.
+    fn knock_at(answer: impl FnOnce(Knock) + Send) -> Result<Entry, BootError> {
+        let (server, door) = IpcOneShotServer::<Knock>::new().expect("a server");
+        std::thread::scope(|scope| {
+            scope.spawn(|| answer(server.accept().expect("a knock").1));
+            knock(door, "secret".into())
+        })
+    }
+
+    #[test]
+    fn a_knock_says_who_it_is_and_the_welcome_is_believed() {
+        let welcome = Welcome {
+            pipeline: "sums".into(),
+            stage: "double".into(),
+            replica: 0,
+            replicas: 1,
+            post: Post(1),
+            incarnation: Incarnation(4),
+            threads: 1,
+            exit_on_panic: false,
+            page: "1.page".into(),
+            inputs: Vec::new(),
+            outputs: Vec::new(),
+        };
+        let entry = knock_at(|knock| {
+            assert_eq!((knock.magic, knock.protocol, knock.token.as_str()), (KNOCK_MAGIC, PROTOCOL, "secret"));
+            knock.orders.send(Order::Welcome(Box::new(welcome))).expect("somebody listens");
+        })
+        .expect("we are welcome");
+        assert_eq!((entry.welcome.stage.as_str(), entry.welcome.incarnation), ("double", Incarnation(4)));
+    }
+
+    #[test]
+    fn a_door_that_is_closed_again_is_no_reason_to_try_once_more() {
+        let error = knock_at(drop).expect_err("we are not welcome");
+        assert!(error.is_permanent(), "{error}");
+    }
+}

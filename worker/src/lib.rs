@@ -45,6 +45,8 @@ mod logs;
 mod output;
 mod panics;
 mod receiver;
+#[cfg(test)]
+mod sandbox;
 mod sender;
 mod station;
 mod stop;

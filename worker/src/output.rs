@@ -113,3 +113,30 @@ fn send<U: Serialize>(
     };
     sent.map(drop).map_err(|reason| SendError { item, reason })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::is_permanent;
+    use crate::sandbox::sandbox;
+
+    #[test]
+    fn items_go_to_the_first_output_and_by_name_to_the_others() {
+        let sandbox = sandbox(&["numbers"], &["twice", "odd"]);
+        let mut out = Output::<u64>::new(&sandbox.ctx).expect("outputs");
+        out.send(14).expect("there is room");
+        out.to("odd").send("seven").expect("there is room");
+        assert_eq!(sandbox.take::<u64>("twice"), [(1, 14)]);
+        assert_eq!(sandbox.take::<String>("odd"), [(1, "seven".to_owned())]);
+    }
+
+    #[test]
+    fn an_output_that_the_pipeline_file_lacks_fails_for_good() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        let mut out = Output::<u64>::new(&sandbox.ctx).expect("outputs");
+        let error = out.send(7).expect_err("there is no output");
+        assert!(is_permanent(&error) && error.item == 7, "{error}");
+        let error = out.to("odd").send(7).expect_err("there is no output");
+        assert!(error.to_string().contains("does not send to queue \"odd\": it has none"), "{error}");
+    }
+}

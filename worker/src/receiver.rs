@@ -288,3 +288,118 @@ fn going_on<D>(taken: Result<D, RecvError>, queue: &str) -> Option<Option<D>> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{MAX_DELIVERIES, sandbox};
+
+    #[test]
+    fn a_delivery_dropped_without_a_word_comes_again() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [7u64]);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        let first = numbers.recv().expect("an item");
+        let id = first.id();
+        assert_eq!((*first, first.deliveries()), (7, 1));
+        drop(first);
+        let second = numbers.recv().expect("the item again");
+        assert_eq!((second.id(), second.deliveries()), (id, 2));
+        assert_eq!(second.ack(), 7);
+        assert!(matches!(numbers.try_recv(), Err(RecvError::Empty)));
+    }
+
+    #[test]
+    fn several_deliveries_are_held_at_once_and_acked_in_any_order() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [1u64, 2, 3]);
+        sandbox.queue("numbers").close();
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        let held: Vec<_> = (0..3).map(|_| numbers.recv().expect("an item")).collect();
+        assert!(sandbox.page.lane(0).holds().is_some());
+        assert!(matches!(numbers.try_recv(), Err(RecvError::Empty)), "while items are held there is no end");
+        let values: Vec<_> = held.into_iter().rev().map(crate::Delivery::ack).collect();
+        assert_eq!(values, [3, 2, 1]);
+        assert_eq!((sandbox.page.progress(), sandbox.page.lane(0).holds()), (3, None));
+        assert!(matches!(numbers.recv(), Err(RecvError::Ended)));
+    }
+
+    #[test]
+    fn a_panic_while_an_item_is_held_gives_it_back() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [7u64]);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        let panic = crate::panics::caught(|| {
+            let held = numbers.recv().expect("an item");
+            panic!("cannot stand {}", *held)
+        });
+        assert!(panic.is_err());
+        assert_eq!(numbers.recv().expect("the item again").deliveries(), 2);
+    }
+
+    #[test]
+    fn an_item_of_another_type_is_named_and_ends_as_a_dead_letter() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", ["a string, no number"]);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        for round in 1..=MAX_DELIVERIES {
+            match numbers.try_recv() {
+                Err(RecvError::Undecodable { deliveries, .. }) => assert_eq!(deliveries, round),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(matches!(numbers.try_recv(), Err(RecvError::Empty)));
+        assert_eq!(sandbox.dead("numbers"), 1);
+    }
+
+    #[test]
+    fn an_iterator_passes_over_what_it_cannot_decode_and_ends_with_the_stream() {
+        let sandbox = sandbox(&["words"], &[]);
+        sandbox.feed("words", [300u64]);
+        sandbox.feed("words", ["one", "two"]);
+        sandbox.queue("words").close();
+        let words = sandbox.ctx.receiver::<String>("words").expect("an input");
+        let all: Vec<String> = words.iter().map(crate::Delivery::ack).collect();
+        assert_eq!(all, ["one", "two"]);
+    }
+
+    #[test]
+    fn a_stop_wakes_a_receiver_and_what_it_holds_goes_back_uncounted() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [7u64]);
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| {
+                let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+                let held = numbers.recv().expect("an item");
+                let next = numbers.recv().map(|other| *other);
+                drop(held);
+                next
+            });
+            crate::sandbox::until(|| sandbox.page.lane(0).holds().is_some());
+            sandbox.stop_now();
+            assert!(matches!(taker.join().expect("no panic"), Err(RecvError::Stopped)));
+        });
+        assert_eq!(sandbox.take::<u64>("numbers"), [(1, 7)]);
+    }
+
+    #[test]
+    fn waiting_ends_at_the_deadline() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        assert!(matches!(numbers.recv_timeout(Duration::from_millis(1)), Err(RecvError::Timeout)));
+        assert!(matches!(numbers.recv_deadline(Instant::now()), Err(RecvError::Timeout)));
+    }
+
+    #[test]
+    fn bytes_are_read_in_place_while_more_is_taken() {
+        let sandbox = sandbox(&["bytes"], &["bytes"]);
+        let sender = sandbox.ctx.raw_sender("bytes").expect("an output");
+        sender.send(b"first").expect("there is room");
+        sender.send(&[9; 200]).expect("there is room");
+        let bytes = sandbox.ctx.raw_receiver("bytes").expect("an input");
+        let first = bytes.recv().expect("an item");
+        let slice: &[u8] = &first;
+        let second = bytes.recv().expect("an item");
+        assert_eq!((slice, &second[..]), (&b"first"[..], &[9; 200][..]));
+    }
+}

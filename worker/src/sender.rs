@@ -237,3 +237,71 @@ pub(crate) fn encode_into<T: Serialize>(item: &T, buffer: &mut Vec<u8>) -> Resul
     codec::encode(item, buffer)?;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{CAPACITY, sandbox};
+
+    #[test]
+    fn a_full_queue_gives_the_item_back() {
+        let sandbox = sandbox(&[], &["words"]);
+        let words = sandbox.ctx.sender::<String>("words").expect("an output");
+        for n in 0..CAPACITY {
+            words.try_send(n.to_string()).expect("there is room");
+        }
+        assert!(words.is_full());
+        let refused = words.try_send("one more".into()).expect_err("it is full");
+        assert_eq!(refused.item, "one more");
+        assert!(matches!(refused.reason, Refusal::Full));
+        let refused = words.send_timeout("still".into(), Duration::from_millis(1)).expect_err("it is full");
+        assert!(matches!(refused.reason, Refusal::Timeout));
+        assert_eq!(sandbox.page.progress(), u64::from(CAPACITY), "what a source has sent is its progress");
+        assert_eq!(sandbox.take::<String>("words").len(), CAPACITY as usize);
+    }
+
+    #[test]
+    fn an_item_that_is_too_large_is_given_back_and_the_limit_named() {
+        let sandbox = sandbox(&[], &["words"]);
+        let words = sandbox.ctx.sender::<String>("words").expect("an output");
+        let refused = words.send("x".repeat(1000)).expect_err("it is too large");
+        assert_eq!(refused.item.len(), 1000);
+        assert!(matches!(refused.reason, Refusal::TooLarge { max: 256, .. }));
+        assert!(words.is_empty());
+    }
+
+    #[test]
+    fn a_closed_queue_takes_nothing() {
+        let sandbox = sandbox(&[], &["words"]);
+        sandbox.queue("words").close();
+        let words = sandbox.ctx.sender::<String>("words").expect("an output");
+        assert!(matches!(words.send("late".into()), Err(SendError { reason: Refusal::Closed, .. })));
+    }
+
+    #[test]
+    fn a_stop_wakes_a_sender_that_waits_for_room() {
+        let sandbox = sandbox(&[], &["words"]);
+        std::thread::scope(|scope| {
+            let sending = scope.spawn(|| {
+                let words = sandbox.ctx.sender::<u32>("words").expect("an output");
+                (0..).find_map(|n| words.send(n).err()).expect("it fails in the end")
+            });
+            crate::sandbox::until(|| sandbox.queue("words").len() == CAPACITY as usize);
+            sandbox.stop_now();
+            let refused = sending.join().expect("no panic");
+            assert_eq!(refused.item, CAPACITY);
+            assert!(matches!(refused.reason, Refusal::Stopped));
+        });
+    }
+
+    #[test]
+    fn a_queue_that_is_no_output_is_named_with_those_that_are() {
+        let sandbox = sandbox(&["numbers"], &["words"]);
+        let error = sandbox.ctx.sender::<u32>("wrods").expect_err("there is none of this name");
+        let words =
+            "stage double does not send to queue \"wrods\": it has words; add it to outputs in the pipeline file";
+        assert_eq!(error.to_string(), words);
+        let error = sandbox.ctx.receiver::<u32>("words").expect_err("it is no input");
+        assert!(error.to_string().contains("does not take from queue \"words\": it has numbers"), "{error}");
+    }
+}

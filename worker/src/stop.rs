@@ -99,3 +99,51 @@ impl Stop {
         false
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::sandbox;
+
+    #[test]
+    fn a_signal_that_nobody_asked_for_is_deadly_and_its_second_at_once() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        let stop = &sandbox.ctx.station().stop;
+        assert!(!stop.now() && stop.deadly_signal().is_none());
+        assert!(!stop.on_signal(15));
+        assert!(stop.now());
+        assert_eq!(stop.deadly_signal(), Some(15));
+        assert!(stop.on_signal(15));
+    }
+
+    #[test]
+    fn a_signal_that_the_supervisor_sent_with_its_word_is_no_more_than_the_word() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.stop_now();
+        let stop = &sandbox.ctx.station().stop;
+        assert!(!stop.on_signal(15) && !stop.on_signal(15));
+        assert!(stop.now());
+        assert_eq!(stop.deadly_signal(), None);
+    }
+
+    #[test]
+    fn a_drain_is_meant_for_sources_alone() {
+        let (source, consumer) = (sandbox(&[], &["numbers"]), sandbox(&["numbers"], &[]));
+        source.page.ask_stop(StopWord::Drain);
+        consumer.page.ask_stop(StopWord::Drain);
+        assert!(source.ctx.stop_requested());
+        assert!(!consumer.ctx.stop_requested());
+        assert!(!source.ctx.sleep(Duration::MAX));
+        assert!(consumer.ctx.sleep(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_stop_ends_a_sleep() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| sandbox.ctx.sleep(Duration::MAX));
+            sandbox.stop_now();
+            assert!(!sleeper.join().expect("no panic"));
+        });
+    }
+}

@@ -280,3 +280,34 @@ fn ended(ctx: &Context, result: Result) -> Exit {
         Ok(()) | Err(_) => station.stop.deadly_signal().map_or(Exit::DONE, Exit::of_signal),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Misconfigured, Refusal};
+    use crate::sandbox::sandbox;
+
+    #[test]
+    fn the_exit_says_how_the_work_ended() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        let ctx = &sandbox.ctx;
+        assert_eq!(ended(ctx, Ok(())), Exit::DONE);
+        assert_eq!(ended(ctx, Err(Refusal::Stopped.into())), Exit::DONE);
+        assert_eq!(ended(ctx, Err("the disk is full".into())), Exit::FAILED);
+        assert_eq!(ended(ctx, Err(Misconfigured::new("no folder").into())), Exit::MISCONFIGURED);
+        let told = sandbox.reports().into_iter().map(|report| match report {
+            Report::Failed { words, permanent } => (words, permanent),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [("the disk is full".into(), false), ("no folder".into(), true)]);
+        ctx.station().stop.on_signal(15);
+        assert_eq!(ended(ctx, Ok(())), Exit::of_signal(15));
+    }
+
+    #[test]
+    fn a_source_in_a_stage_with_inputs_is_refused() {
+        let sandbox = sandbox(&["numbers"], &["sums"]);
+        let error = source_output::<u64>(&sandbox.ctx).expect_err("nobody would take the inputs");
+        assert!(is_permanent(&*error));
+    }
+}
