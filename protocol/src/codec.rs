@@ -63,7 +63,8 @@ pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
     if *format != FORMAT {
         return Err(DecodeError::Format { found: *format });
     }
-    let (value, used) = bincode::serde::decode_from_slice(body, CONFIG).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let (value, used) =
+        bincode::serde::decode_from_slice(body, CONFIG).map_err(|e| DecodeError::Malformed(e.to_string()))?;
     match body.len() - used {
         0 => Ok(value),
         left => Err(DecodeError::Trailing { left }),
