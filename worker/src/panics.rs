@@ -54,7 +54,7 @@ impl Panic {
     fn of(info: &PanicHookInfo<'_>) -> Self {
         let backtrace = Backtrace::capture();
         Self {
-            message: info.payload_as_str().unwrap_or("without words").to_owned(),
+            message: words_of(info.payload()),
             location: info.location().map_or_else(String::new, ToString::to_string),
             backtrace: if backtrace.status() == BacktraceStatus::Captured {
                 backtrace.to_string()
@@ -66,14 +66,13 @@ impl Panic {
 
     /// The program has put its own hook in the place of ours: the payload is all there is.
     fn without_hook(payload: &(dyn std::any::Any + Send)) -> Self {
-        let message = payload.downcast_ref::<&str>().map(ToString::to_string);
-        let message = message.or_else(|| payload.downcast_ref::<String>().cloned());
-        Self {
-            message: message.unwrap_or_else(|| "without words".into()),
-            location: String::new(),
-            backtrace: String::new(),
-        }
+        Self { message: words_of(payload), location: String::new(), backtrace: String::new() }
     }
+}
+
+fn words_of(payload: &(dyn std::any::Any + Send)) -> String {
+    let words = payload.downcast_ref::<&str>().map(ToString::to_string);
+    words.or_else(|| payload.downcast_ref::<String>().cloned()).unwrap_or_else(|| "without words".into())
 }
 
 #[cfg(test)]

@@ -21,9 +21,10 @@ use crate::output::Output;
 /// use std::path::PathBuf;
 /// use brigade_worker::{Exit, Output, run};
 ///
-/// fn measure(path: PathBuf, out: &mut Output<(PathBuf, u64)>) -> std::io::Result<()> {
+/// fn measure(path: PathBuf, out: &mut Output<(PathBuf, u64)>) -> brigade_worker::Result {
 ///     let bytes = path.metadata()?.len();
-///     out.send((path, bytes)).map_err(std::io::Error::other)
+///     out.send((path, bytes))?;
+///     Ok(())
 /// }
 ///
 /// fn main() -> Exit {
