@@ -7,7 +7,8 @@ use std::time::Duration;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::OpenError;
-use crate::receiver::{RawReceiver, Receiver};
+use crate::raw_receiver::RawReceiver;
+use crate::receiver::Receiver;
 use crate::sender::{RawSender, Sender};
 use crate::station::{Line, Station};
 

@@ -6,7 +6,7 @@ use std::ops::{Deref, DerefMut};
 use brigade_protocol::id::ItemId;
 use brigade_protocol::queue::Lease;
 
-use crate::receiver::RawReceiver;
+use crate::raw_receiver::RawReceiver;
 
 /// Bytes in hand, read in place: it derefs to `[u8]`.
 ///

@@ -44,6 +44,7 @@ mod listen;
 mod logs;
 mod output;
 mod panics;
+mod raw_receiver;
 mod receiver;
 #[cfg(test)]
 mod sandbox;
@@ -60,6 +61,7 @@ pub use delivery::{Delivery, RawDelivery};
 pub use error::{Error, Misconfigured, OpenError, RecvError, Refusal, Result, SendError};
 pub use exit::Exit;
 pub use output::{Output, Port};
-pub use receiver::{RawReceiver, Receiver};
+pub use raw_receiver::RawReceiver;
+pub use receiver::Receiver;
 pub use sender::{RawSender, Sender};
 pub use worker::{Source, Worker, run, sink, source, work};
