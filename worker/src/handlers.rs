@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use brigade_protocol::codec;
 use brigade_protocol::control::Report;
 use brigade_protocol::page::Lane;
-use brigade_protocol::queue::{Lease, Member, Nothing, Wait, recv_any};
+use brigade_protocol::queue::{Lease, Member, Nothing, Returned, Wait, recv_any};
 use serde::de::DeserializeOwned;
 use signal_hook::low_level;
 
@@ -168,13 +168,14 @@ impl Inputs {
             }
             Outcome::Failed(error) => {
                 tracing::error!(%item, queue = name, deliveries, "the handler failed: {}", in_words(&*error));
-                member.nack(lease);
+                nack(member, lease, name);
             }
             Outcome::Undecodable(error) => {
                 tracing::error!(%item, queue = name, deliveries, "the item cannot be decoded: {error}");
-                member.nack(lease);
+                nack(member, lease, name);
             }
             Outcome::Panicked(Panic { message, location, backtrace }) => {
+                let backtrace = backtrace.as_deref();
                 tracing::error!(
                     %item, queue = name, deliveries, location, backtrace, "the handler panicked: {message}"
                 );
@@ -182,7 +183,7 @@ impl Inputs {
                     // The item is still ours in the queue: the sweep gives it back and counts the delivery.
                     low_level::exit(PANICKED);
                 }
-                member.nack(lease);
+                nack(member, lease, name);
             }
             Outcome::Stopped => {
                 tracing::info!(%item, queue = name, "told to stop: the item in hand goes back");
@@ -195,6 +196,18 @@ impl Inputs {
         }
         lane.release();
         end
+    }
+}
+
+/// Gives the item back as failed, and says so if it will not come again.
+fn nack(member: &mut Member, lease: Lease, queue: &str) {
+    let (item, deliveries) = (lease.id(), lease.deliveries());
+    match member.nack(lease) {
+        Some(Returned::Dead) => {
+            tracing::error!(%item, queue, deliveries, "the item is a dead letter now: every delivery of it failed");
+        }
+        Some(Returned::Late) => {}
+        None => tracing::error!(%item, queue, "the item is gone: the queue's shared memory is spoilt"),
     }
 }
 

@@ -17,8 +17,8 @@ pub(crate) struct Panic {
     pub(crate) message: String,
     /// File, line and column.
     pub(crate) location: String,
-    /// The backtrace, if `RUST_BACKTRACE` asks for one, else empty.
-    pub(crate) backtrace: String,
+    /// The backtrace, if `RUST_BACKTRACE` asks for one.
+    pub(crate) backtrace: Option<String>,
 }
 
 /// From now on panics are logged by `tracing`.
@@ -31,7 +31,7 @@ pub(crate) fn begin() {
             let thread = std::thread::current();
             tracing::error!(
                 location = panic.location,
-                backtrace = panic.backtrace,
+                backtrace = panic.backtrace.as_deref(),
                 "thread {} panicked: {}",
                 thread.name().unwrap_or("without a name"),
                 panic.message
@@ -56,17 +56,13 @@ impl Panic {
         Self {
             message: words_of(info.payload()),
             location: info.location().map_or_else(String::new, ToString::to_string),
-            backtrace: if backtrace.status() == BacktraceStatus::Captured {
-                backtrace.to_string()
-            } else {
-                String::new()
-            },
+            backtrace: (backtrace.status() == BacktraceStatus::Captured).then(|| backtrace.to_string()),
         }
     }
 
     /// The program has put its own hook in the place of ours: the payload is all there is.
     fn without_hook(payload: &(dyn std::any::Any + Send)) -> Self {
-        Self { message: words_of(payload), location: String::new(), backtrace: String::new() }
+        Self { message: words_of(payload), location: String::new(), backtrace: None }
     }
 }
 
