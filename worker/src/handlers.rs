@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicU16, Ordering};
 use brigade_protocol::codec;
 use brigade_protocol::control::Report;
 use brigade_protocol::page::Lane;
-use brigade_protocol::queue::{Lease, Member, Nothing, Returned, Wait, recv_any};
+use brigade_protocol::queue::{Lease, Member, Nothing, Wait, recv_any};
 use serde::de::DeserializeOwned;
 use signal_hook::low_level;
 
@@ -14,6 +14,7 @@ use crate::context::Context;
 use crate::error::{Error, OpenError, RecvError, Result, in_words, is_permanent};
 use crate::output::Output;
 use crate::panics::{self, Panic};
+use crate::raw_receiver::nack;
 
 /// Exit code of Rust programs that end by a panic.
 const PANICKED: i32 = 101;
@@ -196,18 +197,6 @@ impl Inputs {
         }
         lane.release();
         end
-    }
-}
-
-/// Gives the item back as failed, and says so if it will not come again.
-fn nack(member: &mut Member, lease: Lease, queue: &str) {
-    let (item, deliveries) = (lease.id(), lease.deliveries());
-    match member.nack(lease) {
-        Some(Returned::Dead) => {
-            tracing::error!(%item, queue, deliveries, "the item is a dead letter now: every delivery of it failed");
-        }
-        Some(Returned::Late) => {}
-        None => tracing::error!(%item, queue, "the item is gone: the queue's shared memory is spoilt"),
     }
 }
 

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use brigade_protocol::page::Lane;
-use brigade_protocol::queue::{Lease, Member, Nothing, Queue, Wait};
+use brigade_protocol::queue::{Lease, Member, Nothing, Queue, Returned, Wait};
 
 use crate::context::Context;
 use crate::delivery::RawDelivery;
@@ -113,7 +113,7 @@ impl RawReceiver {
     }
 
     pub(crate) fn nack(&self, lease: Lease) {
-        self.member.borrow_mut().nack(lease);
+        nack(&mut self.member.borrow_mut(), lease, &self.name);
         self.let_go();
     }
 
@@ -123,7 +123,7 @@ impl RawReceiver {
             // It was to be stopped: that is not the item's fault.
             self.member.borrow_mut().give_back(lease);
         } else {
-            self.member.borrow_mut().nack(lease);
+            nack(&mut self.member.borrow_mut(), lease, &self.name);
         }
         self.let_go();
     }
@@ -159,6 +159,18 @@ impl RawReceiver {
 impl fmt::Debug for RawReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawReceiver").field("queue", &self.name).field("held", &self.held).finish_non_exhaustive()
+    }
+}
+
+/// Gives the item back as failed, and says so if it will not come again.
+pub(crate) fn nack(member: &mut Member, lease: Lease, queue: &str) {
+    let (item, deliveries) = (lease.id(), lease.deliveries());
+    match member.nack(lease) {
+        Some(Returned::Dead) => {
+            tracing::error!(%item, queue, deliveries, "the item is a dead letter now: every delivery of it failed");
+        }
+        Some(Returned::Late) => {}
+        None => tracing::error!(%item, queue, "the item is gone: the queue's shared memory is spoilt"),
     }
 }
 
