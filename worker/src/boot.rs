@@ -94,7 +94,8 @@ pub(crate) fn knock(door: String, token: String) -> Result<Entry, BootError> {
     loop {
         match orders.recv() {
             Ok(Order::Welcome(welcome)) => return Ok(Entry { welcome: *welcome, orders, reports }),
-            // A stop before the welcome stands in the page as well, which we read once we have it.
+            // A stop before the welcome stands in the page as well, which we read once we have it; and whoever needs the
+            // manager asks for it.
             Ok(Order::Stop | Order::Manager(_)) => {}
             Err(IpcError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Err(IpcError::Disconnected | IpcError::SerializationError(_)) => return Err(BootError::NotWelcome),

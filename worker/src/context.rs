@@ -10,6 +10,7 @@ use crate::error::OpenError;
 use crate::raw_receiver::RawReceiver;
 use crate::receiver::Receiver;
 use crate::sender::{RawSender, Sender};
+use crate::shared::{SharedCounter, SharedList, SharedMap};
 use crate::station::{Line, Station};
 
 /// A worker's view of itself: its place in the pipeline, its stop flag, its queues. Cheap to clone, and may be handed
@@ -140,6 +141,48 @@ impl Context {
             has: names(&self.station.inputs),
         })?;
         RawReceiver::new(self, index, line)
+    }
+
+    /// The shared list of that name (1 to 255 bytes), which all workers of the pipeline see. It is made by its first
+    /// operation.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: &brigade_worker::Context) -> brigade_worker::Result {
+    /// let seen = ctx.list::<String>("seen");
+    /// seen.push("one of us was here")?;
+    /// println!("{} were here", seen.len()?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn list<T: Serialize + DeserializeOwned>(&self, name: &str) -> SharedList<T> {
+        self.station.shared.list(name)
+    }
+
+    /// The shared map of that name (1 to 255 bytes), which all workers of the pipeline see. It is made by its first
+    /// operation.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: &brigade_worker::Context) -> brigade_worker::Result {
+    /// let sizes = ctx.map::<String, u64>("sizes");
+    /// sizes.insert("README.md", &1234)?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn map<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned>(&self, name: &str) -> SharedMap<K, V> {
+        self.station.shared.map(name)
+    }
+
+    /// The shared counter of that name (1 to 255 bytes), which all workers of the pipeline see. It begins at 0.
+    ///
+    /// ```no_run
+    /// # fn example(ctx: &brigade_worker::Context) -> brigade_worker::Result {
+    /// let tickets = ctx.counter("tickets");
+    /// println!("mine is number {}", tickets.add(1)?);
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn counter(&self, name: &str) -> SharedCounter {
+        self.station.shared.counter(name)
     }
 
     /// Names of the queues that this worker takes from, in the order of the pipeline file.

@@ -29,6 +29,9 @@
 //! | the last stage, which only takes | [`sink`] | [`Worker`] with `Output = ()` |
 //! | something of its own | [`work`], with [`Sender`] and [`Receiver`] | |
 //!
+//! All workers of a pipeline also see the same [lists, maps and counters](shared), by name: [`Context::list`],
+//! [`Context::map`], [`Context::counter`].
+//!
 //! Items are [serde](https://serde.rs) types. Do not use serde's `flatten`, `skip…`, `tag` and `untagged` in them: the
 //! compact encoding would lose data. Byte strings are much faster as `serde_bytes::ByteBuf` than as `Vec<u8>`.
 //!
@@ -49,6 +52,7 @@ mod receiver;
 #[cfg(test)]
 mod sandbox;
 mod sender;
+pub mod shared;
 mod station;
 mod stop;
 mod worker;
@@ -64,4 +68,5 @@ pub use output::{Output, Port};
 pub use raw_receiver::RawReceiver;
 pub use receiver::Receiver;
 pub use sender::{RawSender, Sender};
+pub use shared::{SharedCounter, SharedError, SharedList, SharedMap};
 pub use worker::{Source, Worker, run, sink, source, work};

@@ -20,7 +20,7 @@ pub(crate) fn to_orders(station: Arc<Station>, orders: IpcReceiver<Order>) {
         loop {
             match orders.recv() {
                 Ok(Order::Stop) => station.stop.wake(),
-                Ok(Order::Manager(_door)) => {}
+                Ok(Order::Manager(manager)) => station.manager.set(manager),
                 Ok(Order::Welcome(_)) => tracing::warn!("the supervisor has welcomed this worker twice"),
                 Err(IpcError::Io(error)) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(IpcError::SerializationError(error)) => {

@@ -11,7 +11,7 @@ use crate::delivery::{Delivery, RawDelivery};
 use crate::error::RecvError;
 use crate::raw_receiver::{RawReceiver, going_on};
 
-/// Takes items of one type from a queue. Made by [`Context::receiver`].
+/// Takes items of one type from a queue. Made by [`Context::receiver`](crate::Context::receiver).
 ///
 /// It may be moved to another thread, and is used by one at a time. Several deliveries may be held at once. An item is
 /// gone from the queue when its delivery is acknowledged; until then the death of this process gives it to another.

@@ -2,7 +2,7 @@
 //! exists per process, and every [`Context`](crate::Context) points at it.
 
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use brigade_protocol::control::{QueueRef, Report, Welcome};
 use brigade_protocol::page::Page;
@@ -10,6 +10,7 @@ use brigade_protocol::queue::Queue;
 use ipc_channel::ipc::IpcSender;
 
 use crate::error::OpenError;
+use crate::shared::{ManagerDoor, Shared};
 use crate::stop::Stop;
 
 /// One queue of the stage, opened.
@@ -24,7 +25,22 @@ pub(crate) struct Station {
     pub(crate) stop: Stop,
     pub(crate) inputs: Vec<Line>,
     pub(crate) outputs: Vec<Line>,
-    reports: Mutex<IpcSender<Report>>,
+    /// Shared lists, maps and counters, and where their manager is.
+    pub(crate) shared: Shared,
+    pub(crate) manager: Arc<ManagerDoor>,
+    reports: Arc<Reports>,
+}
+
+/// The line up to the supervisor, for all threads.
+struct Reports(Mutex<IpcSender<Report>>);
+
+impl Reports {
+    /// If the supervisor cannot be told, it is gone, and the thread that reads orders ends us.
+    fn send(&self, report: Report) {
+        if let Err(error) = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(report) {
+            tracing::debug!("the supervisor does not hear us: {error}");
+        }
+    }
 }
 
 /// Why the station cannot be set up.
@@ -45,14 +61,16 @@ impl Station {
         // A queue that a stage feeds back into itself is mapped once.
         let outputs = welcome.outputs.iter().map(|queue| open(queue, &inputs)).collect::<Result<Vec<_>, _>>()?;
         let queues = inputs.iter().chain(&outputs).map(|line| line.queue.clone()).collect();
-        Ok(Self { stop: Stop::new(page, queues), welcome, inputs, outputs, reports: Mutex::new(reports) })
+        let reports = Arc::new(Reports(Mutex::new(reports)));
+        let asking = Arc::clone(&reports);
+        let manager = Arc::new(ManagerDoor::new(Box::new(move || asking.send(Report::WantManager))));
+        let shared = Shared::new(Arc::clone(&manager));
+        Ok(Self { stop: Stop::new(page, queues), welcome, inputs, outputs, shared, manager, reports })
     }
 
-    /// Tells the supervisor something. If it cannot be told, it is gone, and the thread that reads orders ends us.
+    /// Tells the supervisor something.
     pub(crate) fn report(&self, report: Report) {
-        if let Err(error) = self.reports.lock().unwrap_or_else(PoisonError::into_inner).send(report) {
-            tracing::debug!("the supervisor does not hear us: {error}");
-        }
+        self.reports.send(report);
     }
 
     /// Whether it takes items; if not, it is a source or stands alone, and a drain is meant for it.
