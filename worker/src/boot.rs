@@ -43,10 +43,10 @@ impl BootError {
 /// Makes a worker of this process. An error has already been told to whoever can hear it.
 pub(crate) fn boot() -> Result<Context, Exit> {
     attempt().map_err(|error| {
-        match error {
-            // For a person who has started the program by hand: a sentence, no JSON.
-            BootError::NotUnderSupervisor => eprintln!("{error}"),
-            _ => tracing::error!("{error}"),
+        if matches!(error, BootError::NotUnderSupervisor) {
+            eprintln!("{error}"); // For a person who has started the program by hand: a sentence, no JSON.
+        } else {
+            tracing::error!("{error}");
         }
         if error.is_permanent() { Exit::MISCONFIGURED } else { Exit::FAILED }
     })
