@@ -25,6 +25,7 @@ fn main() -> ExitCode {
             }
             "--state-dir" => l.state_dir = args.next().map(Into::into),
             "--fresh" => l.fresh = true,
+            "--report" => l.report = args.next().map(Into::into),
             _ => panic!(),
         }
     }
