@@ -7,5 +7,6 @@ pub mod cli;
 pub mod config;
 pub mod control;
 pub mod core;
+pub mod logs;
 pub mod state;
 pub mod status;
