@@ -45,14 +45,36 @@ fn section(command: &Command) -> io::Result<Vec<u8>> {
     man.render_description_section(&mut parts)?;
     man.render_synopsis_section(&mut parts)?;
     man.render_options_section(&mut parts)?;
-    man.render_extra_section(&mut parts)?;
     let text = String::from_utf8(parts).map_err(io::Error::other)?;
-    Ok(text.replace(".SH ", ".SS ").into_bytes())
+    let mut text = text.replace(".SH DESCRIPTION\n", "").replace(".SH ", ".SS ");
+    if let Some(more) = command.get_after_help() {
+        text.push_str(".SS NOTES\n.ad l\n");
+        for line in more.to_string().lines() {
+            text.push_str(if line.is_empty() { ".PP\n" } else { ".br\n" });
+            text.push_str(&literal(line));
+            text.push('\n');
+        }
+        text.push_str(".ad b\n");
+    }
+    Ok(text.into_bytes())
+}
+
+/// A line of text for troff. Blanks that are more than the space between two words stay.
+fn literal(line: &str) -> String {
+    let escaped = line.replace('\\', "\\e").replace('-', "\\-").replace("  ", "\\ \\ ");
+    // A dot or a quote at the beginning would be a request.
+    if escaped.is_empty() { escaped } else { format!("\\&{escaped}") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn text_is_no_request_to_the_formatter() {
+        assert_eq!(literal("  a --b \\n"), "\\&\\ \\ a \\-\\-b \\en");
+        assert_eq!((literal(".TH"), literal("")), ("\\&.TH".to_owned(), String::new()));
+    }
 
     #[test]
     fn the_page_has_a_section_for_every_command_and_none_for_the_hidden_one() {

@@ -13,7 +13,7 @@ pub struct Select {
     /// The pipeline of this name
     #[arg(short, long, value_name = "NAME", conflicts_with = "state_dir", help_heading = "Which pipeline")]
     pub pipeline: Option<String>,
-    /// The pipeline that has its state here [env: BRIGADE_STATE_DIR] [default: the only one that runs]
+    /// The pipeline that has its state here [default: the only one that runs] [env: BRIGADE_STATE_DIR]
     #[arg(long, value_name = "DIR", help_heading = "Which pipeline")]
     pub state_dir: Option<PathBuf>,
 }

@@ -32,8 +32,8 @@ pub struct Stop {
 
 /// Shown after the options.
 pub const AFTER_HELP: &str = "\
-Without --now or --kill it drains: sources stop, and everything that is queued is worked off first (at most as long as
-drain_timeout says). Nothing is lost in any of the three; `brigade run` goes on with what is left.
+Without --now or --kill it drains: sources stop, and what is queued is worked off first, for at most drain_timeout.
+In none of the three an item is lost: `brigade run` goes on with what is left.
 
 Examples:
   brigade stop
