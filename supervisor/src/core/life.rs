@@ -72,7 +72,7 @@ impl Core {
     pub(super) fn spawn_failed(&mut self, ix: usize, words: String, permanent: bool, now: Instant) {
         let worker = &mut self.workers[ix];
         if worker.process == Process::Asked {
-            worker.last_words = Some(words);
+            worker.blame(words);
             worker.run.hopeless = permanent && worker.run.asked.is_none();
             self.ended(ix, None, now);
         }
@@ -91,7 +91,7 @@ impl Core {
     /// It cannot work, and is expected to exit by itself.
     pub(super) fn said_failed(&mut self, ix: usize, words: String, permanent: bool, now: Instant) {
         let worker = &mut self.workers[ix];
-        worker.last_words = Some(words);
+        worker.blame(words);
         if worker.run.asked.is_some() || worker.run.hopeless {
             return;
         }
@@ -99,7 +99,7 @@ impl Core {
         self.lose_patience(ix, "it said that it cannot work", now);
         if permanent {
             self.workers[ix].run.hopeless = true;
-            self.give_up(ix, Next::Hopeless, now);
+            self.hopeless(ix, None, now);
         }
     }
 
@@ -128,11 +128,7 @@ impl Core {
             spared: worker.run.killed_paused && company,
         };
         let actor = worker.run.asked.map_or(Actor::Core, |(_, actor)| actor);
-        let cause = match (&exit, &worker.last_words) {
-            (Some(exit), _) => exit.to_string(),
-            (None, Some(words)) => words.clone(),
-            (None, None) => "could not be started".to_owned(),
-        };
+        let cause = worker.end_in_words(exit);
         match next(worker.rules.role, worker.rules.restart, ending) {
             Next::Rest => {
                 worker.saw_end = exit == Some(Exit::Code(0)) && inputs_closed && !ending.asked;
@@ -141,7 +137,7 @@ impl Core {
             Next::Restart => self.restart(ix, cause, now),
             Next::Hopeless => {
                 self.change(ix, State::Failed, cause, Actor::Core, now);
-                self.give_up(ix, Next::Hopeless, now);
+                self.hopeless(ix, exit, now);
             }
         }
     }
@@ -165,26 +161,16 @@ impl Core {
             worker.next_start = Some(after(now, wait));
             self.change(ix, State::Backoff, format!("{cause}; next start in {wait:?}"), Actor::Core, now);
         } else {
+            self.ladder.blame(Verdict::GaveUp { worker: worker.name.clone(), words: cause.clone() });
             self.change(ix, State::Failed, format!("{cause}; restarted too often"), Actor::Core, now);
-            self.give_up(ix, Next::Restart, now);
+            self.raise(StopLevel::Now, Actor::Core, now);
         }
     }
 
-    /// Nothing more can come of this worker, so the whole pipeline stops. `wanted`: what it would have needed.
-    fn give_up(&mut self, ix: usize, wanted: Next, now: Instant) {
+    /// It can never work, so the whole pipeline stops. `exit`: `None` if it lives, or never did.
+    fn hopeless(&mut self, ix: usize, exit: Option<Exit>, now: Instant) {
         let worker = &self.workers[ix];
-        let exit = worker.last_exit.filter(|_| worker.state == State::Failed && worker.pid.is_none());
-        let words = match (exit, &worker.last_words) {
-            (Some(exit), Some(words)) => format!("{exit}: {words}"),
-            (Some(exit), None) => exit.to_string(),
-            (None, Some(words)) => words.clone(),
-            (None, None) => "it could not be started".to_owned(),
-        };
-        let worker = worker.name.clone();
-        self.ladder.blame(match wanted {
-            Next::Hopeless => Verdict::Hopeless { worker, words },
-            Next::Restart | Next::Rest => Verdict::GaveUp { worker, words },
-        });
+        self.ladder.blame(Verdict::Hopeless { worker: worker.name.clone(), words: worker.end_in_words(exit) });
         self.raise(StopLevel::Now, Actor::Core, now);
     }
 

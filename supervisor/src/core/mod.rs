@@ -227,7 +227,7 @@ impl Core {
             Due::Uptime => self.said_ready(ix, now),
             Due::StartTimeout => {
                 let why = format!("not ready within {:?}", rules.start_timeout);
-                self.workers[ix].last_words = Some(why.clone());
+                self.workers[ix].blame(why.clone());
                 self.kill(ix, &why, Actor::Core, now);
             }
             Due::Patience => {
@@ -237,7 +237,7 @@ impl Core {
             }
             Due::Paused => {
                 let why = format!("stopped by a signal for {:?} while its stage waits for the end", rules.stop_timeout);
-                self.workers[ix].last_words = Some(why.clone());
+                self.workers[ix].blame(why.clone());
                 self.workers[ix].run.killed_paused = true;
                 self.kill(ix, &why, Actor::Core, now);
             }

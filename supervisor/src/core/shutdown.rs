@@ -99,6 +99,12 @@ impl Core {
                 for ix in 0..self.first_manager_ix() {
                     self.ask(ix, Ask::Now, actor, "asked to stop now", now);
                 }
+                // The manager stays for the others to finish, but it is not started for that.
+                if let Some(manager) = self.manager_ix()
+                    && self.workers[manager].process == Process::None
+                {
+                    self.ask(manager, Ask::Now, actor, "asked to stop now", now);
+                }
             }
             StopLevel::Kill => {
                 for ix in 0..self.workers.len() {

@@ -76,8 +76,11 @@ impl Core {
     /// Since when all queues that a stage takes from are closed; `None` if one is open or it takes from none.
     pub(super) fn inputs_closed(&self, stage: Option<StageIx>) -> Option<Instant> {
         let inputs = &self.plan.stages.get(stage?)?.inputs;
-        let closed: Option<Vec<Instant>> = inputs.iter().map(|queue| self.closed[*queue]).collect();
-        closed?.into_iter().max()
+        let mut latest = None;
+        for queue in inputs {
+            latest = latest.max(Some(self.closed[*queue]?));
+        }
+        latest
     }
 
     /// Starts all workers of the stages whose time has come.

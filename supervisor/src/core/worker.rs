@@ -84,6 +84,8 @@ pub(super) struct Run {
     pub(super) failing: bool,
     /// And that it never will.
     pub(super) hopeless: bool,
+    /// What was said about its failure.
+    pub(super) words: Option<String>,
 }
 
 /// The part of a stage's plan that decisions need; the manager has no plan, but rules.
@@ -171,6 +173,22 @@ impl Worker {
 
     pub(super) fn manager(post: Post) -> Self {
         Self::new(post, None, MANAGER_STAGE, 0, Rules::MANAGER)
+    }
+
+    /// Something was said about a failure of the present run.
+    pub(super) fn blame(&mut self, words: String) {
+        self.last_words = Some(words.clone());
+        self.run.words = Some(words);
+    }
+
+    /// How the present run ended, in words. `exit`: `None` if there is none, or none yet.
+    pub(super) fn end_in_words(&self, exit: Option<Exit>) -> String {
+        match (exit, &self.run.words) {
+            (Some(exit), Some(words)) => format!("{exit}: {words}"),
+            (Some(exit), None) => exit.to_string(),
+            (None, Some(words)) => words.clone(),
+            (None, None) => "it could not be started".to_owned(),
+        }
     }
 
     /// Whether it will not be started again and has no process.
