@@ -2,7 +2,7 @@
 //! and shown again. Without it, the words of a worker would be gone with its terminal.
 //!
 //! The way of a line: a pipe → [`frame`] (a line) → [`record`] (who said it, and when) → [`rotate`] (a file);
-//! [`capture`] is the handle to the thread that does this, [`reader`] is the thread. And back: [`files`] (a file, also
+//! [`capture`] is the handle to the thread that does this, `reader` is the thread. And back: [`files`] (a file, also
 //! while it grows and rotates) → [`query`] (which lines, in which order) → [`show`] and [`escape`] (what is safe to
 //! print). [`own`] is the supervisor's own voice.
 

@@ -172,7 +172,7 @@ impl Query {
             let wanted = self.filter.stage.as_ref().is_none_or(|stage| *stage == name);
             if wanted && self.stages.iter().all(|stage| stage.files.stage() != name) {
                 let files = StageFiles::open(&self.dir, &name)?;
-                self.stages.push(StageLines { files, latest: Timestamp::MIN, head: None });
+                self.stages.push(StageLines { files, latest: Timestamp::UNIX_EPOCH, head: None });
             }
         }
         Ok(lost)

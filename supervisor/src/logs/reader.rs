@@ -71,6 +71,8 @@ pub(super) struct Reader {
     rotation: Rotation,
     poll: Poll,
     commands: Receiver<Command>,
+    /// There may be commands for which no wake-up will come any more.
+    more_commands: bool,
     pipes: BTreeMap<Token, Pipe>,
     stages: HashMap<String, StageLog>,
     words: LastWords,
@@ -88,6 +90,7 @@ impl Reader {
             rotation,
             poll,
             commands,
+            more_commands: false,
             pipes: BTreeMap::new(),
             stages: HashMap::new(),
             words: LastWords::default(),
@@ -134,7 +137,7 @@ impl Reader {
 
     /// How long nothing needs to be done if nothing happens.
     fn patience(&self) -> Option<Duration> {
-        if !self.ready.is_empty() {
+        if self.more_commands || !self.ready.is_empty() {
             return Some(Duration::ZERO);
         }
         let retries = self.stages.values().filter_map(StageLog::retry);
@@ -142,14 +145,18 @@ impl Reader {
         next.map(|next| next.saturating_duration_since(Instant::now()))
     }
 
-    /// Takes all commands. False when nobody is left to give any.
+    /// Takes all commands up to one that reads, so that an eager asker leaves turns to the sources. False when nobody is
+    /// left to give any.
     fn obey(&mut self) -> bool {
+        self.more_commands = false;
         loop {
             match self.commands.try_recv() {
                 Ok(Command::Add(source, pipe)) => self.add(source, pipe),
                 Ok(Command::LastWords { post, incarnation, answer }) => {
                     // Nobody is there to hear it if the asker has stopped waiting.
                     let _ = answer.send(self.last_words(post, incarnation));
+                    self.more_commands = true;
+                    return true;
                 }
                 Ok(Command::Finish { deadline, answer }) => self.finish = Some((deadline, answer)),
                 Err(TryRecvError::Empty) => return true,
@@ -272,7 +279,11 @@ impl Reader {
             |source: &Source| (source.post, source.incarnation, source.stream) == (post, incarnation, Stream::Stderr);
         let asked_for = self.pipes.iter().find(|(_, pipe)| is_asked_for(&pipe.source)).map(|(token, _)| *token);
         if let Some(token) = asked_for {
-            self.empty(token);
+            match self.empty(token) {
+                // epoll may not tell us again of what is left.
+                Turn::More | Turn::Stuck => self.queue(token),
+                Turn::Empty | Turn::Ended => {}
+            }
         }
         let mut words = self.words.of(post, incarnation);
         if let Some(pipe) = asked_for.and_then(|token| self.pipes.get(&token))
