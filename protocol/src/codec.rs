@@ -6,7 +6,8 @@
 //! `flatten`, `skip…`, `tag` or `untagged`: they would lose data silently.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
-use serde::{Serialize, de::DeserializeOwned};
+use serde::Serialize;
+use serde::de::{DeserializeOwned, DeserializeSeed};
 
 /// Format version: the first byte of every encoded value.
 pub const FORMAT: u8 = 1;
@@ -59,13 +60,29 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 
 /// Reads back what [`encode`] wrote.
 pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
-    let (format, body) = bytes.split_first().ok_or(DecodeError::Empty)?;
-    if *format != FORMAT {
-        return Err(DecodeError::Format { found: *format });
-    }
+    let body = body(bytes)?;
     let (value, used) =
         bincode::serde::decode_from_slice(body, CONFIG).map_err(|e| DecodeError::Malformed(e.to_string()))?;
-    match body.len() - used {
+    whole(value, body.len() - used)
+}
+
+/// Reads back what [`encode`] wrote, for one who learns the type only while the program runs: `seed` says how.
+pub fn decode_with<S: for<'de> DeserializeSeed<'de, Value = T>, T>(seed: S, bytes: &[u8]) -> Result<T, DecodeError> {
+    let body = body(bytes)?;
+    let (value, used) = bincode::serde::seed_decode_from_slice(seed, body, CONFIG)
+        .map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    whole(value, body.len() - used)
+}
+
+fn body(bytes: &[u8]) -> Result<&[u8], DecodeError> {
+    match bytes.split_first().ok_or(DecodeError::Empty)? {
+        (&FORMAT, body) => Ok(body),
+        (&found, _) => Err(DecodeError::Format { found }),
+    }
+}
+
+fn whole<T>(value: T, left: usize) -> Result<T, DecodeError> {
+    match left {
         0 => Ok(value),
         left => Err(DecodeError::Trailing { left }),
     }

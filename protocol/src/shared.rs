@@ -1,7 +1,16 @@
 //! What the manager and its clients say to each other: named lists, maps and counters in a process of their own.
+//!
+//! A client makes a pair of channels and sends its ends in a [`Connect`]. From then on it sends operations
+//! ([`op::Op`]) and gets one outcome ([`op::Outcome`]) for each, in the order of the operations. Both travel encoded
+//! by [`codec`](crate::codec) and cut into [`parts::Part`]s, so that no message of the channel is large.
 
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
 use serde::{Deserialize, Serialize};
+
+pub mod items;
+pub mod op;
+pub mod parts;
+pub mod shape;
 
 /// How a client introduces itself to the manager: it brings both ends of its own pair of channels, so that no
 /// client can disturb another.
@@ -13,10 +22,20 @@ pub struct Connect {
     pub replies: IpcSender<Reply>,
 }
 
-/// To be filled in.
+/// A piece of an encoded [`op::Op`]. The operation is applied once its last piece is there; if the client dies
+/// before that, nothing of it is.
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Request {}
+pub struct Request(pub parts::Part);
 
-/// To be filled in.
+/// A piece of an encoded [`op::Outcome`].
 #[derive(Debug, Serialize, Deserialize)]
-pub struct Reply {}
+pub struct Reply(pub parts::Part);
+
+/// How many operations a client may have sent without having read their outcomes. The outcomes of pipelined
+/// operations are a few bytes each, and a channel holds over 250 of those: with this bound the manager's `send` never
+/// waits for such a client, so that the two cannot wait for each other. An operation with a large outcome (a
+/// snapshot, a value) must be the last one sent before the client reads.
+pub const WINDOW: usize = 64;
+
+/// Environment variable of the manager: the file in which its state survives a stop.
+pub const SNAPSHOT_ENV: &str = "BRIGADE_SHARED_SNAPSHOT";

@@ -10,6 +10,7 @@ pub mod core;
 pub mod figures;
 pub mod launch;
 pub mod logs;
+pub mod manager;
 pub mod report;
 pub mod state;
 pub mod status;

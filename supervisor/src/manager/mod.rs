@@ -1,0 +1,157 @@
+//! The manager: named lists, maps and counters that all workers see, in a process of its own. It is this same binary,
+//! started by the supervisor like a worker when the first worker asks for shared state; workers talk to it directly.
+//!
+//! Stopped in order, it leaves its state in a snapshot and finds it there when it starts again. Killed, it starts again
+//! from the last snapshot: what came after that is lost, and every client is told by an error that its manager is gone.
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::{Arc, mpsc};
+
+use brigade_protocol::control::{DOOR_ENV, KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, TOKEN_ENV};
+use brigade_protocol::shared::SNAPSHOT_ENV;
+use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use signal_hook::consts::SIGTERM;
+use signal_hook::iterator::Signals;
+
+pub mod ask;
+pub mod serve;
+pub mod show;
+pub mod snapshot;
+pub mod state;
+
+use serve::{Table, serve};
+use state::State;
+
+/// Why the manager ends.
+enum End {
+    /// It was asked to.
+    Stop,
+    /// The supervisor is gone.
+    Alone,
+}
+
+/// What the hidden subcommand `manager` does; returns when the manager has ended. Exit code 0 after an orderly stop
+/// whose snapshot is on the disk, else 1.
+pub fn run() -> ExitCode {
+    let _ = tracing_subscriber::fmt().json().with_writer(std::io::stderr).try_init();
+    match manage() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(words) => {
+            tracing::error!("the manager of shared state ends: {words}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn manage() -> Result<(), String> {
+    // First of all, so that a signal which comes early finds its way too.
+    let mut signals = Signals::new([SIGTERM]).map_err(|error| format!("cannot listen for signals: {error}"))?;
+    allow_many_clients();
+    let (orders, reports) = knock()?;
+    match orders.recv() {
+        Ok(Order::Welcome(_)) => {}
+        Ok(Order::Stop) => return Ok(()),
+        Ok(Order::Manager(_)) => return Err("the supervisor did not answer with a welcome".into()),
+        Err(error) => return Err(format!("the supervisor did not let it in: {error}")),
+    }
+    let path = std::env::var_os(SNAPSHOT_ENV).map(PathBuf::from);
+    let table = Arc::new(Table::new(restored(path.as_ref())?));
+    let (sender, connects) = ipc::channel().map_err(|error| format!("cannot make a channel: {error}"))?;
+    let clients = Arc::clone(&table);
+    begin("clients", move || serve(&connects, &clients))?;
+
+    let (end, ended) = mpsc::channel();
+    let by_signal = end.clone();
+    begin("signals", move || {
+        if signals.forever().next().is_some() {
+            let _ = by_signal.send(End::Stop);
+        }
+    })?;
+    begin("orders", move || {
+        let _ = end.send(listen(&orders));
+    })?;
+    for report in [Report::ManagerOpen(sender), Report::Ready] {
+        reports.send(report).map_err(|error| format!("the supervisor is gone: {error}"))?;
+    }
+
+    match ended.recv().expect("the thread that waits for signals holds a sender for ever") {
+        End::Alone => Err("the supervisor is gone".into()),
+        End::Stop => {
+            let state = table.close();
+            let saved = path.map_or(Ok(()), |path| {
+                snapshot::save(&state, &path)
+                    .map_err(|error| format!("the shared state could not be saved to {}: {error}", path.display()))
+            });
+            // The table stays closed to the end of the process: what is not in the snapshot is never acknowledged.
+            std::mem::forget(state);
+            saved
+        }
+    }
+}
+
+/// Goes to the supervisor's door, as every worker does.
+fn knock() -> Result<(IpcReceiver<Order>, IpcSender<Report>), String> {
+    let from = |name| {
+        std::env::var(name)
+            .map_err(|_| format!("{name} is not set: the manager is started by `brigade run`, not by hand"))
+    };
+    let (door, token) = (from(DOOR_ENV)?, from(TOKEN_ENV)?);
+    let made = |error: std::io::Error| format!("cannot make a channel: {error}");
+    let (to_orders, orders) = ipc::channel().map_err(made)?;
+    let (reports, from_reports) = ipc::channel().map_err(made)?;
+    let (magic, protocol, sdk) = (KNOCK_MAGIC, PROTOCOL, env!("CARGO_PKG_VERSION").to_owned());
+    let knock = Knock { magic, protocol, sdk, token, orders: to_orders, reports: from_reports };
+    IpcSender::connect(door)
+        .map_err(|error| format!("cannot reach the supervisor: {error}"))?
+        .send(knock)
+        .map_err(|error| format!("cannot reach the supervisor: {error}"))?;
+    Ok((orders, reports))
+}
+
+/// Waits for the order to stop, or for the supervisor's end.
+fn listen(orders: &IpcReceiver<Order>) -> End {
+    loop {
+        match orders.recv() {
+            Ok(Order::Stop) => return End::Stop,
+            Ok(Order::Welcome(_) | Order::Manager(_)) => {}
+            Err(ipc_channel::IpcError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(_) => return End::Alone,
+        }
+    }
+}
+
+fn begin(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), String> {
+    let thread = std::thread::Builder::new().name(name.into()).spawn(run);
+    thread.map(drop).map_err(|error| format!("cannot start a thread: {error}"))
+}
+
+/// The state that the last stop left. What cannot be used is put aside, and the manager starts with nothing.
+fn restored(path: Option<&PathBuf>) -> Result<State, String> {
+    let Some(path) = path else {
+        tracing::warn!("{SNAPSHOT_ENV} is not set: the shared state will not survive a stop");
+        return Ok(State::default());
+    };
+    let why = match snapshot::load(path) {
+        Ok(state) => return Ok(state.unwrap_or_default()),
+        Err(why) => why,
+    };
+    // Without this the next stop would overwrite it.
+    match snapshot::put_aside(path, &why) {
+        Ok(aside) => {
+            tracing::error!("{why}; it was put aside as {} and the shared state starts empty", aside.display());
+            Ok(State::default())
+        }
+        Err(error) => Err(format!("{why}; and it cannot be put aside: {error}")),
+    }
+}
+
+/// Every connection of a client takes two descriptors: the manager may have as many as the system lets it.
+fn allow_many_clients() {
+    if let Ok((_, hard)) = getrlimit(Resource::RLIMIT_NOFILE)
+        && let Err(error) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard)
+    {
+        tracing::warn!("cannot raise the limit of open files: {error}");
+    }
+}

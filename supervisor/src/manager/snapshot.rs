@@ -1,0 +1,283 @@
+//! The file in which the shared state survives a stop of the manager.
+//!
+//! It opens with [`MAGIC`]; then come records, each behind its length and its CRC-32 (4 bytes each, little endian),
+//! encoded by [`codec`]; the last one says how many there were, so that a file that was cut is not taken for a whole
+//! one. A large container takes several records. A snapshot is written under another name, synced, and renamed: at any
+//! moment the old one or the new one is there, whole.
+
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Write};
+use std::path::{Path, PathBuf};
+
+use brigade_protocol::codec;
+use brigade_protocol::shared::items::Items;
+use brigade_protocol::shared::op::Kind;
+use brigade_protocol::shared::shape::TypeNote;
+use serde::{Deserialize, Serialize};
+
+use super::state::{Body, Held, State};
+
+/// Opens the file; the last byte is the version of its format.
+const MAGIC: [u8; 8] = *b"BRGDSHR\x01";
+
+/// A record is closed when it holds this many bytes.
+const RECORD_BYTES: usize = 1 << 20;
+
+#[derive(Debug, Serialize, Deserialize)]
+enum Record {
+    /// A container begins.
+    Container { name: String, kind: Kind, types: Vec<TypeNote> },
+    /// Contents of the container that has begun: items of a list; of a map a key, its value, the next key, and so on.
+    Items(Items),
+    /// Contents of a counter that has begun.
+    Number(i64),
+    /// The last one: how many came before it.
+    End { records: u64 },
+}
+
+/// Why there is no state from a file that is there.
+#[derive(Debug, thiserror::Error)]
+pub enum SnapshotError {
+    /// It cannot be read.
+    #[error("cannot read the shared state in {path}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// What the system says.
+        error: io::Error,
+    },
+    /// It opens as something else does.
+    #[error("{path} is no snapshot of shared state, or one of another version of Brigade")]
+    Foreign {
+        /// The file.
+        path: PathBuf,
+    },
+    /// It is cut or damaged.
+    #[error("the shared state in {path} is damaged at byte {at}: {words}")]
+    Corrupt {
+        /// The file.
+        path: PathBuf,
+        /// Where the damage was noticed.
+        at: u64,
+        /// What is wrong there.
+        words: String,
+    },
+}
+
+/// Reads the state, or gives `None` if there is no such file.
+pub fn load(path: &Path) -> Result<Option<State>, SnapshotError> {
+    let bytes = match fs::read(path) {
+        Ok(bytes) => bytes,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
+        Err(error) => return Err(SnapshotError::Read { path: path.to_owned(), error }),
+    };
+    let Some(mut rest) = bytes.strip_prefix(&MAGIC) else {
+        return Err(SnapshotError::Foreign { path: path.to_owned() });
+    };
+    let (mut state, mut open, mut records) = (State::default(), None, 0);
+    loop {
+        let at = (bytes.len() - rest.len()) as u64;
+        let corrupt = |words: String| SnapshotError::Corrupt { path: path.to_owned(), at, words };
+        match record(&mut rest).map_err(corrupt)? {
+            Record::End { records: said } if said == records && rest.is_empty() => return Ok(Some(state)),
+            Record::End { .. } => return Err(corrupt("the end comes at the wrong place".into())),
+            Record::Container { name, kind, types } => {
+                state.held.insert(name.clone(), Held { types, body: Body::new(kind) });
+                open = Some(name);
+            }
+            contents @ (Record::Items(_) | Record::Number(_)) => {
+                let held = open.as_ref().and_then(|name| state.held.get_mut(name));
+                fill(held.map(|held| &mut held.body), contents).map_err(corrupt)?;
+            }
+        }
+        records += 1;
+    }
+}
+
+fn record(rest: &mut &[u8]) -> Result<Record, String> {
+    let cut = || "the file ends in the middle of a record".to_owned();
+    let (length, behind) = rest.split_first_chunk::<4>().ok_or_else(cut)?;
+    let (sum, behind) = behind.split_first_chunk::<4>().ok_or_else(cut)?;
+    let (body, behind) = behind.split_at_checked(u32::from_le_bytes(*length) as usize).ok_or_else(cut)?;
+    if crc32fast::hash(body) != u32::from_le_bytes(*sum) {
+        return Err("the checksum of a record is wrong".into());
+    }
+    *rest = behind;
+    codec::decode(body).map_err(|error| error.to_string())
+}
+
+fn fill(body: Option<&mut Body>, contents: Record) -> Result<(), String> {
+    match (body, contents) {
+        (Some(Body::List(list)), Record::Items(items)) if items.is_sound() => {
+            list.extend(items.iter().map(Box::from));
+            Ok(())
+        }
+        (Some(Body::Map(map)), Record::Items(items)) if items.is_sound() && items.len().is_multiple_of(2) => {
+            let mut items = items.iter();
+            while let (Some(key), Some(value)) = (items.next(), items.next()) {
+                map.insert(key.into(), value.into());
+            }
+            Ok(())
+        }
+        (Some(Body::Counter(counter)), Record::Number(number)) => {
+            *counter = number;
+            Ok(())
+        }
+        (
+            None | Some(Body::List(_) | Body::Map(_) | Body::Counter(_)),
+            Record::Items(_) | Record::Number(_) | Record::Container { .. } | Record::End { .. },
+        ) => Err("a record does not belong to what stands before it".into()),
+    }
+}
+
+/// Writes the state to `path`, in place of what was there. After an error, or if the process dies, the old file is as
+/// it was; a file named `*.new` may lie beside it and is overwritten the next time.
+pub fn save(state: &State, path: &Path) -> io::Result<()> {
+    let new = beside(path, ".new");
+    let mut out = Out { file: BufWriter::with_capacity(RECORD_BYTES, File::create(&new)?), records: 0 };
+    out.file.write_all(&MAGIC)?;
+    for (name, held) in &state.held {
+        out.write(&Record::Container { name: name.clone(), kind: held.body.kind(), types: held.types.clone() })?;
+        match &held.body {
+            Body::List(list) => out.items(list.iter().map(|item| [Some(item), None]))?,
+            Body::Map(map) => out.items(map.iter().map(|(key, value)| [Some(key), Some(value)]))?,
+            Body::Counter(number) => out.write(&Record::Number(*number))?,
+        }
+    }
+    out.write(&Record::End { records: out.records })?;
+    out.file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
+    fs::rename(&new, path)?;
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
+        Some(_) | None => Ok(()),
+    }
+}
+
+struct Out {
+    file: BufWriter<File>,
+    records: u64,
+}
+
+impl Out {
+    fn write(&mut self, record: &Record) -> io::Result<()> {
+        let mut body = Vec::new();
+        codec::encode(record, &mut body).map_err(io::Error::other)?;
+        let length = u32::try_from(body.len()).map_err(io::Error::other)?;
+        self.file.write_all(&length.to_le_bytes())?;
+        self.file.write_all(&crc32fast::hash(&body).to_le_bytes())?;
+        self.file.write_all(&body)?;
+        self.records += 1;
+        Ok(())
+    }
+
+    /// Groups (an item, or a key with its value) are never torn apart.
+    fn items<'a>(&mut self, groups: impl Iterator<Item = [Option<&'a Box<[u8]>>; 2]>) -> io::Result<()> {
+        let mut items = Items::new();
+        for group in groups {
+            group.into_iter().flatten().for_each(|item| items.push(item));
+            if items.bytes() >= RECORD_BYTES {
+                self.write(&Record::Items(std::mem::take(&mut items)))?;
+            }
+        }
+        if items.is_empty() { Ok(()) } else { self.write(&Record::Items(items)) }
+    }
+}
+
+/// Gives a file that cannot be used another name, which says when and why, and returns that. Nothing is deleted and
+/// nothing overwritten.
+pub fn put_aside(path: &Path, why: &SnapshotError) -> io::Result<PathBuf> {
+    let why = match why {
+        SnapshotError::Read { .. } => "unreadable",
+        SnapshotError::Foreign { .. } => "foreign",
+        SnapshotError::Corrupt { .. } => "damaged",
+    };
+    let when = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
+    let mut aside = beside(path, &format!(".{why}-{when}"));
+    let mut copy = 1;
+    while aside.symlink_metadata().is_ok() {
+        copy += 1;
+        aside = beside(path, &format!(".{why}-{when}-{copy}"));
+    }
+    fs::rename(path, &aside)?;
+    Ok(aside)
+}
+
+fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    PathBuf::from(name)
+}
+
+#[cfg(test)]
+mod tests {
+    use brigade_protocol::shared::shape::Shape;
+
+    use super::*;
+
+    fn sample() -> State {
+        let mut state = State::default();
+        let types = vec![TypeNote { name: "u8".into(), shape: Shape::U8, enums: vec![] }];
+        let list = (0..5u32).map(|n| vec![n as u8; (n as usize) * RECORD_BYTES / 3].into_boxed_slice()).collect();
+        let map = (0..9u8).map(|n| (Box::from([n]), Box::from([n, n]))).collect();
+        state.held.insert("list".into(), Held { types: types.clone(), body: Body::List(list) });
+        state.held.insert("empty".into(), Held { types, body: Body::Map(Default::default()) });
+        state.held.insert("map".into(), Held { types: vec![], body: Body::Map(map) });
+        state.held.insert("count".into(), Held { types: vec![], body: Body::Counter(-7) });
+        state
+    }
+
+    fn small() -> State {
+        let mut state = sample();
+        state.held.remove("list");
+        state
+    }
+
+    #[test]
+    fn what_was_saved_is_loaded() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("shared");
+        assert!(load(&path).expect("no file is no error").is_none());
+        for state in [State::default(), sample(), small()] {
+            save(&state, &path).expect("there is room");
+            assert!(load(&path).expect("it was just written") == Some(state));
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("the folder is there").count(), 1);
+    }
+
+    #[test]
+    fn every_cut_and_every_flipped_bit_is_noticed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("shared");
+        save(&small(), &path).expect("there is room");
+        let good = fs::read(&path).expect("it was just written");
+        for length in 0..good.len() {
+            fs::write(&path, &good[..length]).expect("there is room");
+            assert!(load(&path).is_err(), "cut to {length} bytes");
+        }
+        for bit in 0..good.len() * 8 {
+            let mut bad = good.clone();
+            bad[bit / 8] ^= 1 << (bit % 8);
+            fs::write(&path, &bad).expect("there is room");
+            assert!(load(&path).is_err(), "bit {bit} flipped");
+        }
+        let mut longer = good;
+        longer.push(0);
+        fs::write(&path, &longer).expect("there is room");
+        assert!(load(&path).is_err(), "something behind the end");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_used_is_kept_under_a_name_that_says_why() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("shared");
+        for _ in 0..2 {
+            fs::write(&path, "something else").expect("there is room");
+            let why = load(&path).expect_err("it is foreign");
+            let aside = put_aside(&path, &why).expect("it can be renamed");
+            assert!(aside.to_string_lossy().contains("shared.foreign-2"), "{aside:?}");
+            assert_eq!(fs::read_to_string(&aside).expect("it is kept"), "something else");
+            assert!(load(&path).expect("nothing is in the way").is_none());
+        }
+        assert_eq!(fs::read_dir(folder.path()).expect("the folder is there").count(), 2);
+    }
+}

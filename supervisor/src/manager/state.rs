@@ -1,0 +1,458 @@
+//! What the manager holds, and what operations do to it: pure, so that one table of tests tells all of it, and all
+//! changes go through [`apply`], so that whoever wants to repeat them later has one place to listen at.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use brigade_protocol::codec;
+use brigade_protocol::shared::items::Items;
+use brigade_protocol::shared::op::{
+    Bytes, Container, CounterOp, Dump, Kind, ListOp, MapOp, NAME_BYTES, Op, Outcome, Refusal,
+};
+use brigade_protocol::shared::parts::MESSAGE_BYTES;
+use brigade_protocol::shared::shape::TypeNote;
+
+/// An outcome may hold this many bytes of values; the rest of a message is for what stands around them.
+const ANSWER_BYTES: usize = MESSAGE_BYTES - (64 << 10);
+
+/// Items of a list. A deque, so that taking the first one is as cheap as taking the last.
+pub type List = VecDeque<Box<[u8]>>;
+/// Entries of a map, in the order of their encoded keys: two looks at the same map show the same order.
+pub type Map = BTreeMap<Box<[u8]>, Box<[u8]>>;
+
+/// All containers, by name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    /// Public for the snapshot alone; everyone else goes through [`apply`].
+    pub(super) held: BTreeMap<String, Held>,
+}
+
+/// One container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// What its values are, for people.
+    pub types: Vec<TypeNote>,
+    /// Its contents.
+    pub body: Body,
+}
+
+/// Contents of a container.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Body {
+    /// A sequence.
+    List(List),
+    /// Keys and values.
+    Map(Map),
+    /// A number.
+    Counter(i64),
+}
+
+impl Body {
+    /// An empty one.
+    pub fn new(kind: Kind) -> Self {
+        match kind {
+            Kind::List => Self::List(List::new()),
+            Kind::Map => Self::Map(Map::new()),
+            Kind::Counter => Self::Counter(0),
+        }
+    }
+
+    /// What it is.
+    pub fn kind(&self) -> Kind {
+        match self {
+            Self::List(_) => Kind::List,
+            Self::Map(_) => Kind::Map,
+            Self::Counter(_) => Kind::Counter,
+        }
+    }
+}
+
+/// Applies one operation. An operation that is refused has changed nothing.
+pub fn apply(state: &mut State, op: &Op) -> Outcome {
+    let outcome = match op {
+        Op::Create { name, kind, types } => state.held(name, *kind).and_then(|held| create(held, *kind, types)),
+        Op::List { name, op } => state.held(name, Kind::List).and_then(|held| match &mut held.body {
+            Body::List(list) => on_list(list, op),
+            body @ (Body::Map(_) | Body::Counter(_)) => Err(wrong(body, Kind::List)),
+        }),
+        Op::Map { name, op } => state.held(name, Kind::Map).and_then(|held| match &mut held.body {
+            Body::Map(map) => on_map(map, op),
+            body @ (Body::List(_) | Body::Counter(_)) => Err(wrong(body, Kind::Map)),
+        }),
+        Op::Counter { name, op } => state.held(name, Kind::Counter).and_then(|held| match &mut held.body {
+            Body::Counter(number) => on_counter(number, op),
+            body @ (Body::List(_) | Body::Map(_)) => Err(wrong(body, Kind::Counter)),
+        }),
+        Op::Describe => Ok(Outcome::Containers(state.held.iter().map(|(name, held)| describe(name, held)).collect())),
+        Op::Dump { name, limit } => match state.held.get(name) {
+            Some(held) => Ok(Outcome::Dump(dump(name, held, *limit))),
+            None => Err(Refusal::Unknown),
+        },
+    };
+    outcome.unwrap_or_else(Outcome::Refused)
+}
+
+impl State {
+    /// The container of that name, which is made if there is none.
+    fn held(&mut self, name: &str, kind: Kind) -> Result<&mut Held, Refusal> {
+        if name.is_empty() || name.len() > NAME_BYTES {
+            return Err(Refusal::BadName);
+        }
+        if !self.held.contains_key(name) {
+            self.held.insert(name.to_owned(), Held { types: Vec::new(), body: Body::new(kind) });
+        }
+        Ok(self.held.get_mut(name).expect("it is there or was just made"))
+    }
+}
+
+fn wrong(body: &Body, wanted: Kind) -> Refusal {
+    Refusal::WrongKind { is: body.kind(), wanted }
+}
+
+fn create(held: &mut Held, kind: Kind, types: &[TypeNote]) -> Result<Outcome, Refusal> {
+    if held.body.kind() != kind {
+        return Err(wrong(&held.body, kind));
+    }
+    if held.types.is_empty() {
+        held.types = types.to_vec();
+    }
+    Ok(Outcome::Done)
+}
+
+fn on_list(list: &mut List, op: &ListOp) -> Result<Outcome, Refusal> {
+    let past = |position: u64, list: &List| Refusal::PastTheEnd { position, length: list.len() as u64 };
+    Ok(match op {
+        ListOp::Extend(items) => {
+            list.extend(items.iter().map(Box::from));
+            Outcome::Length(list.len() as u64)
+        }
+        ListOp::Get(at) => Outcome::Value(list.get(*at as usize).map(owned)),
+        ListOp::Set(at, value) => {
+            let place = match list.get_mut(*at as usize) {
+                Some(place) => place,
+                None => return Err(past(*at, list)),
+            };
+            *place = value.as_slice().into();
+            Outcome::Done
+        }
+        ListOp::Insert(at, value) => {
+            if *at > list.len() as u64 {
+                return Err(past(*at, list));
+            }
+            list.insert(*at as usize, value.as_slice().into());
+            Outcome::Done
+        }
+        ListOp::Remove(at) => Outcome::Value(list.remove(*at as usize).map(taken)),
+        ListOp::Pop => Outcome::Value(list.pop_back().map(taken)),
+        ListOp::Len => Outcome::Length(list.len() as u64),
+        ListOp::Range(from, to) => {
+            let to = (*to).min(list.len() as u64) as usize;
+            let from = (*from).min(to as u64) as usize;
+            packed(list.range(from..to))?
+        }
+        ListOp::Clear => {
+            list.clear();
+            Outcome::Done
+        }
+    })
+}
+
+fn on_map(map: &mut Map, op: &MapOp) -> Result<Outcome, Refusal> {
+    Ok(match op {
+        MapOp::Insert(key, value) => {
+            Outcome::Value(map.insert(key.as_slice().into(), value.as_slice().into()).map(taken))
+        }
+        MapOp::Extend(entries) => {
+            if !entries.len().is_multiple_of(2) {
+                return Err(Refusal::Malformed);
+            }
+            let mut entries = entries.iter();
+            while let (Some(key), Some(value)) = (entries.next(), entries.next()) {
+                map.insert(key.into(), value.into());
+            }
+            Outcome::Length(map.len() as u64)
+        }
+        MapOp::Get(key) => Outcome::Value(map.get(key.as_slice()).map(owned)),
+        MapOp::Remove(key) => Outcome::Value(map.remove(key.as_slice()).map(taken)),
+        MapOp::CompareExchange { key, expected, new } => {
+            let current = map.get(key.as_slice());
+            if current.map(|value| &**value) != expected.as_ref().map(|value| value.as_slice()) {
+                return Ok(Outcome::Exchanged(Err(current.map(owned))));
+            }
+            match new {
+                Some(value) => map.insert(key.as_slice().into(), value.as_slice().into()),
+                None => map.remove(key.as_slice()),
+            };
+            Outcome::Exchanged(Ok(()))
+        }
+        MapOp::Add(addends) => add_to(map, addends)?,
+        MapOp::Len => Outcome::Length(map.len() as u64),
+        MapOp::Keys => packed(map.keys())?,
+        MapOp::Entries => packed(map.iter().flat_map(|(key, value)| [key, value]))?,
+        MapOp::Clear => {
+            map.clear();
+            Outcome::Done
+        }
+    })
+}
+
+/// Adds to several numbers, or, if one of the sums cannot be, to none: first all sums are made, then all are written.
+fn add_to(map: &mut Map, addends: &[(Bytes, i64)]) -> Result<Outcome, Refusal> {
+    let mut sums: BTreeMap<&[u8], i64> = BTreeMap::new();
+    let mut numbers = Vec::with_capacity(addends.len());
+    for (key, addend) in addends {
+        let before = match (sums.get(key.as_slice()), map.get(key.as_slice())) {
+            (Some(number), _) => *number,
+            (None, Some(value)) => codec::decode::<i64>(value).map_err(|_| Refusal::NotANumber)?,
+            (None, None) => 0,
+        };
+        let sum = before.checked_add(*addend).ok_or(Refusal::Overflow)?;
+        sums.insert(key.as_slice(), sum);
+        numbers.push(sum);
+    }
+    for (key, sum) in sums {
+        map.insert(key.into(), number(sum).into_boxed_slice());
+    }
+    Ok(Outcome::Numbers(numbers))
+}
+
+fn on_counter(number: &mut i64, op: &CounterOp) -> Result<Outcome, Refusal> {
+    Ok(Outcome::Number(match op {
+        CounterOp::Add(addend) => {
+            *number = number.checked_add(*addend).ok_or(Refusal::Overflow)?;
+            *number
+        }
+        CounterOp::Get => *number,
+        CounterOp::Swap(new) => std::mem::replace(number, *new),
+    }))
+}
+
+fn describe(name: &str, held: &Held) -> Container {
+    let length = match &held.body {
+        Body::List(list) => list.len() as u64,
+        Body::Map(map) => map.len() as u64,
+        Body::Counter(_) => 1,
+    };
+    Container { name: name.to_owned(), kind: held.body.kind(), length, types: held.types.clone() }
+}
+
+/// The first `limit` items or entries; fewer if they would not fit in a message.
+fn dump(name: &str, held: &Held, limit: u64) -> Dump {
+    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+    let mut items = Items::new();
+    match &held.body {
+        Body::List(list) => {
+            for item in list.iter().take(limit) {
+                if items.bytes() + item.len() > ANSWER_BYTES {
+                    break;
+                }
+                items.push(item);
+            }
+        }
+        Body::Map(map) => {
+            for (key, value) in map.iter().take(limit) {
+                if items.bytes() + key.len() + value.len() > ANSWER_BYTES {
+                    break;
+                }
+                items.push(key);
+                items.push(value);
+            }
+        }
+        Body::Counter(counter) => items.push(&number(*counter)),
+    }
+    Dump { container: describe(name, held), items }
+}
+
+/// Values as one outcome, if they fit in a message.
+fn packed<'a>(values: impl Iterator<Item = &'a Box<[u8]>> + Clone) -> Result<Outcome, Refusal> {
+    let bytes: usize = values.clone().map(|value| value.len() + 4).sum();
+    if bytes > ANSWER_BYTES {
+        return Err(Refusal::TooLarge { bytes: bytes as u64, limit: ANSWER_BYTES as u64 });
+    }
+    let mut items = Items::with_capacity(bytes);
+    values.for_each(|value| items.push(value));
+    Ok(Outcome::Items(items))
+}
+
+fn owned(value: &Box<[u8]>) -> Bytes {
+    Bytes::from(value.to_vec())
+}
+
+fn taken(value: Box<[u8]>) -> Bytes {
+    Bytes::from(value.into_vec())
+}
+
+/// A number as clients encode it.
+fn number(number: i64) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    codec::encode(&number, &mut bytes).expect("a number has an encoding");
+    bytes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bytes(text: &str) -> Bytes {
+        Bytes::from(text.as_bytes())
+    }
+
+    fn items(values: &[&str]) -> Items {
+        let mut items = Items::new();
+        values.iter().for_each(|value| items.push(value.as_bytes()));
+        items
+    }
+
+    fn some(text: &str) -> Outcome {
+        Outcome::Value(Some(bytes(text)))
+    }
+
+    fn list(op: ListOp) -> Op {
+        Op::List { name: "l".into(), op }
+    }
+
+    fn map(op: MapOp) -> Op {
+        Op::Map { name: "m".into(), op }
+    }
+
+    fn counter(op: CounterOp) -> Op {
+        Op::Counter { name: "c".into(), op }
+    }
+
+    fn tell(story: Vec<(Op, Outcome)>) -> State {
+        let mut state = State::default();
+        for (step, (op, outcome)) in story.into_iter().enumerate() {
+            assert_eq!(apply(&mut state, &op), outcome, "step {step}: {op:?}");
+        }
+        state
+    }
+
+    #[test]
+    fn a_list_does_what_a_vector_does() {
+        let past = |position, length| Outcome::Refused(Refusal::PastTheEnd { position, length });
+        tell(vec![
+            (list(ListOp::Pop), Outcome::Value(None)),
+            (list(ListOp::Extend(items(&["a", "b", "c"]))), Outcome::Length(3)),
+            (list(ListOp::Extend(items(&[]))), Outcome::Length(3)),
+            (list(ListOp::Get(2)), some("c")),
+            (list(ListOp::Get(3)), Outcome::Value(None)),
+            (list(ListOp::Set(1, bytes("B"))), Outcome::Done),
+            (list(ListOp::Set(3, bytes("x"))), past(3, 3)),
+            (list(ListOp::Insert(3, bytes("d"))), Outcome::Done),
+            (list(ListOp::Insert(5, bytes("x"))), past(5, 4)),
+            (list(ListOp::Insert(0, bytes("_"))), Outcome::Done),
+            (list(ListOp::Range(0, u64::MAX)), Outcome::Items(items(&["_", "a", "B", "c", "d"]))),
+            (list(ListOp::Range(1, 3)), Outcome::Items(items(&["a", "B"]))),
+            (list(ListOp::Range(3, 1)), Outcome::Items(items(&[]))),
+            (list(ListOp::Range(9, 12)), Outcome::Items(items(&[]))),
+            (list(ListOp::Remove(1)), some("a")),
+            (list(ListOp::Remove(u64::MAX)), Outcome::Value(None)),
+            (list(ListOp::Pop), some("d")),
+            (list(ListOp::Len), Outcome::Length(3)),
+            (list(ListOp::Clear), Outcome::Done),
+            (list(ListOp::Len), Outcome::Length(0)),
+        ]);
+    }
+
+    #[test]
+    fn a_map_does_what_a_map_does() {
+        tell(vec![
+            (map(MapOp::Get(bytes("k"))), Outcome::Value(None)),
+            (map(MapOp::Insert(bytes("k"), bytes("1"))), Outcome::Value(None)),
+            (map(MapOp::Insert(bytes("k"), bytes("2"))), some("1")),
+            (map(MapOp::Extend(items(&["j", "3", "i", "4"]))), Outcome::Length(3)),
+            (map(MapOp::Extend(items(&["j"]))), Outcome::Refused(Refusal::Malformed)),
+            (map(MapOp::Keys), Outcome::Items(items(&["i", "j", "k"]))),
+            (map(MapOp::Entries), Outcome::Items(items(&["i", "4", "j", "3", "k", "2"]))),
+            (map(MapOp::Remove(bytes("j"))), some("3")),
+            (map(MapOp::Remove(bytes("j"))), Outcome::Value(None)),
+            (map(MapOp::Len), Outcome::Length(2)),
+            (map(MapOp::Clear), Outcome::Done),
+            (map(MapOp::Len), Outcome::Length(0)),
+        ]);
+    }
+
+    #[test]
+    fn an_exchange_is_made_only_against_exactly_what_is_there() {
+        let exchange = |expected: Option<&str>, new: Option<&str>| {
+            map(MapOp::CompareExchange { key: bytes("k"), expected: expected.map(bytes), new: new.map(bytes) })
+        };
+        let made = Outcome::Exchanged(Ok(()));
+        let instead = |current: Option<&str>| Outcome::Exchanged(Err(current.map(bytes)));
+        tell(vec![
+            (exchange(Some("1"), Some("2")), instead(None)),
+            (exchange(None, Some("1")), made.clone()),
+            (exchange(None, Some("2")), instead(Some("1"))),
+            (exchange(Some("0"), None), instead(Some("1"))),
+            (exchange(Some("1"), Some("2")), made.clone()),
+            (exchange(Some("2"), None), made.clone()),
+            (exchange(None, None), made),
+            (map(MapOp::Len), Outcome::Length(0)),
+        ]);
+    }
+
+    #[test]
+    fn adding_to_many_numbers_is_done_to_all_or_to_none() {
+        let text = {
+            let mut bytes = Vec::new();
+            codec::encode("seven", &mut bytes).expect("text has an encoding");
+            Bytes::from(bytes)
+        };
+        let before = vec![
+            (
+                map(MapOp::Add(vec![(bytes("a"), 2), (bytes("b"), -1), (bytes("a"), 3)])),
+                Outcome::Numbers(vec![2, -1, 5]),
+            ),
+            (map(MapOp::Insert(bytes("t"), text)), Outcome::Value(None)),
+        ];
+        let after = [
+            (map(MapOp::Add(vec![(bytes("a"), 1), (bytes("t"), 1)])), Outcome::Refused(Refusal::NotANumber)),
+            (map(MapOp::Add(vec![(bytes("c"), 1), (bytes("a"), i64::MAX)])), Outcome::Refused(Refusal::Overflow)),
+            (map(MapOp::Get(bytes("a"))), Outcome::Value(Some(Bytes::from(number(5))))),
+        ];
+        assert_eq!(tell(before.iter().cloned().collect()), tell(before.into_iter().chain(after).collect()));
+    }
+
+    #[test]
+    fn a_counter_counts_and_never_wraps() {
+        tell(vec![
+            (counter(CounterOp::Get), Outcome::Number(0)),
+            (counter(CounterOp::Add(5)), Outcome::Number(5)),
+            (counter(CounterOp::Add(-7)), Outcome::Number(-2)),
+            (counter(CounterOp::Swap(i64::MAX)), Outcome::Number(-2)),
+            (counter(CounterOp::Add(1)), Outcome::Refused(Refusal::Overflow)),
+            (counter(CounterOp::Get), Outcome::Number(i64::MAX)),
+        ]);
+    }
+
+    #[test]
+    fn a_name_stands_for_one_kind_only() {
+        let as_list = |name: &str| Op::List { name: name.into(), op: ListOp::Len };
+        let wrong = Outcome::Refused(Refusal::WrongKind { is: Kind::Map, wanted: Kind::List });
+        let create = Op::Create { name: "m".into(), kind: Kind::List, types: Vec::new() };
+        tell(vec![
+            (map(MapOp::Len), Outcome::Length(0)),
+            (as_list("m"), wrong.clone()),
+            (create, wrong),
+            (as_list(""), Outcome::Refused(Refusal::BadName)),
+            (as_list(&"n".repeat(NAME_BYTES + 1)), Outcome::Refused(Refusal::BadName)),
+            (as_list(&"n".repeat(NAME_BYTES)), Outcome::Length(0)),
+        ]);
+    }
+
+    #[test]
+    fn what_there_is_can_be_listed_and_looked_into_without_making_anything() {
+        let note = TypeNote { name: "u8".into(), shape: brigade_protocol::shared::shape::Shape::U8, enums: vec![] };
+        let of = |length| Container { name: "l".into(), kind: Kind::List, length, types: vec![note.clone()] };
+        let dump = |limit| Op::Dump { name: "l".into(), limit };
+        tell(vec![
+            (dump(9), Outcome::Refused(Refusal::Unknown)),
+            (Op::Describe, Outcome::Containers(vec![])),
+            (Op::Create { name: "l".into(), kind: Kind::List, types: vec![note.clone()] }, Outcome::Done),
+            (list(ListOp::Extend(items(&["a", "b"]))), Outcome::Length(2)),
+            (Op::Create { name: "l".into(), kind: Kind::List, types: vec![] }, Outcome::Done),
+            (Op::Describe, Outcome::Containers(vec![of(2)])),
+            (dump(1), Outcome::Dump(Dump { container: of(2), items: items(&["a"]) })),
+            (dump(u64::MAX), Outcome::Dump(Dump { container: of(2), items: items(&["a", "b"]) })),
+        ]);
+    }
+}
