@@ -74,7 +74,7 @@ pub struct QueueStatus {
     pub staged: u64,
     /// Came back, to be taken next.
     pub late: u64,
-    /// Dead letters kept.
+    /// Dead letters since the queue was made.
     pub dead: u64,
     /// Sent since the queue was made.
     pub sent: u64,
@@ -123,6 +123,6 @@ pub struct QueueReport {
     pub redelivered: u64,
     /// Still in the queue.
     pub left: u64,
-    /// Dead letters kept.
+    /// Dead letters since the queue was made.
     pub dead: u64,
 }

@@ -1,6 +1,7 @@
 //! How full a queue is, and what has gone through it.
 
 use super::file::Queue;
+use super::geometry::UNDERTAKER;
 use super::place::Count;
 use super::slot::Kind;
 
@@ -37,6 +38,8 @@ pub struct Totals {
     pub acked: u64,
     /// Deliveries that came to nothing, after which the item came back.
     pub returned: u64,
+    /// Dead items that were taken out.
+    pub buried: u64,
 }
 
 impl Queue {
@@ -59,7 +62,7 @@ impl Queue {
 
     /// Sums the members' counts. Exact when nobody is at work and the dead are swept.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals::default();
+        let mut totals = Totals { buried: self.place(UNDERTAKER).total(Count::Acked), ..Totals::default() };
         for (_, place) in self.places() {
             totals.sent += place.total(Count::Sent);
             totals.acked += place.total(Count::Acked);

@@ -20,6 +20,9 @@ pub struct Geometry {
 /// Threads that may use a queue at the same time, over all processes.
 pub const MEMBERS: usize = 4096;
 
+/// The place behind the members': where the supervisor counts the dead letters that it has taken out.
+pub const UNDERTAKER: u16 = MEMBERS as u16;
+
 /// Bytes of a member's place: two cache lines, which processors fetch together.
 pub const MEMBER_BYTES: usize = 128;
 
@@ -123,7 +126,7 @@ impl Geometry {
         let backed = (batches + words).next_multiple_of(LINE);
         let late = (backed + words).next_multiple_of(LINE);
         let members = (late + LateLane::words_for(self.capacity) * 8).next_multiple_of(LINE);
-        let slots = (members + MEMBERS * MEMBER_BYTES).next_multiple_of(PAGE);
+        let slots = (members + (MEMBERS + 1) * MEMBER_BYTES).next_multiple_of(PAGE);
         let slot = SLOT_HEAD + self.item_bytes as usize;
         let stride = slot.next_multiple_of(if slot <= 128 { 16 } else { 64 });
         let large = (slots + capacity * stride).next_multiple_of(PAGE);
@@ -160,7 +163,7 @@ mod tests {
             let n = capacity as usize;
             assert!(layout.states + n * 8 <= layout.batches && layout.batches + n * 8 <= layout.backed);
             assert!(layout.backed + n * 8 <= layout.late && layout.late + n.div_ceil(64) * 8 <= layout.members);
-            assert!(layout.members + MEMBERS * MEMBER_BYTES <= layout.slots);
+            assert!(layout.members + (MEMBERS + 1) * MEMBER_BYTES <= layout.slots);
             assert!(layout.stride >= SLOT_HEAD + item_bytes as usize && layout.stride.is_multiple_of(16));
             assert!(layout.slots + n * layout.stride <= layout.large);
             assert!(layout.large_stride == 0 || layout.large_stride >= max_item_bytes as usize);

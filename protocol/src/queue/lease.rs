@@ -1,5 +1,6 @@
 //! A lease: the right of one member to one item, until it acks it or gives it back.
 
+use super::file::Queue;
 use super::ring::Held;
 use crate::id::ItemId;
 
@@ -33,5 +34,13 @@ impl Lease {
     /// Whether the item has no bytes.
     pub fn is_empty(&self) -> bool {
         self.len == 0
+    }
+}
+
+impl Queue {
+    /// The bytes of an item that is leased from this queue, in place.
+    #[inline]
+    pub fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
+        self.shared.region.bytes(lease.offset, lease.len)
     }
 }

@@ -6,7 +6,7 @@
 use std::io;
 
 use super::file::Queue;
-use super::geometry::{MEMBERS, SLOT_HEAD};
+use super::geometry::{MEMBERS, SLOT_HEAD, UNDERTAKER};
 use super::place::{Count, Place};
 use super::ring::Swept;
 use super::slot::Kind;
@@ -33,6 +33,7 @@ impl Queue {
 
     /// The same for all posts: for a queue that nobody uses, found by a new run of the supervisor.
     pub fn sweep_all(&self) -> Swept {
+        self.settle(&self.place(UNDERTAKER), 0, Count::Acked, Kind::Dead);
         self.sweep_where(|_| true)
     }
 
@@ -84,7 +85,10 @@ impl Queue {
             keep(DeadItem { id, deliveries: word.deliveries(), bytes })?;
             crash_point!("dead_letter_kept");
             self.release_large(slot, len);
+            let count = self.place(UNDERTAKER);
+            count.note(Count::Acked, slot);
             if self.shared.ring.bury(slot) {
+                count.done(Count::Acked);
                 kept += 1;
                 self.shared.room.notify();
             }

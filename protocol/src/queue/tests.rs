@@ -129,6 +129,7 @@ fn an_item_without_deliveries_left_is_dead_and_is_put_aside() {
     });
     assert_eq!(count.expect("kept"), 1);
     assert_eq!(kept, [(id, 3, b"poison".to_vec())]);
+    assert_eq!(bench.queue.totals(), Totals { sent: 1, acked: 0, returned: 2, buried: 1 });
     assert_eq!(bench.queue.depth().free, 4);
 }
 
@@ -148,7 +149,7 @@ fn a_sweep_gives_back_what_the_dead_held_and_nothing_else() {
     assert_eq!(take(&mut living), [0]);
     assert_eq!(take(&mut living), [2]);
     living.ack(kept);
-    assert_eq!(bench.queue.totals(), Totals { sent: 3, acked: 3, returned: 1 });
+    assert_eq!(bench.queue.totals(), Totals { sent: 3, acked: 3, returned: 1, buried: 0 });
 }
 
 #[test]

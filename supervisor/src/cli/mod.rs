@@ -110,7 +110,7 @@ impl Command {
             Self::Stop(stop) => stop.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man => man::run(),
-            Self::Manager => say::error(&"the manager is not there yet"),
+            Self::Manager => crate::manager::run(),
         }
     }
 }

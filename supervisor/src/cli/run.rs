@@ -46,7 +46,7 @@ Exit codes:
 impl Run {
     /// Runs the pipeline. The exit code is the verdict.
     pub fn run(self) -> ExitCode {
-        launch(Launch {
+        launch(&Launch {
             file: self.file,
             sets: self.sets.pairs,
             state_dir: self.state_dir.filter(|path| !path.as_os_str().is_empty()),
