@@ -5,5 +5,19 @@ compile_error!("Brigade runs on Linux only: it is built on futexes, process grou
 
 pub mod cli;
 pub mod config;
+pub mod control;
 pub mod core;
+pub mod door;
+pub mod effects;
+pub mod launch;
+pub mod logs;
 pub mod manager;
+pub mod reactor;
+pub mod report;
+pub mod roster;
+pub mod shared;
+pub mod sources;
+pub mod state;
+pub mod status;
+pub mod verdict;
+pub mod view;

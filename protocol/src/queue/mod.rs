@@ -1,1 +1,35 @@
-//! The queue.
+//! The queue: a bounded ring of items in a mapped file, for many sending and many receiving processes, any of which may
+//! be killed at any instruction.
+//!
+//! A [`Queue`] is a mapping of the file. A thread that wants to send or receive joins it and becomes a [`Member`]; all
+//! that it holds carries the member's number, so that the supervisor can [sweep](Queue::sweep) after its death.
+//!
+//! What is promised: an item whose `send` returned stays until it is acked or dead; a dead or stopped process holds up
+//! nothing but the items in its hands; `capacity` counts everything that is not free; first in, first out per sender,
+//! and what comes back goes to the front.
+
+mod depth;
+mod error;
+mod file;
+mod geometry;
+mod late;
+mod lease;
+mod member;
+mod place;
+mod ring;
+mod slot;
+mod sweep;
+mod wait;
+
+pub use depth::{Depth, Totals};
+pub use error::{Nothing, QueueError, Refused};
+pub use file::Queue;
+pub use geometry::Geometry;
+pub use lease::Lease;
+pub use member::Member;
+pub use ring::{Returned, Swept};
+pub use sweep::DeadItem;
+pub use wait::{Wait, recv_any};
+
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod tests;

@@ -1,3 +1,6 @@
-//! The command line of the binary: one file per command, and here what they have in common.
+//! The commands of the binary, one file each.
 
+pub mod check;
+pub mod logs;
+pub mod set;
 pub mod shared;

@@ -1,4 +1,20 @@
-//! From the user's file to the plan: [`raw`] is the file as typed, [`plan`] is what we believe, [`check`] is the way
-//! between them, which shows every fault at once.
+//! From the user's file to the plan: `raw` is the file as typed, [`plan`] is what we believe, [`check`] is the way
+//! between them, which shows every fault at once. [`print`](mod@print) is the way back.
 
+mod bounds;
+pub mod check;
+pub mod fault;
+mod nearest;
 pub mod plan;
+pub mod print;
+mod raw;
+mod signals;
+mod surroundings;
+mod table;
+mod units;
+mod vars;
+
+pub use check::load;
+pub use fault::{Fault, Faults};
+pub use surroundings::Surroundings;
+pub use units::{show_duration, show_size};

@@ -30,6 +30,17 @@ pub struct Plan {
     pub loops: Vec<Loop>,
 }
 
+impl Plan {
+    /// About how much shared memory its queues take while no item is larger than `item_bytes`.
+    pub fn inline_bytes(&self) -> u64 {
+        let of_queue = |queue: &QueuePlan| u64::from(queue.capacity) * (u64::from(queue.item_bytes) + SLOT_BYTES);
+        self.queues.iter().map(of_queue).sum()
+    }
+}
+
+/// About what a slot takes besides its item.
+const SLOT_BYTES: u64 = 64;
+
 /// Stages and queues of one circle.
 #[derive(Clone, Debug, Serialize)]
 pub struct Loop {

@@ -103,7 +103,9 @@ pub enum Action {
     },
     /// All producers of the queue are complete: close it.
     Close(QueueIx),
-    /// Look from time to time whether all queues of this loop are idle; answer once, by `LoopIdle`.
+    /// Look from time to time whether this loop is idle: nothing ready, leased, staged or waiting in any queue that a
+    /// stage of it takes from (also the closed ones that feed it from outside, else items that wait there would be
+    /// cut off). Answer once, by `LoopIdle`.
     WatchLoop(usize),
     /// A worker's state has changed (for the log and the live view).
     Changed {

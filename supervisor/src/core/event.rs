@@ -112,7 +112,8 @@ pub enum Event {
         /// Which run.
         incarnation: Incarnation,
     },
-    /// All queues of a watched loop were seen idle at one instant. Index into the plan's loops.
+    /// All queues that the stages of a watched loop take from were seen idle at one instant. Index into the plan's
+    /// loops.
     LoopIdle(usize),
     /// Somebody wants the next rung of the stop ladder (SIGTERM, SIGINT).
     StopNext(Actor),

@@ -1,4 +1,287 @@
 //! Every decision of the supervisor, as a function of events and time: no clock, no I/O, nothing that can fail.
+//!
+//! ```text
+//!              Event                        Action
+//!  reactor ─────────────▶ Core::handle ──────────────▶ reactor
+//!                         Core::deadline: when to call at the latest
+//! ```
+//!
+//! Each call applies the event first and looks at the deadlines second: a worker that has just exited must not be
+//! killed, and a busy inbox must not starve a timer. Then the rules about the whole (`settle`) run until nothing
+//! changes any more; they look at how things stand, not at how they came about, so that no order of events escapes
+//! them.
 
 pub mod action;
+mod backoff;
 pub mod event;
+mod exit;
+mod intensity;
+mod life;
+mod policy;
+mod shutdown;
+mod stage;
+#[cfg(test)]
+mod story;
+mod worker;
+
+use std::ops::Range;
+use std::time::Instant;
+
+use brigade_protocol::id::Post;
+
+pub use self::exit::signal_name;
+pub use self::stage::StageState;
+pub use self::worker::Worker;
+
+use self::action::Action;
+use self::backoff::Random;
+use self::event::{Actor, Event, StopLevel};
+use self::shutdown::Ladder;
+use self::worker::{Due, Rules};
+use crate::config::plan::{Plan, QueueIx, StageIx};
+
+/// The part that decides. It holds what is known of every worker and of the whole, and nothing else.
+#[derive(Debug)]
+pub struct Core {
+    plan: Plan,
+    /// By post, from post 1 on; the manager, once it is wanted, is the last.
+    workers: Vec<Worker>,
+    /// Index of the first worker of every stage, and after the last stage that of the manager.
+    first: Vec<usize>,
+    /// Since when a queue is closed.
+    closed: Vec<Option<Instant>>,
+    /// Queues that nobody takes from any more.
+    abandoned: Vec<bool>,
+    /// Loops that are being watched.
+    watched: Vec<bool>,
+    ladder: Ladder,
+    random: Random,
+    begun: bool,
+    /// All the work is done; services and manager are being stopped.
+    winding_down: bool,
+    finished: bool,
+    /// What the present call wants done.
+    out: Vec<Action>,
+}
+
+impl Core {
+    /// A core that waits for [`Event::Begin`]. Posts are numbered from 1, by stage and then by replica; the number
+    /// after the last is the manager's. `check` has seen to it that they fit. `seed`: of the jitter of restarts.
+    pub fn new(plan: Plan, seed: u64) -> Self {
+        let mut workers = Vec::new();
+        let mut first = Vec::new();
+        for (ix, stage) in plan.stages.iter().enumerate() {
+            first.push(workers.len());
+            for replica in 0..stage.replicas {
+                workers.push(Worker::new(post_at(workers.len()), Some(ix), &stage.name, replica, Rules::of(stage)));
+            }
+        }
+        first.push(workers.len());
+        Self {
+            workers,
+            first,
+            closed: vec![None; plan.queues.len()],
+            abandoned: vec![false; plan.queues.len()],
+            watched: vec![false; plan.loops.len()],
+            ladder: Ladder::new(),
+            random: Random::new(seed),
+            begun: false,
+            winding_down: false,
+            finished: false,
+            out: Vec::new(),
+            plan,
+        }
+    }
+
+    /// Takes news, and says what is to be done about it, in this order. News that is stale, that names nobody, or that
+    /// comes after [`Action::Finish`] is dropped. `now` must not go backwards.
+    pub fn handle(&mut self, now: Instant, event: Event) -> Vec<Action> {
+        if !self.finished {
+            self.apply(event, now);
+            self.settle(now);
+            self.look_at_deadlines(now);
+            self.settle(now);
+            if (self.begun || self.level() >= Some(StopLevel::Now)) && self.is_over() {
+                self.finished = true;
+                self.out.push(Action::Finish(self.ladder.verdict().clone()));
+            }
+        }
+        std::mem::take(&mut self.out)
+    }
+
+    /// When to call [`handle`](Self::handle) with [`Event::Tick`] at the latest; `None`: only when there is news.
+    pub fn deadline(&self) -> Option<Instant> {
+        if self.finished {
+            return None;
+        }
+        let workers = self.workers.iter().filter_map(|worker| self.due(worker));
+        workers.map(|(at, _)| at).chain(self.ladder.drain_until()).min()
+    }
+
+    /// All workers by post; the manager, once it is wanted, is the last.
+    pub fn workers(&self) -> impl Iterator<Item = &Worker> {
+        self.workers.iter()
+    }
+
+    /// The worker of a post; `None` if there is no such post.
+    pub fn worker(&self, post: Post) -> Option<&Worker> {
+        self.workers.get(usize::from(post.0).checked_sub(1)?)
+    }
+
+    /// The post of a worker; `None` if the plan has no such stage or replica.
+    pub fn post_of(&self, stage: StageIx, replica: u16) -> Option<Post> {
+        let stage_plan = self.plan.stages.get(stage)?;
+        (replica < stage_plan.replicas).then(|| post_at(self.first[stage] + usize::from(replica)))
+    }
+
+    /// The post of the manager, whether it is wanted already or not.
+    pub fn manager_post(&self) -> Post {
+        post_at(self.first_manager_ix())
+    }
+
+    /// Whether a queue is closed.
+    pub fn is_closed(&self, queue: QueueIx) -> bool {
+        self.closed.get(queue).is_some_and(Option::is_some)
+    }
+
+    /// The plan that it goes by.
+    pub fn plan(&self) -> &Plan {
+        &self.plan
+    }
+
+    fn apply(&mut self, event: Event, now: Instant) {
+        match event {
+            Event::Begin => self.begun = true,
+            Event::Spawned { post, incarnation, pid } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.spawned(ix, pid, now);
+                }
+            }
+            Event::SpawnFailed { post, incarnation, words, permanent } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.spawn_failed(ix, words, permanent, now);
+                }
+            }
+            Event::Hello { post, incarnation } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.workers[ix].run.hello = true;
+                }
+            }
+            Event::Ready { post, incarnation } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.said_ready(ix, now);
+                }
+            }
+            Event::Failed { post, incarnation, words, permanent } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.said_failed(ix, words, permanent, now);
+                }
+            }
+            Event::Exited { post, incarnation, exit } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.exited(ix, exit, now);
+                }
+            }
+            Event::Paused { post, incarnation } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.workers[ix].paused.get_or_insert(now);
+                }
+            }
+            Event::Resumed { post, incarnation } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.workers[ix].paused = None;
+                }
+            }
+            Event::LoopIdle(ix) => self.loop_idle(ix, now),
+            Event::StopNext(actor) => {
+                if let Some(level) = self.ladder.next() {
+                    self.raise(level, actor, now);
+                }
+            }
+            Event::StopAt(level, actor) => self.raise(level, actor, now),
+            Event::WantManager => {
+                if self.manager_ix().is_none() && self.level() < Some(StopLevel::Now) {
+                    self.workers.push(Worker::manager(self.manager_post()));
+                }
+            }
+            Event::Tick => {}
+        }
+    }
+
+    fn look_at_deadlines(&mut self, now: Instant) {
+        if self.ladder.drain_until().is_some_and(|at| at <= now) {
+            self.raise(StopLevel::Now, Actor::Core, now);
+        }
+        for ix in 0..self.workers.len() {
+            match self.due(&self.workers[ix]) {
+                Some((at, due)) if at <= now => self.fall_due(ix, due, now),
+                Some(_) | None => {}
+            }
+        }
+    }
+
+    fn fall_due(&mut self, ix: usize, due: Due, now: Instant) {
+        let rules = self.workers[ix].rules;
+        match due {
+            Due::Start => self.start(ix, "its wait is over", now),
+            Due::Uptime => self.said_ready(ix, now),
+            Due::StartTimeout => {
+                let why = format!("not ready within {:?}", rules.start_timeout);
+                self.workers[ix].blame(why.clone());
+                self.kill(ix, &why, Actor::Core, now);
+            }
+            Due::Patience => {
+                if let Some((_, why)) = self.workers[ix].run.patience.clone() {
+                    self.kill(ix, &why, Actor::Core, now);
+                }
+            }
+            Due::Paused => {
+                let why = format!("stopped by a signal for {:?} while its stage waits for the end", rules.stop_timeout);
+                self.workers[ix].blame(why.clone());
+                self.workers[ix].run.killed_paused = true;
+                self.kill(ix, &why, Actor::Core, now);
+            }
+        }
+    }
+
+    /// Applies the rules about the whole until nothing changes any more.
+    fn settle(&mut self, now: Instant) {
+        while self.begun && self.level() < Some(StopLevel::Now) {
+            let before = self.out.len();
+            self.release_waiting(now);
+            self.close_queues(now);
+            self.notice_abandoned(now);
+            self.wind_down(now);
+            self.start_stages(now);
+            if self.out.len() == before {
+                return;
+            }
+        }
+        if self.level() >= Some(StopLevel::Now) {
+            self.wind_down(now);
+        }
+    }
+
+    fn due(&self, worker: &Worker) -> Option<(Instant, Due)> {
+        worker.due(self.inputs_closed(worker.stage))
+    }
+
+    /// Indices of the workers of a stage.
+    fn posts_of(&self, stage: StageIx) -> Range<usize> {
+        self.first[stage]..self.first[stage + 1]
+    }
+
+    /// Where the manager stands, or will stand; the workers before it are those of the plan.
+    fn first_manager_ix(&self) -> usize {
+        self.first[self.plan.stages.len()]
+    }
+
+    fn manager_ix(&self) -> Option<usize> {
+        Some(self.first_manager_ix()).filter(|ix| *ix < self.workers.len())
+    }
+}
+
+/// The post at an index. The plan holds no more workers than there are posts.
+fn post_at(ix: usize) -> Post {
+    Post(u16::try_from(ix + 1).unwrap_or(u16::MAX))
+}

@@ -1,0 +1,258 @@
+//! The queue's file: made by the supervisor, opened by everybody, and believed only after its header was checked.
+
+use crate::sync::Ordering;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
+use std::path::Path;
+use std::sync::Arc;
+
+use nix::fcntl::{FallocateFlags, fallocate};
+
+use super::error::QueueError;
+use super::geometry::{Geometry, Layout, MEMBER_BYTES, MEMBERS, header};
+use super::late::LateLane;
+use super::place::Place;
+use super::ring::Ring;
+use crate::control::PROTOCOL;
+use crate::shm::{EventCount, Region, Words};
+
+const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEQ");
+
+/// A queue, mapped. Cheap to clone.
+#[derive(Clone, Debug)]
+pub struct Queue {
+    pub(super) shared: Arc<Shared>,
+}
+
+#[derive(Debug)]
+pub(super) struct Shared {
+    pub(super) file: File,
+    pub(super) region: Arc<Region>,
+    pub(super) geometry: Geometry,
+    pub(super) layout: Layout,
+    pub(super) ring: Ring,
+    pub(super) items: EventCount,
+    pub(super) room: EventCount,
+    closed: Words,
+    deaths: Words,
+    pub(super) backed: Words,
+}
+
+impl Queue {
+    /// Makes an empty queue at `path`, replacing nothing: it is written beside it and then renamed.
+    ///
+    /// All but the large regions is allocated for real, so that a full disk is an error here, and not a SIGBUS later.
+    /// If the process dies in the middle, a file named `….new` is left, which the next `create` replaces.
+    pub fn create(path: &Path, geometry: &Geometry) -> Result<Self, QueueError> {
+        geometry.check()?;
+        let fail = |what| move |source| QueueError::Io { what, path: path.to_owned(), source };
+        let layout = geometry.layout();
+        let new = path.with_extension("new");
+        let _ = std::fs::remove_file(&new);
+        let file = OpenOptions::new()
+            .read(true)
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&new)
+            .map_err(fail("create"))?;
+        let made = (|| {
+            let dense = i64::try_from(layout.large).map_err(io::Error::other)?;
+            fallocate(&file, FallocateFlags::empty(), 0, dense)?;
+            file.set_len(layout.total as u64)?;
+            file.write_all_at(&fixed_header(geometry, boot_id()?), header::FIXED as u64)?;
+            std::fs::rename(&new, path)
+        })();
+        if let Err(error) = made {
+            let _ = std::fs::remove_file(&new);
+            return Err(fail("create")(error));
+        }
+        Self::map(path, file, *geometry)
+    }
+
+    /// Opens the queue at `path`. Its header is checked before anything else in it is believed.
+    pub fn open(path: &Path) -> Result<Self, QueueError> {
+        let fail = |what| move |source| QueueError::Io { what, path: path.to_owned(), source };
+        let foreign = |why: String| QueueError::Foreign { path: path.to_owned(), why };
+        let file = OpenOptions::new().read(true).write(true).open(path).map_err(fail("open"))?;
+        let mut bytes = [0; header::FIXED_WORDS * 8];
+        match file.read_exact_at(&mut bytes, header::FIXED as u64) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                return Err(foreign("it is too short".into()));
+            }
+            Err(error) => return Err(fail("read")(error)),
+        }
+        let geometry = read_header(&bytes, boot_id().map_err(fail("read"))?).map_err(|wrong| match wrong {
+            Wrong::Foreign(why) => foreign(why),
+            Wrong::Rebooted => QueueError::Rebooted { path: path.to_owned() },
+        })?;
+        geometry.check().map_err(|error| foreign(error.to_string()))?;
+        let length = file.metadata().map_err(fail("read"))?.len();
+        if length != geometry.layout().total as u64 {
+            return Err(foreign(format!("it has {length} bytes instead of {}", geometry.layout().total)));
+        }
+        Self::map(path, file, geometry)
+    }
+
+    fn map(path: &Path, file: File, geometry: Geometry) -> Result<Self, QueueError> {
+        let layout = geometry.layout();
+        let region = Region::map(&file, layout.total).map_err(|source| QueueError::Io {
+            what: "map",
+            path: path.to_owned(),
+            source,
+        })?;
+        let capacity = geometry.capacity as usize;
+        let late = LateLane::new(
+            region.words(header::LATE_TOP, 1),
+            region.words(layout.late, LateLane::words_for(geometry.capacity)),
+        );
+        let ring = Ring::new(
+            region.words(layout.states, capacity),
+            region.words(header::HEAD, 1),
+            region.words(header::TAIL, 1),
+            late,
+            geometry.max_deliveries.unwrap_or(0),
+        );
+        Ok(Self {
+            shared: Arc::new(Shared {
+                items: region.event(header::ITEMS),
+                room: region.event(header::ROOM),
+                closed: region.words(header::CLOSED, 1),
+                deaths: region.words(header::DEATHS, 1),
+                backed: region.words(layout.backed, capacity),
+                file,
+                region,
+                geometry,
+                layout,
+                ring,
+            }),
+        })
+    }
+
+    /// The numbers that it was made with.
+    pub fn geometry(&self) -> Geometry {
+        self.shared.geometry
+    }
+
+    /// Slots.
+    pub fn capacity(&self) -> usize {
+        self.shared.geometry.capacity as usize
+    }
+
+    /// How many items wait to be taken, roughly: others change it while it is read.
+    pub fn len(&self) -> usize {
+        usize::try_from(self.shared.ring.backlog()).unwrap_or(usize::MAX).min(self.capacity())
+    }
+
+    /// Whether no item waits to be taken, roughly.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// No item will be sent any more. Who waits for one learns of the end when nothing is left in anybody's hands.
+    pub fn close(&self) {
+        // SeqCst: either a receiver that frees the last slot sees this and wakes the others, or they, woken here, see
+        // the free slot.
+        self.shared.closed.at(0).store(1, Ordering::SeqCst);
+        self.wake_all();
+    }
+
+    /// Items may be sent again (a new run of the pipeline).
+    pub fn reopen(&self) {
+        self.shared.closed.at(0).store(0, Ordering::SeqCst);
+    }
+
+    /// Whether it was closed.
+    #[inline]
+    pub fn is_closed(&self) -> bool {
+        self.shared.closed.at(0).load(Ordering::SeqCst) != 0
+    }
+
+    /// Wakes everybody who sleeps at this queue; they look around and sleep again if nothing has changed for them.
+    pub fn wake_all(&self) {
+        self.shared.items.notify_all();
+        self.shared.room.notify_all();
+    }
+
+    /// Goes up whenever a living worker makes an item a dead letter, which the supervisor then puts aside.
+    pub fn deaths(&self) -> u64 {
+        self.shared.deaths.at(0).load(Ordering::Relaxed)
+    }
+
+    pub(super) fn count_death(&self) {
+        self.shared.deaths.at(0).fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn place(&self, index: u16) -> Place {
+        let offset = self.shared.layout.members + usize::from(index) * MEMBER_BYTES;
+        Place::new(self.shared.region.words(offset, MEMBER_BYTES / 8))
+    }
+
+    pub(super) fn places(&self) -> impl Iterator<Item = (u16, Place)> + '_ {
+        (0..MEMBERS as u16).map(|index| (index, self.place(index)))
+    }
+}
+
+enum Wrong {
+    Foreign(String),
+    Rebooted,
+}
+
+/// magic, version, boot id (2), capacity, item_bytes, max_item_bytes, max_deliveries, members, …, checksum (last).
+fn fixed_header(geometry: &Geometry, boot: [u64; 2]) -> Vec<u8> {
+    let mut words = [0u64; header::FIXED_WORDS];
+    words[0] = MAGIC;
+    words[1] = u64::from(PROTOCOL);
+    words[2..4].copy_from_slice(&boot);
+    words[4] = geometry.capacity.into();
+    words[5] = geometry.item_bytes.into();
+    words[6] = geometry.max_item_bytes.into();
+    words[7] = geometry.max_deliveries.unwrap_or(0).into();
+    words[8] = MEMBERS as u64;
+    let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
+    let sum = u64::from(crc32fast::hash(&bytes[..bytes.len() - 8]));
+    let end = bytes.len() - 8;
+    bytes[end..].copy_from_slice(&sum.to_le_bytes());
+    bytes
+}
+
+fn read_header(bytes: &[u8; header::FIXED_WORDS * 8], boot: [u64; 2]) -> Result<Geometry, Wrong> {
+    let mut words = [0u64; header::FIXED_WORDS];
+    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
+        *word = u64::from_le_bytes(chunk.try_into().expect("chunks of eight"));
+    }
+    if words[0] != MAGIC {
+        return Err(Wrong::Foreign("it does not begin as one".into()));
+    }
+    if words[1] != u64::from(PROTOCOL) {
+        return Err(Wrong::Foreign(format!("it has format {}, this program knows {PROTOCOL}", words[1])));
+    }
+    if words[header::FIXED_WORDS - 1] != u64::from(crc32fast::hash(&bytes[..bytes.len() - 8])) {
+        return Err(Wrong::Foreign("its header is damaged (wrong checksum)".into()));
+    }
+    if words[2..4] != boot {
+        return Err(Wrong::Rebooted);
+    }
+    let small =
+        |word: u64| u32::try_from(word).map_err(|_| Wrong::Foreign("its header holds an impossible number".into()));
+    let deliveries = u16::try_from(words[7]).map_err(|_| Wrong::Foreign("its max_deliveries is impossible".into()))?;
+    if words[8] != MEMBERS as u64 {
+        return Err(Wrong::Foreign(format!("it has {} places for members instead of {MEMBERS}", words[8])));
+    }
+    Ok(Geometry {
+        capacity: small(words[4])?,
+        item_bytes: small(words[5])?,
+        max_item_bytes: small(words[6])?,
+        max_deliveries: (deliveries != 0).then_some(deliveries),
+    })
+}
+
+/// The kernel's name for this start of the machine.
+fn boot_id() -> io::Result<[u64; 2]> {
+    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+    let hex: String = text.chars().filter(char::is_ascii_hexdigit).collect();
+    let number = u128::from_str_radix(&hex, 16).map_err(io::Error::other)?;
+    Ok([(number >> 64) as u64, number as u64])
+}

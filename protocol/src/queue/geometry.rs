@@ -1,0 +1,184 @@
+//! Where everything lies in a queue's file. Computed from five numbers, and checked against the file before the first
+//! word is believed.
+
+use super::error::QueueError;
+use super::late::LateLane;
+
+/// The numbers that make a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Geometry {
+    /// Slots: items that are not free, at most. 1 to [`Geometry::MAX_CAPACITY`].
+    pub capacity: u32,
+    /// Bytes of an item that have room inline. 1 to [`Geometry::MAX_INLINE`].
+    pub item_bytes: u32,
+    /// The largest item that may be sent, in bytes; `item_bytes` to [`Geometry::MAX_ITEM`].
+    pub max_item_bytes: u32,
+    /// An item that failed after so many deliveries becomes a dead letter; `None`: it comes back for ever.
+    pub max_deliveries: Option<u16>,
+}
+
+/// Threads that may use a queue at the same time, over all processes.
+pub const MEMBERS: usize = 4096;
+
+/// The place behind the members': where the supervisor counts the dead letters that it has taken out.
+pub const UNDERTAKER: u16 = MEMBERS as u16;
+
+/// Bytes of a member's place: two cache lines, which processors fetch together.
+pub const MEMBER_BYTES: usize = 128;
+
+const LINE: usize = 128;
+const PAGE: usize = 4096;
+
+/// Byte offsets of the header's parts. Each that is written often has lines of its own.
+pub mod header {
+    use super::LINE;
+    /// Magic, version, boot id, geometry, checksum: written once.
+    pub const FIXED: usize = 0;
+    /// Words of the fixed part.
+    pub const FIXED_WORDS: usize = 16;
+    /// The receivers' hint.
+    pub const HEAD: usize = 4 * LINE;
+    /// The senders' hint.
+    pub const TAIL: usize = 5 * LINE;
+    /// Event count: an item has come, or the end.
+    pub const ITEMS: usize = 6 * LINE;
+    /// Event count: a slot has become free.
+    pub const ROOM: usize = 7 * LINE;
+    /// Words that are read often and hardly ever change: closed.
+    pub const CLOSED: usize = 8 * LINE;
+    /// Which parts of the late lane to look at.
+    pub const LATE_TOP: usize = 9 * LINE;
+    /// How often a living worker has made a slot dead: tells the supervisor to look.
+    pub const DEATHS: usize = 10 * LINE;
+}
+
+/// Byte offsets of the arrays, and the length of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Layout {
+    /// One state word per slot.
+    pub states: usize,
+    /// One word per slot: the number of the batch that it belongs to.
+    pub batches: usize,
+    /// One word per slot: how many bytes of its large region have been allocated.
+    pub backed: usize,
+    /// The late lane's bitmap.
+    pub late: usize,
+    /// The members' places.
+    pub members: usize,
+    /// The slots: item id, length, then the bytes inline.
+    pub slots: usize,
+    /// Bytes from one slot to the next.
+    pub stride: usize,
+    /// The large regions, page-aligned and sparse.
+    pub large: usize,
+    /// Bytes of one large region; 0 if no item is larger than the inline room.
+    pub large_stride: usize,
+    /// Length of the file in bytes.
+    pub total: usize,
+}
+
+/// Bytes in front of a slot's inline room: item id, length.
+pub const SLOT_HEAD: usize = 16;
+
+impl Geometry {
+    /// Slots at most: 16,777,216.
+    pub const MAX_CAPACITY: u32 = 1 << 24;
+    /// Inline room at most: 1 MiB.
+    pub const MAX_INLINE: u32 = 1 << 20;
+    /// Largest item at most: 1 GiB.
+    pub const MAX_ITEM: u32 = 1 << 30;
+    /// Length of a file at most: 16 TiB, what ext4 can hold and a process can map.
+    pub const MAX_TOTAL: u64 = 1 << 44;
+
+    /// Whether all numbers are within their bounds.
+    pub fn check(&self) -> Result<(), QueueError> {
+        let fault = |what: String| Err(QueueError::Geometry(what));
+        if self.capacity == 0 || self.capacity > Self::MAX_CAPACITY {
+            return fault(format!("capacity {} is not between 1 and {}", self.capacity, Self::MAX_CAPACITY));
+        }
+        if self.item_bytes == 0 || self.item_bytes > Self::MAX_INLINE {
+            return fault(format!("item_bytes {} is not between 1 and {}", self.item_bytes, Self::MAX_INLINE));
+        }
+        if self.max_item_bytes < self.item_bytes || self.max_item_bytes > Self::MAX_ITEM {
+            return fault(format!(
+                "max_item_bytes {} is not between item_bytes ({}) and {}",
+                self.max_item_bytes,
+                self.item_bytes,
+                Self::MAX_ITEM
+            ));
+        }
+        if self.max_deliveries == Some(0) {
+            return fault("max_deliveries is 0".to_owned());
+        }
+        let total = u64::from(self.capacity) * (u64::from(self.max_item_bytes) + u64::from(self.item_bytes) + 4096);
+        if total > Self::MAX_TOTAL {
+            return fault(format!("capacity times max_item_bytes is {total} bytes, more than {}", Self::MAX_TOTAL));
+        }
+        Ok(())
+    }
+
+    /// Where everything lies.
+    pub fn layout(&self) -> Layout {
+        let capacity = self.capacity as usize;
+        let words = capacity * 8;
+        let states = PAGE;
+        let batches = (states + words).next_multiple_of(LINE);
+        let backed = (batches + words).next_multiple_of(LINE);
+        let late = (backed + words).next_multiple_of(LINE);
+        let members = (late + LateLane::words_for(self.capacity) * 8).next_multiple_of(LINE);
+        let slots = (members + (MEMBERS + 1) * MEMBER_BYTES).next_multiple_of(PAGE);
+        let slot = SLOT_HEAD + self.item_bytes as usize;
+        let stride = slot.next_multiple_of(if slot <= 128 { 16 } else { 64 });
+        let large = (slots + capacity * stride).next_multiple_of(PAGE);
+        let large_stride = if self.max_item_bytes > self.item_bytes {
+            (self.max_item_bytes as usize).next_multiple_of(PAGE)
+        } else {
+            0
+        };
+        Layout {
+            states,
+            batches,
+            backed,
+            late,
+            members,
+            slots,
+            stride,
+            large,
+            large_stride,
+            total: large + capacity * large_stride,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_overlaps_and_nothing_lies_outside() {
+        for (capacity, item_bytes, max_item_bytes) in [(1, 1, 1), (3, 64, 64), (1024, 1024, 65_536), (65, 17, 4097)] {
+            let geometry = Geometry { capacity, item_bytes, max_item_bytes, max_deliveries: None };
+            geometry.check().expect("within bounds");
+            let layout = geometry.layout();
+            let n = capacity as usize;
+            assert!(layout.states + n * 8 <= layout.batches && layout.batches + n * 8 <= layout.backed);
+            assert!(layout.backed + n * 8 <= layout.late && layout.late + n.div_ceil(64) * 8 <= layout.members);
+            assert!(layout.members + (MEMBERS + 1) * MEMBER_BYTES <= layout.slots);
+            assert!(layout.stride >= SLOT_HEAD + item_bytes as usize && layout.stride.is_multiple_of(16));
+            assert!(layout.slots + n * layout.stride <= layout.large);
+            assert!(layout.large_stride == 0 || layout.large_stride >= max_item_bytes as usize);
+            assert_eq!(layout.large + n * layout.large_stride, layout.total);
+        }
+    }
+
+    #[test]
+    fn numbers_out_of_bounds_are_named() {
+        let fine = Geometry { capacity: 1, item_bytes: 1, max_item_bytes: 1, max_deliveries: None };
+        let wrong = |g: Geometry| g.check().expect_err("out of bounds").to_string();
+        assert!(wrong(Geometry { capacity: 0, ..fine }).contains("capacity 0"));
+        assert!(wrong(Geometry { item_bytes: 2, ..fine }).contains("max_item_bytes 1"));
+        assert!(wrong(Geometry { max_deliveries: Some(0), ..fine }).contains("max_deliveries"));
+        let huge = Geometry { capacity: 1 << 24, item_bytes: 1, max_item_bytes: 1 << 30, max_deliveries: None };
+        assert!(wrong(huge).contains("more than"));
+    }
+}

@@ -1,0 +1,46 @@
+//! A lease: the right of one member to one item, until it acks it or gives it back.
+
+use super::file::Queue;
+use super::ring::Held;
+use crate::id::ItemId;
+
+/// An item in this member's hands. Dropping it does nothing: the item stays leased until the member ends it through
+/// [`Member`](super::Member), or dies and is swept.
+#[derive(Debug)]
+#[must_use = "the item stays leased until it is acked or given back"]
+pub struct Lease {
+    pub(super) held: Held,
+    pub(super) offset: usize,
+    pub(super) len: usize,
+    pub(super) id: ItemId,
+}
+
+impl Lease {
+    /// The item's identity within its queue; a redelivered item keeps it.
+    pub fn id(&self) -> ItemId {
+        self.id
+    }
+
+    /// How often the item was delivered, this time included: 1 for the first (65,535 stands for that and more).
+    pub fn deliveries(&self) -> u16 {
+        self.held.word.deliveries()
+    }
+
+    /// Bytes of the item.
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the item has no bytes.
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+}
+
+impl Queue {
+    /// The bytes of an item that is leased from this queue, in place.
+    #[inline]
+    pub fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
+        self.shared.region.bytes(lease.offset, lease.len)
+    }
+}

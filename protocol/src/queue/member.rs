@@ -1,0 +1,256 @@
+//! A member: one thread's place at a queue, by which it sends and receives.
+
+use std::io;
+
+use nix::errno::Errno;
+use nix::fcntl::{FallocateFlags, fallocate};
+
+use super::error::{Nothing, QueueError, Refused};
+use super::file::Queue;
+use super::geometry::{MEMBERS, SLOT_HEAD};
+use super::lease::Lease;
+use super::place::{Count, Place};
+use super::ring::{Met, NoSlot, Returned};
+use super::slot::Kind;
+use crate::crash_point;
+use crate::id::{ItemId, Post};
+
+/// Large regions of items above this size are given back to the system with the item; smaller ones stay allocated for
+/// the next item of the slot, because giving back costs a system call.
+const KEPT_BYTES: usize = 256 << 10;
+
+/// One thread's place at a queue. Moves between threads, but is used by one at a time.
+///
+/// If its process dies, the supervisor gives back what it held. Dropped alive, it gives back what it still holds itself.
+#[derive(Debug)]
+pub struct Member {
+    pub(super) queue: Queue,
+    pub(super) index: u16,
+    place: Place,
+    leases: usize,
+    first_not_free: usize,
+    pub(super) patience: super::wait::Patience,
+}
+
+impl Queue {
+    /// Joins the queue for one thread of the worker at `post`; `lane` is the number of the thread, for the records.
+    pub fn join(&self, post: Post, lane: u16) -> Result<Member, QueueError> {
+        for (index, place) in self.places() {
+            if place.post().is_none() && place.take(post, lane) {
+                return Ok(Member {
+                    queue: self.clone(),
+                    index,
+                    place,
+                    leases: 0,
+                    first_not_free: 0,
+                    patience: super::wait::Patience::default(),
+                });
+            }
+        }
+        Err(QueueError::MembersFull(MEMBERS))
+    }
+}
+
+impl Member {
+    /// The queue.
+    pub fn queue(&self) -> &Queue {
+        &self.queue
+    }
+
+    /// Sends one item if there is room. When this returns `Ok`, the item is in the queue, whatever happens to this
+    /// process. If the process dies before, nothing was sent.
+    pub fn try_send(&mut self, item: &[u8]) -> Result<ItemId, Refused> {
+        let shared = &self.queue.shared;
+        let max = shared.geometry.max_item_bytes as usize;
+        if item.len() > max {
+            return Err(Refused::TooLarge { len: item.len(), max });
+        }
+        if self.queue.is_closed() {
+            return Err(Refused::Closed);
+        }
+        let held = shared.ring.claim(self.index).map_err(|none| match none {
+            NoSlot::Full => Refused::Full,
+            NoSlot::Spoilt => Refused::Spoilt,
+        })?;
+        self.place.note(Count::Sent, held.slot);
+        crash_point!("filling");
+        let id = self.next_id();
+        let at = shared.layout.slots + held.slot * shared.layout.stride;
+        let inline = item.len() <= shared.geometry.item_bytes as usize;
+        if !inline && self.queue.back_large(held.slot, item.len()).is_err() {
+            shared.ring.abandon(held, self.index);
+            self.place.cancel(Count::Sent);
+            shared.room.notify();
+            return Err(Refused::NoSpace);
+        }
+        let mut head = [0; SLOT_HEAD];
+        head[..8].copy_from_slice(&id.0.to_le_bytes());
+        head[8..].copy_from_slice(&(item.len() as u64).to_le_bytes());
+        shared.region.write(at, &head);
+        let place = if inline { at + SLOT_HEAD } else { shared.layout.large + held.slot * shared.layout.large_stride };
+        shared.region.write(place, item);
+        crash_point!("filled");
+        if !shared.ring.publish(held, self.index) {
+            self.place.cancel(Count::Sent);
+            return Err(Refused::Spoilt);
+        }
+        crash_point!("published");
+        self.place.done(Count::Sent);
+        shared.items.notify();
+        Ok(id)
+    }
+
+    /// Takes the next item if there is one: what came back first, then in the order of sending.
+    pub fn try_recv(&mut self) -> Result<Lease, Nothing> {
+        let mut patience = super::wait::Unhurried::default();
+        loop {
+            match self.queue.shared.ring.lease(self.index) {
+                Met::Item(held) => {
+                    self.leases += 1;
+                    let (id, offset, len) = self.queue.content(held.slot);
+                    return Ok(Lease { held, offset, len, id });
+                }
+                Met::Empty => return Err(if self.is_at_end() { Nothing::Ended } else { Nothing::Empty }),
+                Met::Unfinished(unfinished) => {
+                    if !patience.more(unfinished) {
+                        self.queue.shared.ring.pass_over(unfinished);
+                    }
+                }
+                Met::Spoilt => return Err(Nothing::Spoilt),
+            }
+        }
+    }
+
+    /// The item's bytes, in place.
+    #[inline]
+    pub fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
+        self.queue.shared.region.bytes(lease.offset, lease.len)
+    }
+
+    /// The item is done and gone. If the process dies before this returns, it is either done or comes again.
+    pub fn ack(&mut self, lease: Lease) {
+        let shared = &self.queue.shared;
+        self.place.note(Count::Acked, lease.held.slot);
+        crash_point!("acking");
+        self.queue.release_large(lease.held.slot, lease.len);
+        let done = shared.ring.ack(lease.held, self.index);
+        self.leases -= 1;
+        if !done {
+            self.place.cancel(Count::Acked); // A broken process has written over the word.
+            return;
+        }
+        crash_point!("acked");
+        self.place.done(Count::Acked);
+        self.room_made();
+    }
+
+    /// The item failed: it goes to the front, or becomes a dead letter if this was its last delivery.
+    pub fn nack(&mut self, lease: Lease) -> Option<Returned> {
+        self.leases -= 1;
+        let returned = self.queue.shared.ring.nack(lease.held, self.index)?;
+        match returned {
+            Returned::Late => {
+                self.place.count_returned(1);
+                crash_point!("nacked");
+                self.queue.shared.items.notify();
+            }
+            Returned::Dead => {
+                crash_point!("died_of_failures");
+                self.queue.count_death();
+                self.end_may_be_near();
+            }
+        }
+        Some(returned)
+    }
+
+    /// The item was not started: it goes to the front, and this delivery does not count.
+    pub fn give_back(&mut self, lease: Lease) {
+        self.leases -= 1;
+        if self.queue.shared.ring.give_back(lease.held, self.index) {
+            self.queue.shared.items.notify();
+        }
+    }
+
+    fn next_id(&self) -> ItemId {
+        ItemId(u64::from(self.index) << 48 | self.place.total(Count::Sent).wrapping_add(1) & ((1 << 48) - 1))
+    }
+
+    /// Whether the queue is closed and nothing is in it or in anybody's hands. Every slot that was seen free after the
+    /// close stays so, hence each is looked at until it is free, and not again.
+    fn is_at_end(&mut self) -> bool {
+        if !self.queue.is_closed() {
+            return false;
+        }
+        while self.first_not_free < self.queue.capacity() {
+            match self.queue.shared.ring.word(self.first_not_free).kind() {
+                Kind::Free | Kind::Dead => self.first_not_free += 1,
+                Kind::Filling | Kind::Staged | Kind::Ready | Kind::Leased | Kind::Settled | Kind::Late => return false,
+            }
+        }
+        true
+    }
+
+    /// A slot became free: senders that sleep are woken when half of the queue has been taken, not for every item, so
+    /// that the two sides do not take turns item by item. (A sender that sleeps also looks around by itself.)
+    #[inline]
+    fn room_made(&self) {
+        let shared = &self.queue.shared;
+        if shared.room.has_sleepers() && shared.ring.backlog() <= u64::from(shared.geometry.capacity / 2) {
+            shared.room.notify_all();
+        }
+        self.end_may_be_near();
+    }
+
+    #[inline]
+    fn end_may_be_near(&self) {
+        if self.queue.is_closed() {
+            self.queue.shared.items.notify_all();
+        }
+    }
+}
+
+impl Drop for Member {
+    fn drop(&mut self) {
+        if self.leases > 0 {
+            self.queue.shared.ring.sweep(|owner| owner == self.index);
+            self.queue.wake_all();
+        }
+        self.place.free();
+    }
+}
+
+impl Queue {
+    /// Makes sure that the first `len` bytes of a slot's large region exist on the disk: a full one is an error here,
+    /// instead of a SIGBUS while writing.
+    fn back_large(&self, slot: usize, len: usize) -> io::Result<()> {
+        let shared = &self.shared;
+        let backed = shared.backed.at(slot);
+        let relaxed = std::sync::atomic::Ordering::Relaxed; // The slot's owner alone reads and writes it.
+        if backed.load(relaxed) >= len as u64 {
+            return Ok(());
+        }
+        let at = (shared.layout.large + slot * shared.layout.large_stride) as i64;
+        loop {
+            match fallocate(&shared.file, FallocateFlags::empty(), at, len as i64) {
+                Ok(()) => break,
+                Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        backed.store(len as u64, relaxed);
+        Ok(())
+    }
+
+    /// Gives the memory of a large item back to the system. Only while the slot is the caller's.
+    pub(super) fn release_large(&self, slot: usize, len: usize) {
+        let shared = &self.shared;
+        if len <= KEPT_BYTES || len <= shared.geometry.item_bytes as usize {
+            return;
+        }
+        shared.backed.at(slot).store(0, std::sync::atomic::Ordering::Relaxed);
+        let at = (shared.layout.large + slot * shared.layout.large_stride) as i64;
+        let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
+        // A file system that cannot punch holes keeps the bytes: no harm but the space.
+        let _ = fallocate(&shared.file, flags, at, shared.layout.large_stride as i64);
+    }
+}

@@ -1,0 +1,118 @@
+//! A member's place at a queue: whose it is, and how many items it has sent and acked.
+//!
+//! The counts are exact although their owner may be killed between changing a slot and counting it: before the change
+//! it notes `{ number, slot }`; whoever finds the note of a dead member sees from the slot's word whether the change was
+//! made. Only the owner touches its place while it lives; the supervisor reads along.
+
+use crate::sync::Ordering;
+
+use crate::id::Post;
+use crate::shm::Words;
+
+const OWNER: usize = 0;
+const SENT: usize = 1;
+const SENDING: usize = 2;
+const ACKED: usize = 3;
+const ACKING: usize = 4;
+const RETURNED: usize = 5;
+
+const USED: u64 = 1 << 63;
+
+/// View of one place.
+#[derive(Clone, Debug)]
+pub struct Place {
+    words: Words,
+}
+
+/// Which of the two counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Count {
+    /// Items sent.
+    Sent,
+    /// Items acked.
+    Acked,
+}
+
+impl Count {
+    const fn total(self) -> usize {
+        match self {
+            Self::Sent => SENT,
+            Self::Acked => ACKED,
+        }
+    }
+
+    const fn note(self) -> usize {
+        match self {
+            Self::Sent => SENDING,
+            Self::Acked => ACKING,
+        }
+    }
+}
+
+impl Place {
+    /// Over the words of one place.
+    pub fn new(words: Words) -> Self {
+        Self { words }
+    }
+
+    /// Takes the place for a post. From the first instant it names the post, so that the sweep can free it.
+    pub fn take(&self, post: Post, lane: u16) -> bool {
+        let word = USED | u64::from(post.0) | u64::from(lane) << 16;
+        // AcqRel: pairs with the release of the place's former owner, whose counts we go on from.
+        self.words.at(OWNER).compare_exchange(0, word, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+    }
+
+    /// Gives the place back. Its counts stay.
+    pub fn free(&self) {
+        self.words.at(OWNER).store(0, Ordering::Release); // Pairs with `take`.
+    }
+
+    /// Whose place it is.
+    pub fn post(&self) -> Option<Post> {
+        let word = self.words.at(OWNER).load(Ordering::Acquire); // Pairs with `take`.
+        (word & USED != 0).then_some(Post(word as u16))
+    }
+
+    /// The total of a count.
+    #[inline]
+    pub fn total(&self, count: Count) -> u64 {
+        self.words.at(count.total()).load(Ordering::Acquire) // Pairs with `done`.
+    }
+
+    /// Notes that the change which makes the next count is about to be tried on `slot`.
+    #[inline]
+    pub fn note(&self, count: Count, slot: usize) {
+        let next = self.words.at(count.total()).load(Ordering::Relaxed).wrapping_add(1);
+        // Release: after the note, the change. A sweep that acquires the slot's word sees the note.
+        self.words.at(count.note()).store(next << 32 | slot as u64, Ordering::Release);
+    }
+
+    /// The change was made.
+    #[inline]
+    pub fn done(&self, count: Count) {
+        let total = self.words.at(count.total());
+        total.store(total.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+    }
+
+    /// The change was not made.
+    pub fn cancel(&self, count: Count) {
+        self.words.at(count.note()).store(0, Ordering::Release);
+    }
+
+    /// The slot of a change that was noted and not counted.
+    pub fn open_note(&self, count: Count) -> Option<usize> {
+        let note = self.words.at(count.note()).load(Ordering::Acquire);
+        let next = self.total(count).wrapping_add(1);
+        (note != 0 && note >> 32 == next & 0xffff_ffff).then_some((note & 0xffff_ffff) as usize)
+    }
+
+    /// Items that came back through this member.
+    pub fn returned(&self) -> u64 {
+        self.words.at(RETURNED).load(Ordering::Relaxed)
+    }
+
+    /// One more came back.
+    pub fn count_returned(&self, more: u64) {
+        self.words.at(RETURNED).fetch_add(more, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,383 @@
+//! The ring: who owns which slot, and in which order slots are handed from senders to receivers.
+//!
+//! Many senders, many receivers, no lock. Positions count up for ever (see [`Position`]); the slot's state word (see
+//! [`Word`]) is the truth, `head` and `tail` are hints that anybody may move on (helping), never a claim. Any process
+//! may die or stop between any two steps: the others pass by whatever it holds, and the sweep gives it back.
+//!
+//! The ring of Vyukov and of crossbeam's array channel ties each slot's turn to a stamp; here the stamp also names the
+//! owner, so that a slot whose owner died can be told from one that is in use, and a slot that is not free when its turn
+//! comes is skipped (its lap is *bumped*) instead of holding up everybody behind it.
+//!
+//! The ring knows no payloads, no waiting and no counters.
+
+use super::late::LateLane;
+use super::slot::{Compared, Kind, Position, Word};
+use crate::crash_point;
+use crate::shm::Words;
+use crate::sync::Ordering;
+
+/// State words and hints of one queue.
+#[derive(Clone, Debug)]
+pub struct Ring {
+    states: Words,
+    head: Words,
+    tail: Words,
+    late: LateLane,
+    capacity: u32,
+    max_deliveries: u16,
+}
+
+/// A slot in the caller's hands, and the word by which it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Held {
+    /// Index of the slot.
+    pub slot: usize,
+    /// Its word when it was taken. Its lap may have moved on since.
+    pub word: Word,
+}
+
+/// Why no slot could be claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NoSlot {
+    /// None is free.
+    Full,
+    /// The shared words make no sense.
+    Spoilt,
+}
+
+/// What a receiver finds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Met {
+    /// An item, leased to it.
+    Item(Held),
+    /// Nothing at present.
+    Empty,
+    /// The next item is still being written. To be asked again soon, and passed over if that does not help.
+    Unfinished(Unfinished),
+    /// The shared words make no sense.
+    Spoilt,
+}
+
+/// A slot at the head whose sender has not finished.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unfinished {
+    position: Position,
+    word: Word,
+}
+
+/// Where an item went that was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Returned {
+    /// To the front of the queue.
+    Late,
+    /// It has run out of deliveries.
+    Dead,
+}
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Items that were leased and wait again.
+    pub returned: u64,
+    /// Items that were leased and ran out of deliveries.
+    pub dead: u64,
+    /// Slots that were being filled: their items had not been sent.
+    pub rolled_back: u64,
+}
+
+impl Ring {
+    /// Over `capacity` state words, one word each for head and tail, and the late lane. `max_deliveries` 0: no limit.
+    pub fn new(states: Words, head: Words, tail: Words, late: LateLane, max_deliveries: u16) -> Self {
+        let capacity = u32::try_from(states.len()).expect("a geometry has at most 2^24 slots");
+        Self { states, head, tail, late, capacity, max_deliveries }
+    }
+
+    /// The word of a slot.
+    pub fn word(&self, slot: usize) -> Word {
+        // Acquire: pairs with the release of whoever changed it, so that what it wrote before is seen.
+        Word(self.states.at(slot).load(Ordering::Acquire))
+    }
+
+    /// Claims the next free slot for `owner`, to be filled.
+    #[inline]
+    pub fn claim(&self, owner: u16) -> Result<Held, NoSlot> {
+        loop {
+            let tail = self.tail.at(0).load(Ordering::Relaxed);
+            let tail = Position::read(tail, self.capacity).ok_or(NoSlot::Spoilt)?;
+            let word = self.word(tail.index());
+            match word.lap().compared_to(tail.lap()) {
+                Compared::Same if word.kind() == Kind::Free => {
+                    let filling = Word::new(Kind::Filling, tail.lap(), owner, 0);
+                    if self.change(tail.index(), word, filling) {
+                        crash_point!("slot_claimed");
+                        self.move_on(&self.tail, tail);
+                        return Ok(Held { slot: tail.index(), word: filling });
+                    }
+                }
+                Compared::Same | Compared::Later => self.move_on(&self.tail, tail),
+                Compared::Earlier => {
+                    // Still taken from an earlier lap. One that receivers have passed is skipped, but only towards a
+                    // free slot: else a waiting sender and a waiting receiver would chase each other round the ring.
+                    if !word.is_passed() || !self.free_ahead(tail) {
+                        return Err(NoSlot::Full);
+                    }
+                    if self.change(tail.index(), word, word.in_lap(tail.lap())) {
+                        crash_point!("lap_bumped");
+                        self.move_on(&self.tail, tail);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether a sender that skips the slot at `tail` comes to a free one before it comes to one that waits.
+    fn free_ahead(&self, tail: Position) -> bool {
+        let mut ahead = tail.next(self.capacity);
+        while ahead.index() != tail.index() {
+            let word = self.word(ahead.index());
+            match word.lap().compared_to(ahead.lap()) {
+                // Free; or the tail has moved on meanwhile, and the caller is to look again.
+                Compared::Same | Compared::Later => return true,
+                Compared::Earlier if word.is_passed() => ahead = ahead.next(self.capacity),
+                Compared::Earlier => return false,
+            }
+        }
+        false
+    }
+
+    /// The slot that `owner` was filling holds an item now. False if the word is not as it should be.
+    #[inline]
+    pub fn publish(&self, held: Held, owner: u16) -> bool {
+        let mut word = held.word;
+        loop {
+            if !word.is(Kind::Filling, owner) {
+                return false;
+            }
+            let kind = if word.is_late() { Kind::Late } else { Kind::Ready };
+            if self.change(held.slot, word, Word::new(kind, word.lap(), 0, 0)) {
+                if word.is_late() {
+                    crash_point!("published_late");
+                    self.late.hint(held.slot);
+                }
+                return true;
+            }
+            word = self.word(held.slot);
+        }
+    }
+
+    /// The slot that `owner` was filling is free again, unsent.
+    pub fn abandon(&self, held: Held, owner: u16) {
+        self.leave(
+            held.slot,
+            |word| word.is(Kind::Filling, owner),
+            |word| Word::new(Kind::Free, word.lap().next(), 0, 0),
+        );
+    }
+
+    /// Leases the next item to `owner`: one of the late lane if there is one, else the one at the head.
+    #[inline]
+    pub fn lease(&self, owner: u16) -> Met {
+        loop {
+            if self.late.may_hold()
+                && let Some(held) = self.lease_late(owner)
+            {
+                return Met::Item(held);
+            }
+            let Some(head) = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity) else {
+                return Met::Spoilt;
+            };
+            let word = self.word(head.index());
+            match word.lap().compared_to(head.lap()) {
+                Compared::Earlier => return Met::Empty,
+                Compared::Later => self.move_on(&self.head, head),
+                Compared::Same => match word.kind() {
+                    Kind::Free => return Met::Empty,
+                    Kind::Ready => {
+                        // An item that its sender finished late was sent before this one, if by the same sender: having
+                        // acquired this one's word, we see the hint of that one.
+                        if self.late.may_hold()
+                            && let Some(held) = self.lease_late(owner)
+                        {
+                            return Met::Item(held);
+                        }
+                        let leased = Word::new(Kind::Leased, word.lap(), owner, word.deliveries().saturating_add(1));
+                        if self.change(head.index(), word, leased) {
+                            crash_point!("leased");
+                            self.move_on(&self.head, head);
+                            return Met::Item(Held { slot: head.index(), word: leased });
+                        }
+                    }
+                    Kind::Filling | Kind::Staged if !word.is_late() => {
+                        return Met::Unfinished(Unfinished { position: head, word });
+                    }
+                    Kind::Filling | Kind::Staged | Kind::Leased | Kind::Settled | Kind::Late | Kind::Dead => {
+                        self.move_on(&self.head, head);
+                    }
+                },
+            }
+        }
+    }
+
+    fn lease_late(&self, owner: u16) -> Option<Held> {
+        while let Some(slot) = self.late.claim() {
+            if slot >= self.capacity as usize {
+                continue;
+            }
+            let mut word = self.word(slot);
+            while word.kind() == Kind::Late {
+                let leased = Word::new(Kind::Leased, word.lap(), owner, word.deliveries().saturating_add(1));
+                if self.change(slot, word, leased) {
+                    crash_point!("late_leased");
+                    return Some(Held { slot, word: leased });
+                }
+                word = self.word(slot); // A sender has bumped its lap.
+            }
+        }
+        None
+    }
+
+    /// Passes over a slot whose sender takes too long. Its item will come by the late lane.
+    pub fn pass_over(&self, unfinished: Unfinished) {
+        let Unfinished { position, word } = unfinished;
+        if self.change(position.index(), word, word.passed_over()) {
+            crash_point!("marked_late");
+            self.move_on(&self.head, position);
+        }
+    }
+
+    /// The item is done: its slot is free. False if `owner` does not hold it.
+    #[inline]
+    pub fn ack(&self, held: Held, owner: u16) -> bool {
+        let mut word = held.word;
+        loop {
+            if !word.is(Kind::Leased, owner) {
+                return false;
+            }
+            if self.change(held.slot, word, Word::new(Kind::Free, word.lap().next(), 0, 0)) {
+                return true;
+            }
+            word = self.word(held.slot);
+        }
+    }
+
+    /// The item is not done: it goes to the front, or is dead if it has run out of deliveries. `None` if `owner` does
+    /// not hold it.
+    pub fn nack(&self, held: Held, owner: u16) -> Option<Returned> {
+        let word = self.leave(held.slot, |word| word.is(Kind::Leased, owner), |word| self.after_failure(word))?;
+        Some(self.announce(held.slot, word))
+    }
+
+    /// The item was not started: it goes to the front, and this delivery does not count. False if `owner` does not
+    /// hold it.
+    pub fn give_back(&self, held: Held, owner: u16) -> bool {
+        let returned = self.leave(
+            held.slot,
+            |word| word.is(Kind::Leased, owner),
+            |word| Word::new(Kind::Late, word.lap(), 0, word.deliveries().saturating_sub(1)),
+        );
+        if returned.is_some() {
+            self.late.hint(held.slot);
+        }
+        returned.is_some()
+    }
+
+    /// The item of a dead slot has been put aside: the slot is free.
+    pub fn bury(&self, slot: usize) -> bool {
+        self.leave(slot, |word| word.kind() == Kind::Dead, |word| Word::new(Kind::Free, word.lap().next(), 0, 0))
+            .is_some()
+    }
+
+    /// Gives back all that the owners held who are dead. Only for owners that cannot act any more. May be repeated, and
+    /// may be broken off anywhere and begun again.
+    pub fn sweep(&self, is_dead: impl Fn(u16) -> bool) -> Swept {
+        let mut swept = Swept::default();
+        for slot in 0..self.capacity as usize {
+            let word = self.word(slot);
+            match word.kind() {
+                Kind::Free | Kind::Ready | Kind::Dead => {}
+                // Whoever made it late, or claimed its hint, may have died before the next step.
+                Kind::Late => self.late.hint(slot),
+                Kind::Filling | Kind::Staged if is_dead(word.owner()) => {
+                    let owner = word.owner();
+                    let mine = |word: Word| word.is(Kind::Filling, owner) || word.is(Kind::Staged, owner);
+                    let free = |word: Word| Word::new(Kind::Free, word.lap().next(), 0, 0);
+                    swept.rolled_back += u64::from(self.leave(slot, mine, free).is_some());
+                }
+                Kind::Leased | Kind::Settled if is_dead(word.owner()) => {
+                    let owner = word.owner();
+                    let mine = |word: Word| word.is(Kind::Leased, owner) || word.is(Kind::Settled, owner);
+                    if let Some(word) = self.leave(slot, mine, |word| self.after_failure(word)) {
+                        match self.announce(slot, word) {
+                            Returned::Late => swept.returned += 1,
+                            Returned::Dead => swept.dead += 1,
+                        }
+                    }
+                }
+                Kind::Filling | Kind::Staged | Kind::Leased | Kind::Settled => {}
+            }
+            crash_point!("sweep_slot_done");
+        }
+        swept
+    }
+
+    /// How many items wait in the ring, roughly: leased ones and the late lane do not count. By this senders decide
+    /// when to wake up, so it must come from the shared words and not from somebody's own position.
+    #[inline]
+    pub fn backlog(&self) -> u64 {
+        let head = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity);
+        let tail = Position::read(self.tail.at(0).load(Ordering::Relaxed), self.capacity);
+        match (head, tail) {
+            (Some(head), Some(tail)) => tail.since(head, self.capacity),
+            (None, _) | (_, None) => 0,
+        }
+    }
+
+    /// See [`LateLane::recheck`].
+    pub fn recheck_late(&self) {
+        self.late.recheck();
+    }
+
+    fn after_failure(&self, word: Word) -> Word {
+        let out_of_deliveries = self.max_deliveries != 0 && word.deliveries() >= self.max_deliveries;
+        let kind = if out_of_deliveries { Kind::Dead } else { Kind::Late };
+        Word::new(kind, word.lap(), 0, word.deliveries())
+    }
+
+    fn announce(&self, slot: usize, word: Word) -> Returned {
+        if word.kind() == Kind::Dead {
+            return Returned::Dead;
+        }
+        crash_point!("returned_late");
+        self.late.hint(slot);
+        Returned::Late
+    }
+
+    /// Changes a slot's word by `next` as long as `expected` holds of it; only its lap or its late mark can change under
+    /// the hands of an owner. Gives the new word.
+    fn leave(&self, slot: usize, expected: impl Fn(Word) -> bool, next: impl Fn(Word) -> Word) -> Option<Word> {
+        loop {
+            let word = self.word(slot);
+            if !expected(word) {
+                return None;
+            }
+            let new = next(word);
+            if self.change(slot, word, new) {
+                return Some(new);
+            }
+        }
+    }
+
+    #[inline]
+    fn change(&self, slot: usize, from: Word, to: Word) -> bool {
+        // SeqCst: releases what was written to (or read from) the slot to whoever acquires the new word, acquires what
+        // its former owner wrote, and comes before the look at the event count in the order that sleepers rely on.
+        self.states.at(slot).compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+    }
+
+    #[inline]
+    fn move_on(&self, hint: &Words, from: Position) {
+        // Relaxed: a hint. Whoever reads it checks the state word.
+        let to = from.next(self.capacity).word();
+        let _ = hint.at(0).compare_exchange(from.word(), to, Ordering::Relaxed, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,116 @@
+//! The sweep: after a worker's death the supervisor gives back what it held, and puts dead letters aside.
+//!
+//! A sweep follows an exit and nothing else: while one of a post's processes may still act, its leases are its own. It
+//! may be broken off anywhere (the supervisor can die, too) and is then simply done again.
+
+use std::io;
+
+use super::file::Queue;
+use super::geometry::{MEMBERS, SLOT_HEAD, UNDERTAKER};
+use super::place::{Count, Place};
+use super::ring::Swept;
+use super::slot::Kind;
+use crate::crash_point;
+use crate::id::{ItemId, Post};
+
+/// An item that has run out of deliveries.
+#[derive(Debug)]
+pub struct DeadItem<'a> {
+    /// Its identity. A dead letter may be seen twice, if the supervisor dies in between: this tells.
+    pub id: ItemId,
+    /// How often it was delivered.
+    pub deliveries: u16,
+    /// The item, as it was sent.
+    pub bytes: &'a [u8],
+}
+
+impl Queue {
+    /// Gives back everything that a dead post held: items it had leased go to the front or become dead letters, slots it
+    /// was filling are free again, its counts are made true and its places free. Then everybody is woken.
+    pub fn sweep(&self, post: Post) -> Swept {
+        self.sweep_where(|owner| owner == post)
+    }
+
+    /// The same for all posts: for a queue that nobody uses, found by a new run of the supervisor.
+    pub fn sweep_all(&self) -> Swept {
+        self.settle(&self.place(UNDERTAKER), 0, Count::Acked, Kind::Dead);
+        self.sweep_where(|_| true)
+    }
+
+    fn sweep_where(&self, is_dead: impl Fn(Post) -> bool) -> Swept {
+        let mut dead = vec![false; MEMBERS];
+        for (index, place) in self.places() {
+            if place.post().is_some_and(&is_dead) {
+                dead[usize::from(index)] = true;
+                // Before the slots change hands: from them it is seen whether what was noted came to be.
+                self.settle(&place, index, Count::Sent, Kind::Filling);
+                self.settle(&place, index, Count::Acked, Kind::Leased);
+                crash_point!("sweep_counts_settled");
+            }
+        }
+        let swept = self.shared.ring.sweep(|owner| dead.get(usize::from(owner)).copied().unwrap_or(false));
+        crash_point!("sweep_slots_done");
+        let mut returned = swept.returned;
+        for (index, place) in self.places() {
+            if dead[usize::from(index)] {
+                place.count_returned(std::mem::take(&mut returned));
+                place.free();
+            }
+        }
+        self.wake_all();
+        swept
+    }
+
+    /// Finishes the count of a dead member: if it does not hold the noted slot as `before` any more, the change was made.
+    fn settle(&self, place: &Place, owner: u16, count: Count, before: Kind) {
+        let Some(slot) = place.open_note(count) else { return };
+        if slot >= self.capacity() || self.shared.ring.word(slot).is(before, owner) {
+            place.cancel(count);
+        } else {
+            place.done(count);
+        }
+    }
+
+    /// Hands every dead item to `keep`, and frees its slot when that has worked. Gives the number of those kept.
+    /// If the process dies between the two, the item is handed over again, under the same id.
+    pub fn take_dead(&self, mut keep: impl FnMut(DeadItem<'_>) -> io::Result<()>) -> io::Result<u64> {
+        let mut kept = 0;
+        for slot in 0..self.capacity() {
+            let word = self.shared.ring.word(slot);
+            if word.kind() != Kind::Dead {
+                continue;
+            }
+            let (id, offset, len) = self.content(slot);
+            let bytes = self.shared.region.bytes(offset, len);
+            keep(DeadItem { id, deliveries: word.deliveries(), bytes })?;
+            crash_point!("dead_letter_kept");
+            self.release_large(slot, len);
+            let count = self.place(UNDERTAKER);
+            count.note(Count::Acked, slot);
+            if self.shared.ring.bury(slot) {
+                count.done(Count::Acked);
+                kept += 1;
+                self.shared.room.notify();
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Id, offset and length of the item in a slot. Read once and checked: what stands there is input, so a length that
+    /// cannot be is cut to what the slot has room for.
+    pub(super) fn content(&self, slot: usize) -> (ItemId, usize, usize) {
+        let shared = &self.shared;
+        let at = shared.layout.slots + slot * shared.layout.stride;
+        let head = shared.region.bytes(at, SLOT_HEAD);
+        let word = |i: usize| u64::from_le_bytes(head[i * 8..i * 8 + 8].try_into().expect("eight bytes"));
+        let (id, len) = (ItemId(word(0)), usize::try_from(word(1)).unwrap_or(usize::MAX));
+        if len <= shared.geometry.item_bytes as usize {
+            (id, at + SLOT_HEAD, len)
+        } else if shared.layout.large_stride == 0 {
+            (id, at + SLOT_HEAD, shared.geometry.item_bytes as usize)
+        } else {
+            let len = len.min(shared.geometry.max_item_bytes as usize);
+            (id, shared.layout.large + slot * shared.layout.large_stride, len)
+        }
+    }
+}

@@ -1,0 +1,186 @@
+//! Waiting for an item, or for room: first a brief spin, then asleep on the queue's event count.
+
+use std::time::{Duration, Instant};
+
+use super::error::{Nothing, Refused};
+use super::lease::Lease;
+use super::member::Member;
+use super::ring::Unfinished;
+use crate::id::ItemId;
+use crate::shm::{EventCount, Ticket};
+
+/// Until when to wait, and what else ends it.
+#[derive(Clone, Copy)]
+pub struct Wait<'a> {
+    /// Not longer than this; `None`: for ever.
+    pub deadline: Option<Instant>,
+    /// Asked before every sleep; who makes it true wakes the sleepers with [`Queue::wake_all`](super::Queue::wake_all).
+    pub interrupted: &'a dyn Fn() -> bool,
+}
+
+/// A receiver looks around by itself this often, in case that the process that was to wake it was stopped just then.
+const LOOK_AROUND: Duration = Duration::from_secs(5);
+
+/// A sender looks around more often at first: it is woken only when half of the queue is empty, and the other side may
+/// be waiting for this very sender before it goes on.
+const FIRST_NAP: Duration = Duration::from_millis(10);
+const LONGEST_NAP: Duration = Duration::from_secs(1);
+
+/// How many times to look before sleeping. Spinning pays when the other side is at work on another core, and costs it
+/// its time when it is not, so each success doubles the length and each failure halves it.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience(u32);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Self::LEAST)
+    }
+}
+
+impl Patience {
+    const LEAST: u32 = 16;
+    const MOST: u32 = 1024;
+
+    fn rewarded(&mut self) {
+        self.0 = (self.0 * 2).min(Self::MOST);
+    }
+
+    fn disappointed(&mut self) {
+        self.0 = (self.0 / 2).max(Self::LEAST);
+    }
+}
+
+/// A receiver's patience with a sender that has claimed a slot and not finished it: a moment of spinning, for one that
+/// is at work; a few turns of the processor, for one that was preempted; then its slot is passed over.
+#[derive(Default)]
+pub struct Unhurried {
+    with: Option<Unfinished>,
+    looks: u32,
+}
+
+impl Unhurried {
+    const SPINS: u32 = 100;
+    const YIELDS: u32 = 4;
+
+    /// Waits a moment; false when it has been long enough.
+    pub fn more(&mut self, unfinished: Unfinished) -> bool {
+        if self.with != Some(unfinished) {
+            *self = Self { with: Some(unfinished), looks: 0 };
+        }
+        self.looks += 1;
+        if self.looks <= Self::SPINS {
+            std::hint::spin_loop();
+        } else {
+            std::thread::yield_now();
+        }
+        self.looks <= Self::SPINS + Self::YIELDS
+    }
+}
+
+impl Wait<'_> {
+    /// How long to sleep, at most `nap`; `None` if the deadline has passed.
+    fn sleep(&self, nap: Duration) -> Option<Duration> {
+        match self.deadline {
+            None => Some(nap),
+            Some(deadline) => {
+                let left = deadline.saturating_duration_since(Instant::now());
+                (!left.is_zero()).then(|| left.min(nap))
+            }
+        }
+    }
+}
+
+impl Member {
+    /// Sends one item, waiting for room as long as `wait` says.
+    pub fn send(&mut self, item: &[u8], wait: &Wait<'_>) -> Result<ItemId, Refused> {
+        let mut nap = FIRST_NAP;
+        loop {
+            match self.try_send(item) {
+                Err(Refused::Full) => {}
+                answer => return answer,
+            }
+            for _ in 0..self.patience.0 {
+                std::hint::spin_loop();
+                match self.try_send(item) {
+                    Err(Refused::Full) => {}
+                    answer => {
+                        self.patience.rewarded();
+                        return answer;
+                    }
+                }
+            }
+            self.patience.disappointed();
+            let ticket = self.queue.shared.room.prepare();
+            match self.try_send(item) {
+                Err(Refused::Full) => {}
+                answer => return answer,
+            }
+            if (wait.interrupted)() {
+                return Err(Refused::Interrupted);
+            }
+            let Some(sleep) = wait.sleep(nap) else { return Err(Refused::Timeout) };
+            self.queue.shared.room.wait(ticket, sleep);
+            nap = (nap * 2).min(LONGEST_NAP);
+        }
+    }
+
+    /// Takes the next item, waiting for one as long as `wait` says.
+    pub fn recv(&mut self, wait: &Wait<'_>) -> Result<Lease, Nothing> {
+        recv_any(std::slice::from_mut(self), wait, &mut 0).map(|(_, lease)| lease)
+    }
+
+    fn prepare(&self) -> Ticket {
+        let ticket = self.queue.shared.items.prepare();
+        self.queue.shared.ring.recheck_late();
+        ticket
+    }
+}
+
+/// Takes the next item of several queues, in turn, beginning with number `next` (which is moved on). Says which queue it
+/// is from. It has [`Ended`](Nothing::Ended) when all of them have.
+pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Result<(usize, Lease), Nothing> {
+    loop {
+        match try_recv_any(members, next) {
+            Err(Nothing::Empty) => {}
+            answer => return answer,
+        }
+        let spins = members.iter().map(|member| member.patience.0).max().unwrap_or(0);
+        for _ in 0..spins {
+            std::hint::spin_loop();
+            match try_recv_any(members, next) {
+                Err(Nothing::Empty) => {}
+                answer => {
+                    members.iter_mut().for_each(|member| member.patience.rewarded());
+                    return answer;
+                }
+            }
+        }
+        members.iter_mut().for_each(|member| member.patience.disappointed());
+        let tickets: Vec<(EventCount, Ticket)> =
+            members.iter().map(|member| (member.queue.shared.items.clone(), member.prepare())).collect();
+        match try_recv_any(members, next) {
+            Err(Nothing::Empty) => {}
+            answer => return answer,
+        }
+        if (wait.interrupted)() {
+            return Err(Nothing::Interrupted);
+        }
+        let Some(sleep) = wait.sleep(LOOK_AROUND) else { return Err(Nothing::Timeout) };
+        EventCount::wait_any(&tickets, sleep);
+    }
+}
+
+fn try_recv_any(members: &mut [Member], next: &mut usize) -> Result<(usize, Lease), Nothing> {
+    let mut all_ended = true;
+    for _ in 0..members.len() {
+        let index = *next % members.len();
+        *next = index + 1;
+        match members[index].try_recv() {
+            Ok(lease) => return Ok((index, lease)),
+            Err(Nothing::Ended) => {}
+            Err(Nothing::Empty) => all_ended = false,
+            Err(other @ (Nothing::Timeout | Nothing::Interrupted | Nothing::Spoilt)) => return Err(other),
+        }
+    }
+    Err(if all_ended { Nothing::Ended } else { Nothing::Empty })
+}

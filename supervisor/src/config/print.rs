@@ -1,0 +1,102 @@
+//! The plan as a pipeline file with nothing left out, for `check --print`: what nobody wrote can be read there.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use super::plan::{Plan, QueueIx, QueuePlan, RestartPolicy, StagePlan};
+use super::signals;
+use super::units::{show_duration, show_size};
+use super::vars::escape;
+
+/// The whole plan as TOML, which [`load`](super::load) reads to the same plan again, wherever the file lies: all values
+/// are put in, all paths are absolute. A path that is not UTF-8 cannot be written in TOML; it is shown with `\u{fffd}`.
+pub fn print(plan: &Plan) -> String {
+    let mut text =
+        format!("name = {}\ndrain_timeout = \"{}\"\n", quoted(&plan.name), show_duration(plan.drain_timeout));
+    for queue in &plan.queues {
+        text.push_str(&queue_text(queue));
+    }
+    for stage in &plan.stages {
+        text.push_str(&stage_text(stage, &plan.queues));
+    }
+    text
+}
+
+fn queue_text(queue: &QueuePlan) -> String {
+    let QueuePlan { name, capacity, item_bytes, max_item_bytes, max_deliveries, producers: _, consumers: _ } = queue;
+    format!(
+        "\n[queues.{name}]\ncapacity = {capacity}\nitem_bytes = \"{}\"\nmax_item_bytes = \"{}\"\nmax_deliveries = {}\n",
+        show_size(u64::from(*item_bytes)),
+        show_size(u64::from(*max_item_bytes)),
+        or_unlimited(*max_deliveries)
+    )
+}
+
+fn stage_text(stage: &StagePlan, queues: &[QueuePlan]) -> String {
+    let mut text = format!("\n[stages.{}]\n", stage.name);
+    let mut line = |key: &str, value: String| writeln!(text, "{key} = {value}").expect("a string takes all");
+    let command = std::iter::once(path(&stage.program)).chain(stage.args.iter().map(|arg| quoted(arg)));
+    line("command", list(command));
+    line("replicas", stage.replicas.to_string());
+    line("threads", stage.threads.to_string());
+    let names = |ixs: &[QueueIx]| list(ixs.iter().map(|ix| quoted(&queues[*ix].name)));
+    line("inputs", names(&stage.inputs));
+    line("outputs", names(&stage.outputs));
+    let env: Vec<_> = stage.env.iter().map(|(name, value)| format!("{} = {}", basic(name), quoted(value))).collect();
+    line("env", if env.is_empty() { "{}".to_owned() } else { format!("{{ {} }}", env.join(", ")) });
+    line("cwd", path(&stage.cwd));
+    line("restart", quoted(restart(stage.restart)));
+    line("max_restarts", or_unlimited(stage.max_restarts));
+    let times = [
+        ("restart_period", stage.restart_period),
+        ("backoff", stage.backoff),
+        ("backoff_max", stage.backoff_max),
+        ("start_timeout", stage.start_timeout),
+        ("stop_timeout", stage.stop_timeout),
+    ];
+    for (key, time) in times {
+        line(key, quoted(&show_duration(time)));
+    }
+    line("stop_signal", quoted(signals::name(stage.stop_signal).expect("a plan has a signal that the file can name")));
+    line("on_panic", quoted(if stage.exit_on_panic { "exit" } else { "nack" }));
+    text
+}
+
+fn restart(policy: RestartPolicy) -> &'static str {
+    match policy {
+        RestartPolicy::Permanent => "permanent",
+        RestartPolicy::Transient => "transient",
+        RestartPolicy::Temporary => "temporary",
+    }
+}
+
+fn or_unlimited<T: ToString>(number: Option<T>) -> String {
+    number.map_or_else(|| "\"unlimited\"".to_owned(), |number| number.to_string())
+}
+
+fn list(values: impl Iterator<Item = String>) -> String {
+    format!("[{}]", values.collect::<Vec<_>>().join(", "))
+}
+
+fn path(path: &Path) -> String {
+    quoted(&path.to_string_lossy())
+}
+
+/// A string value: what looks like a var in it is escaped.
+fn quoted(text: &str) -> String {
+    basic(&escape(text))
+}
+
+/// A TOML basic string.
+fn basic(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars() {
+        match c {
+            '"' | '\\' => quoted.extend(['\\', c]),
+            c if c.is_control() => write!(quoted, "\\u{:04x}", u32::from(c)).expect("a string takes all"),
+            c => quoted.push(c),
+        }
+    }
+    quoted.push('"');
+    quoted
+}

@@ -1,0 +1,157 @@
+//! The file as typed: every value has the right type and its place, nothing is believed yet. Without this step the
+//! checks would have to think of types, and could not point at what they complain about.
+
+use std::ops::Range;
+use std::time::Duration;
+
+use toml::Spanned;
+use toml::de::DeTable;
+
+use super::fault::Fault;
+use super::table::{NumberOr, Reader, Table};
+use super::vars::Vars;
+
+const PIPELINE_KEYS: [&str; 5] = ["name", "drain_timeout", "vars", "queues", "stages"];
+const QUEUE_KEYS: [&str; 4] = ["capacity", "item_bytes", "max_item_bytes", "max_deliveries"];
+const STAGE_KEYS: [&str; 16] = [
+    "command",
+    "replicas",
+    "threads",
+    "inputs",
+    "outputs",
+    "env",
+    "cwd",
+    "restart",
+    "max_restarts",
+    "restart_period",
+    "backoff",
+    "backoff_max",
+    "start_timeout",
+    "stop_timeout",
+    "stop_signal",
+    "on_panic",
+];
+
+/// A value and its place; `None` if it was not given, or is at fault already.
+type Given<T> = Option<Spanned<T>>;
+
+/// A whole file.
+pub(super) struct RawPipeline {
+    pub(super) name: Given<String>,
+    pub(super) drain_timeout: Given<Duration>,
+    pub(super) queues: Vec<RawQueue>,
+    pub(super) stages: Vec<RawStage>,
+}
+
+/// One `[queues.NAME]`.
+pub(super) struct RawQueue {
+    pub(super) name: Spanned<String>,
+    pub(super) capacity: Given<i64>,
+    pub(super) item_bytes: Given<i64>,
+    pub(super) max_item_bytes: Given<i64>,
+    pub(super) max_deliveries: Given<NumberOr>,
+}
+
+/// One `[stages.NAME]`.
+pub(super) struct RawStage {
+    pub(super) name: Spanned<String>,
+    pub(super) command: Given<Vec<Spanned<String>>>,
+    pub(super) replicas: Given<NumberOr>,
+    pub(super) threads: Given<i64>,
+    /// `None`: at fault; empty if not given.
+    pub(super) inputs: Option<Vec<Spanned<String>>>,
+    /// `None`: at fault; empty if not given.
+    pub(super) outputs: Option<Vec<Spanned<String>>>,
+    pub(super) env: Vec<(Spanned<String>, Spanned<String>)>,
+    pub(super) cwd: Given<String>,
+    pub(super) restart: Given<String>,
+    pub(super) max_restarts: Given<NumberOr>,
+    pub(super) restart_period: Given<Duration>,
+    pub(super) backoff: Given<Duration>,
+    pub(super) backoff_max: Given<Duration>,
+    pub(super) start_timeout: Given<Duration>,
+    pub(super) stop_timeout: Given<Duration>,
+    pub(super) stop_signal: Given<String>,
+    pub(super) on_panic: Given<String>,
+}
+
+impl RawPipeline {
+    /// Reads all of it, and tells all that could not be read.
+    pub(super) fn read(source: &str, file: &DeTable<'_>, sets: &[(String, String)]) -> (Self, Vec<Fault>) {
+        let mut reader = Reader { source, vars: Vars::default(), faults: Vec::new() };
+        let reader = &mut reader;
+        let table = Table::open(reader, file, "the pipeline", &PIPELINE_KEYS);
+        reader.vars = Vars::read(table.get("vars"), sets, &mut reader.faults);
+        if table.get("name").is_none() {
+            let fault = Fault::at(first_word(source), "the pipeline has no name");
+            reader.faults.push(fault.help("begin the file with a line such as name = \"checksum\""));
+        }
+        let queues = table.tables(reader, "queues", "queue");
+        let queues = queues.into_iter().map(|(name, table)| RawQueue::read(reader, name, table)).collect();
+        let stages = table.tables(reader, "stages", "stage");
+        if stages.is_empty() && table.get("stages").is_none_or(|value| value.get_ref().is_table()) {
+            let place = table.place("stages").unwrap_or_else(|| first_word(source));
+            let help = "write [stages.NAME] and below it command = [\"program\", \"argument\"]";
+            reader.faults.push(Fault::at(place, "the pipeline has no stages").help(help));
+        }
+        let stages = stages.into_iter().filter_map(|(name, table)| RawStage::read(reader, name, table?)).collect();
+        let name = table.text(reader, "name");
+        let drain_timeout = table.duration(reader, "drain_timeout");
+        (Self { name, drain_timeout, queues, stages }, std::mem::take(&mut reader.faults))
+    }
+}
+
+/// Where a file begins: the place of what is missing from it.
+fn first_word(source: &str) -> Range<usize> {
+    let start = source.len() - source.trim_start().len();
+    start..start + usize::from(start < source.len())
+}
+
+impl RawQueue {
+    fn read(reader: &mut Reader<'_>, name: Spanned<String>, table: Option<&DeTable<'_>>) -> Self {
+        let empty = DeTable::new();
+        let whose = format!("queue {:?}", name.get_ref());
+        let table = Table::open(reader, table.unwrap_or(&empty), &whose, &QUEUE_KEYS);
+        Self {
+            name,
+            capacity: table.number(reader, "capacity"),
+            item_bytes: table.size(reader, "item_bytes"),
+            max_item_bytes: table.size(reader, "max_item_bytes"),
+            max_deliveries: table.number_or(reader, "max_deliveries", "unlimited"),
+        }
+    }
+}
+
+impl RawStage {
+    fn read(reader: &mut Reader<'_>, name: Spanned<String>, table: &DeTable<'_>) -> Option<Self> {
+        let table = Table::open(reader, table, &format!("stage {:?}", name.get_ref()), &STAGE_KEYS);
+        if table.get("command").is_none() {
+            let message = format!("stage {:?} has no command", name.get_ref());
+            let help = "add a line such as command = [\"program\", \"argument\"]";
+            reader.faults.push(Fault::at(name.span(), message).help(help));
+        }
+        let queues = |reader: &mut Reader<'_>, key| match table.get(key) {
+            None => Some(Vec::new()),
+            Some(_) => table.list(reader, key).map(Spanned::into_inner),
+        };
+        Some(Self {
+            inputs: queues(reader, "inputs"),
+            outputs: queues(reader, "outputs"),
+            name,
+            command: table.list(reader, "command"),
+            replicas: table.number_or(reader, "replicas", "cpus"),
+            threads: table.number(reader, "threads"),
+            env: table.strings(reader, "env"),
+            cwd: table.text(reader, "cwd"),
+            restart: table.text(reader, "restart"),
+            max_restarts: table.number_or(reader, "max_restarts", "unlimited"),
+            restart_period: table.duration(reader, "restart_period"),
+            backoff: table.duration(reader, "backoff"),
+            backoff_max: table.duration(reader, "backoff_max"),
+            start_timeout: table.duration(reader, "start_timeout"),
+            stop_timeout: table.duration(reader, "stop_timeout"),
+            stop_signal: table.text(reader, "stop_signal"),
+            on_panic: table.text(reader, "on_panic"),
+        })
+    }
+}

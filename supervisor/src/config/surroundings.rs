@@ -1,0 +1,42 @@
+//! What the checks need to know of the world besides the file. A parameter, so that a test (or a program that embeds
+//! the supervisor) can set it.
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+/// Where the pipeline file is checked.
+#[derive(Clone, Debug)]
+pub struct Surroundings {
+    /// The folder of the running `brigade`: bare program names are looked up here first.
+    pub bin_dir: PathBuf,
+    /// `PATH`: where they are looked up then.
+    pub path: Option<OsString>,
+    /// The working directory of stages that name none, absolute. Relative paths of the command line start here.
+    pub cwd: PathBuf,
+    /// What `replicas = "cpus"` means, at least 1.
+    pub cpus: u16,
+}
+
+impl Surroundings {
+    /// Those of this process.
+    pub fn of_this_process() -> Self {
+        let cwd = std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/"));
+        let exe = std::env::current_exe().ok();
+        let bin_dir = exe.as_ref().and_then(|exe| exe.parent()).map_or_else(|| cwd.clone(), PathBuf::from);
+        let cpus = std::thread::available_parallelism().map_or(1, |cpus| u16::try_from(cpus.get()).unwrap_or(u16::MAX));
+        Self { bin_dir, path: std::env::var_os("PATH"), cwd, cpus }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn this_process_has_a_folder_and_a_cpu() {
+        let here = Surroundings::of_this_process();
+        assert!(here.bin_dir.is_dir() && here.bin_dir.is_absolute());
+        assert!(here.cwd.is_absolute());
+        assert!(here.cpus >= 1);
+    }
+}

@@ -1,0 +1,108 @@
+//! The control socket's language: a closed set of requests, JSON in frames of bounded length, and the client's side.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::state::StateDir;
+use crate::status::Status;
+
+/// A request's frame is not longer than this.
+pub const MAX_REQUEST: usize = 64 << 10;
+/// An answer's frame is not longer than this.
+pub const MAX_ANSWER: usize = 256 << 20;
+
+/// What can be asked of a running pipeline.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Request {
+    /// The picture of the pipeline.
+    Status,
+    /// Stop it: at least at this level.
+    Stop(StopRequest),
+    /// Names, kinds and lengths of the shared lists, maps and counters; or the content of one.
+    Shared {
+        /// Which one; `None`: the list of all.
+        name: Option<String>,
+    },
+}
+
+/// How to stop.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum StopRequest {
+    /// Work until the queues are empty.
+    Drain,
+    /// Finish the items in hand.
+    Now,
+    /// SIGKILL.
+    Kill,
+}
+
+/// What a running pipeline answers.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Answer {
+    /// To `Status`.
+    Status(Box<Status>),
+    /// To `Stop`: it has begun. The words say what happens now.
+    Stopping(String),
+    /// To `Shared`: the manager's description or dump, as JSON.
+    Shared(serde_json::Value),
+    /// It cannot be done, and why.
+    Refused(String),
+}
+
+/// Why a running pipeline cannot be asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ControlError {
+    /// Nobody is there.
+    #[error("no pipeline runs on {}", .0.display())]
+    NotRunning(PathBuf),
+    /// It broke off.
+    #[error("the pipeline on {} does not answer: {source}", path.display())]
+    Io {
+        /// Its state folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Asks the pipeline that runs on `dir`, and waits for the answer, `limit` at most.
+pub fn ask(dir: &StateDir, request: &Request, limit: Duration) -> Result<Answer, ControlError> {
+    let io = |source: io::Error| match source.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ControlError::NotRunning(dir.root().to_owned()),
+        _ => ControlError::Io { path: dir.root().to_owned(), source },
+    };
+    let mut stream = UnixStream::connect(dir.socket()).map_err(io)?;
+    stream.set_read_timeout(Some(limit)).map_err(io)?;
+    stream.set_write_timeout(Some(limit)).map_err(io)?;
+    write_frame(&mut stream, request).map_err(io)?;
+    read_frame(&mut stream, MAX_ANSWER).map_err(io)
+}
+
+/// Writes one frame: its length in bytes (32 bits, little end first), then JSON.
+pub fn write_frame(stream: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
+    let body = serde_json::to_vec(value)?;
+    let len = u32::try_from(body.len()).map_err(io::Error::other)?;
+    stream.write_all(&len.to_le_bytes())?;
+    stream.write_all(&body)?;
+    stream.flush()
+}
+
+/// Reads one frame of at most `max` bytes.
+pub fn read_frame<T: DeserializeOwned>(stream: &mut impl Read, max: usize) -> io::Result<T> {
+    let mut len = [0; 4];
+    stream.read_exact(&mut len)?;
+    let len = u32::from_le_bytes(len) as usize;
+    if len > max {
+        return Err(io::Error::new(io::ErrorKind::InvalidData, format!("a frame of {len} bytes, {max} are allowed")));
+    }
+    let mut body = vec![0; len];
+    stream.read_exact(&mut body)?;
+    serde_json::from_slice(&body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+}

@@ -1,0 +1,228 @@
+//! The life of a worker: started, known, ready, ended, started again. Without it news about a process would have no
+//! consequence.
+
+use std::time::Instant;
+
+use brigade_protocol::id::{Incarnation, Post};
+
+use super::Core;
+use super::action::{Action, Ask, State, Verdict};
+use super::backoff::{PROVED, after, wait};
+use super::event::{Actor, Exit, StopLevel};
+use super::policy::{Ending, Next, next};
+use super::worker::{Process, Run};
+use crate::config::plan::Role;
+
+impl Core {
+    /// Index of the worker whose present run this is, as long as its process lives or is being made. News about any
+    /// other run is stale, and this is the one place where it is dropped.
+    pub(super) fn current(&self, post: Post, incarnation: Incarnation) -> Option<usize> {
+        let ix = usize::from(post.0).checked_sub(1)?;
+        let worker = self.workers.get(ix)?;
+        (worker.incarnation == incarnation && worker.process != Process::None).then_some(ix)
+    }
+
+    /// Puts a worker into another state, and says so.
+    pub(super) fn change(&mut self, ix: usize, to: State, cause: impl Into<String>, actor: Actor, now: Instant) {
+        let worker = &mut self.workers[ix];
+        let from = worker.state;
+        if from != to {
+            worker.state = to;
+            worker.since = Some(now);
+            let (post, incarnation, cause) = (worker.post, worker.incarnation, cause.into());
+            self.out.push(Action::Changed { post, incarnation, from, to, cause, actor });
+        }
+    }
+
+    /// Starts the next run. Only for a worker without a process.
+    pub(super) fn start(&mut self, ix: usize, cause: &str, now: Instant) {
+        let worker = &mut self.workers[ix];
+        if worker.incarnation != Incarnation::NONE {
+            worker.restarts += 1;
+        }
+        worker.incarnation = worker.incarnation.next();
+        worker.process = Process::Asked;
+        worker.run = Run::default();
+        worker.next_start = None;
+        let (post, incarnation) = (worker.post, worker.incarnation);
+        self.change(ix, State::Starting, cause, Actor::Core, now);
+        self.out.push(Action::Spawn { post, incarnation });
+    }
+
+    /// Its process is there. What was decided while it was being made is done now.
+    pub(super) fn spawned(&mut self, ix: usize, pid: i32, now: Instant) {
+        let worker = &mut self.workers[ix];
+        if worker.process != Process::Asked {
+            return;
+        }
+        worker.process = Process::Alive(now);
+        worker.pid = Some(pid);
+        if let Some((ask, actor)) = worker.run.asked {
+            if self.ladder.level() == Some(StopLevel::Kill) {
+                self.kill(ix, "killed with the whole pipeline", actor, now);
+            } else {
+                self.send_stop(ix, ask, now);
+            }
+        } else if worker.run.failing {
+            self.lose_patience(ix, "it said that it cannot work", now);
+        }
+    }
+
+    /// There is no process, and there was none.
+    pub(super) fn spawn_failed(&mut self, ix: usize, words: String, permanent: bool, now: Instant) {
+        let worker = &mut self.workers[ix];
+        if worker.process == Process::Asked {
+            worker.blame(words);
+            worker.run.hopeless = permanent && worker.run.asked.is_none();
+            self.ended(ix, None, now);
+        }
+    }
+
+    pub(super) fn said_ready(&mut self, ix: usize, now: Instant) {
+        let worker = &mut self.workers[ix];
+        worker.run.ready.get_or_insert(now);
+        if worker.state == State::Starting && !worker.run.failing {
+            let drains = self.ladder.level().is_some() && worker.rules.role == Role::Consumer;
+            let state = if drains { State::Draining } else { State::Ready };
+            self.change(ix, state, "ready", Actor::Core, now);
+        }
+    }
+
+    /// It cannot work, and is expected to exit by itself.
+    pub(super) fn said_failed(&mut self, ix: usize, words: String, permanent: bool, now: Instant) {
+        let worker = &mut self.workers[ix];
+        worker.blame(words);
+        if worker.run.asked.is_some() || worker.run.hopeless {
+            return;
+        }
+        worker.run.failing = true;
+        self.lose_patience(ix, "it said that it cannot work", now);
+        if permanent {
+            self.workers[ix].run.hopeless = true;
+            self.hopeless(ix, None, now);
+        }
+    }
+
+    /// Its process has ended.
+    pub(super) fn exited(&mut self, ix: usize, exit: Exit, now: Instant) {
+        let worker = &mut self.workers[ix];
+        worker.last_exit = Some(exit);
+        let (post, incarnation) = (worker.post, worker.incarnation);
+        self.out.push(Action::Sweep { post, incarnation });
+        self.ended(ix, Some(exit), now);
+    }
+
+    /// A run has ended, or has never begun: decides what follows.
+    fn ended(&mut self, ix: usize, exit: Option<Exit>, now: Instant) {
+        let inputs_closed = self.inputs_closed(self.workers[ix].stage).is_some();
+        let company = self.has_company(ix);
+        let stopping = self.level() >= Some(StopLevel::Now);
+        let worker = &mut self.workers[ix];
+        (worker.process, worker.pid, worker.paused) = (Process::None, None, None);
+        let ending = Ending {
+            exit,
+            asked: worker.run.asked.is_some() || stopping,
+            hopeless: worker.run.hopeless,
+            failing: worker.run.failing,
+            inputs_closed,
+            spared: worker.run.killed_paused && company,
+        };
+        let actor = worker.run.asked.map_or(Actor::Core, |(_, actor)| actor);
+        let cause = worker.end_in_words(exit);
+        match next(worker.rules.role, worker.rules.restart, ending) {
+            Next::Rest => {
+                worker.saw_end = exit == Some(Exit::Code(0)) && inputs_closed && !ending.asked;
+                self.rest(ix, &cause, actor, now);
+            }
+            Next::Restart => self.restart(ix, cause, now),
+            Next::Hopeless => {
+                self.change(ix, State::Failed, cause, Actor::Core, now);
+                self.hopeless(ix, exit, now);
+            }
+        }
+    }
+
+    /// It is over, in order.
+    pub(super) fn rest(&mut self, ix: usize, cause: &str, actor: Actor, now: Instant) {
+        self.workers[ix].next_start = None;
+        self.change(ix, State::Exited, cause, actor, now);
+    }
+
+    /// It crashed, or its start failed: again after a wait, unless it was too often.
+    fn restart(&mut self, ix: usize, cause: String, now: Instant) {
+        let worker = &mut self.workers[ix];
+        let rules = worker.rules;
+        if worker.run.ready.is_some_and(|ready| now.saturating_duration_since(ready) >= PROVED) {
+            worker.failures = 0;
+        }
+        if worker.intensity.allows(rules.max_restarts, rules.restart_period, now) {
+            let wait = wait(rules.backoff, rules.backoff_max, worker.failures, &mut self.random);
+            worker.failures = worker.failures.saturating_add(1);
+            worker.next_start = Some(after(now, wait));
+            self.change(ix, State::Backoff, format!("{cause}; next start in {wait:?}"), Actor::Core, now);
+        } else {
+            self.ladder.blame(Verdict::GaveUp { worker: worker.name.clone(), words: cause.clone() });
+            self.change(ix, State::Failed, format!("{cause}; restarted too often"), Actor::Core, now);
+            self.raise(StopLevel::Now, Actor::Core, now);
+        }
+    }
+
+    /// It can never work, so the whole pipeline stops. `exit`: `None` if it lives, or never did.
+    fn hopeless(&mut self, ix: usize, exit: Option<Exit>, now: Instant) {
+        let worker = &self.workers[ix];
+        self.ladder.blame(Verdict::Hopeless { worker: worker.name.clone(), words: worker.end_in_words(exit) });
+        self.raise(StopLevel::Now, Actor::Core, now);
+    }
+
+    /// Asks a worker to stop, or takes it out of the line if it has no process. Asking again changes nothing, unless
+    /// it is for more.
+    pub(super) fn ask(&mut self, ix: usize, ask: Ask, actor: Actor, cause: &str, now: Instant) {
+        let worker = &mut self.workers[ix];
+        if worker.is_over() {
+            return;
+        }
+        if worker.process == Process::None {
+            self.rest(ix, cause, actor, now);
+            return;
+        }
+        match (worker.run.asked, ask) {
+            (Some((Ask::Now, _)), Ask::Drain | Ask::Now) | (Some((Ask::Drain, _)), Ask::Drain) => return,
+            (Some((Ask::Drain, _)), Ask::Now) | (None, Ask::Drain | Ask::Now) => {}
+        }
+        worker.run.asked = Some((ask, actor));
+        let alive = matches!(worker.process, Process::Alive(_));
+        let killed = worker.run.killed;
+        self.change(ix, State::Stopping, cause, actor, now);
+        if alive && !killed {
+            self.send_stop(ix, ask, now);
+        }
+    }
+
+    fn send_stop(&mut self, ix: usize, ask: Ask, now: Instant) {
+        let worker = &self.workers[ix];
+        let (post, incarnation) = (worker.post, worker.incarnation);
+        self.out.push(Action::Stop { post, incarnation, ask });
+        self.lose_patience(ix, "it was asked to stop", now);
+    }
+
+    /// It is killed if it is still there after its stop timeout, unless its end was to come sooner.
+    fn lose_patience(&mut self, ix: usize, since: &str, now: Instant) {
+        let worker = &mut self.workers[ix];
+        let (at, timeout) = (after(now, worker.rules.stop_timeout), worker.rules.stop_timeout);
+        if matches!(worker.process, Process::Alive(_)) && worker.run.patience.as_ref().is_none_or(|(old, _)| at < *old)
+        {
+            worker.run.patience = Some((at, format!("still there {timeout:?} after {since}")));
+        }
+    }
+
+    /// SIGKILL to its group, once.
+    pub(super) fn kill(&mut self, ix: usize, why: &str, actor: Actor, now: Instant) {
+        let worker = &mut self.workers[ix];
+        if matches!(worker.process, Process::Alive(_)) && !worker.run.killed {
+            worker.run.killed = true;
+            let (post, incarnation) = (worker.post, worker.incarnation);
+            self.change(ix, State::Stopping, why, actor, now);
+            self.out.push(Action::Kill { post, incarnation, why: why.to_owned() });
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Stages and the queues between them: who may start, what is complete, which queue is to be closed, and whom nobody
+//! takes from any more. Without it no stream would ever have an end.
+
+use std::time::Instant;
+
+use super::Core;
+use super::action::{Action, Ask, State, Verdict};
+use super::event::{Actor, StopLevel};
+use super::worker::{Process, Worker};
+use crate::config::plan::{QueueIx, Role, StageIx};
+
+/// State of a stage, summed up from its workers, as shown by `status`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StageState {
+    /// Waits for the stages that must be ready before it.
+    Pending,
+    /// Some of its workers are starting, or wait for their next start.
+    Starting,
+    /// At work.
+    Ready,
+    /// At work, and nothing new comes in from outside.
+    Draining,
+    /// Some of its workers were asked to stop, or are being killed.
+    Stopping,
+    /// All its workers have ended and will not be started again.
+    Complete,
+    /// One of its workers was given up.
+    Failed,
+}
+
+impl StageState {
+    fn of<'a>(workers: impl Iterator<Item = &'a Worker> + Clone) -> Self {
+        let any = |states: &[State]| workers.clone().any(|worker| states.contains(&worker.state));
+        if any(&[State::Failed]) {
+            Self::Failed
+        } else if workers.clone().all(|worker| worker.state == State::Exited) {
+            Self::Complete
+        } else if workers.clone().all(|worker| worker.state == State::Pending) {
+            Self::Pending
+        } else if any(&[State::Stopping]) {
+            Self::Stopping
+        } else if any(&[State::Starting, State::Backoff, State::Pending]) {
+            Self::Starting
+        } else if any(&[State::Draining]) {
+            Self::Draining
+        } else {
+            Self::Ready
+        }
+    }
+}
+
+impl Core {
+    /// State of a stage, summed up; `None` if the plan has no such stage.
+    pub fn stage_state(&self, stage: StageIx) -> Option<StageState> {
+        (stage < self.plan.stages.len()).then(|| StageState::of(self.crew(stage)))
+    }
+
+    /// The workers of a stage.
+    pub(super) fn crew(&self, stage: StageIx) -> impl Iterator<Item = &Worker> + Clone {
+        self.workers[self.posts_of(stage)].iter()
+    }
+
+    pub(super) fn is_complete(&self, stage: StageIx) -> bool {
+        self.crew(stage).all(|worker| worker.state == State::Exited)
+    }
+
+    pub(super) fn is_service(&self, stage: StageIx) -> bool {
+        self.plan.stages[stage].role() == Role::Service
+    }
+
+    /// Whether everything that is waited for is complete: all stages but the services.
+    pub(super) fn work_is_complete(&self) -> bool {
+        (0..self.plan.stages.len()).all(|stage| self.is_service(stage) || self.is_complete(stage))
+    }
+
+    /// Since when all queues that a stage takes from are closed; `None` if one is open or it takes from none.
+    pub(super) fn inputs_closed(&self, stage: Option<StageIx>) -> Option<Instant> {
+        let inputs = &self.plan.stages.get(stage?)?.inputs;
+        let mut latest = None;
+        for queue in inputs {
+            latest = latest.max(Some(self.closed[*queue]?));
+        }
+        latest
+    }
+
+    /// Starts all workers of the stages whose time has come.
+    pub(super) fn start_stages(&mut self, now: Instant) {
+        for stage in 0..self.plan.stages.len() {
+            let up = |needed: &StageIx| self.crew(*needed).all(Worker::is_up);
+            if self.crew(stage).any(|worker| worker.state == State::Pending)
+                && self.plan.stages[stage].starts_after.iter().all(up)
+            {
+                for ix in self.posts_of(stage) {
+                    if self.workers[ix].state == State::Pending {
+                        self.start(ix, "its turn has come", now);
+                    }
+                }
+            }
+        }
+        if let Some(manager) = self.manager_ix()
+            && self.workers[manager].state == State::Pending
+        {
+            self.start(manager, "a worker wants it", now);
+        }
+    }
+
+    /// Closes every queue whose producers are all complete, and has the loops watched that nothing new can come into.
+    pub(super) fn close_queues(&mut self, now: Instant) {
+        for queue in 0..self.plan.queues.len() {
+            if self.plan.queues[queue].producers.iter().all(|stage| self.is_complete(*stage)) {
+                self.close(queue, now);
+            }
+        }
+        for ix in 0..self.plan.loops.len() {
+            if !self.watched[ix] && self.is_cut_off(ix) {
+                self.watched[ix] = true;
+                self.out.push(Action::WatchLoop(ix));
+            }
+        }
+    }
+
+    /// A watched loop is idle: its queues end together.
+    pub(super) fn loop_idle(&mut self, ix: usize, now: Instant) {
+        if self.watched.get(ix) == Some(&true) && self.ladder.level() < Some(StopLevel::Now) {
+            for queue in self.plan.loops[ix].queues.clone() {
+                self.close(queue, now);
+            }
+        }
+    }
+
+    /// Whether nothing new can come into a loop: all that feeds its stages from outside is complete. That is more than
+    /// the producers of the loop's own queues: what is still queued before one of its stages can set all in motion.
+    fn is_cut_off(&self, ix: usize) -> bool {
+        let circle = &self.plan.loops[ix];
+        let inputs = circle.stages.iter().flat_map(|stage| &self.plan.stages[*stage].inputs);
+        let mut feeders = inputs.chain(&circle.queues).flat_map(|queue| &self.plan.queues[*queue].producers);
+        feeders.all(|stage| circle.stages.contains(stage) || self.is_complete(*stage))
+    }
+
+    fn close(&mut self, queue: QueueIx, now: Instant) {
+        if self.closed[queue].is_none() {
+            self.closed[queue] = Some(now);
+            self.out.push(Action::Close(queue));
+        }
+    }
+
+    /// A worker that waits for its next start is not needed any more when all others of its stage have seen the end of
+    /// the stream: they see it only when no item is left that could come back.
+    pub(super) fn release_waiting(&mut self, now: Instant) {
+        for ix in 0..self.workers.len() {
+            let worker = &self.workers[ix];
+            let Some(stage) = worker.stage else { continue };
+            if worker.state != State::Backoff || self.inputs_closed(Some(stage)).is_none() {
+                continue;
+            }
+            let others = || self.crew(stage).filter(|other| other.post != worker.post);
+            if others().count() > 0 && others().all(|other| other.state == State::Exited && other.saw_end) {
+                self.rest(ix, "its stage has come to its end", Actor::Core, now);
+            }
+        }
+    }
+
+    /// Whether other workers of its stage are there, or will be, to finish what it leaves.
+    pub(super) fn has_company(&self, ix: usize) -> bool {
+        let worker = &self.workers[ix];
+        worker.stage.is_some_and(|stage| self.crew(stage).any(|other| other.post != worker.post && !other.is_over()))
+    }
+
+    /// Notices queues that nobody takes from any more though somebody still feeds them.
+    pub(super) fn notice_abandoned(&mut self, now: Instant) {
+        for queue in 0..self.plan.queues.len() {
+            let plan = &self.plan.queues[queue];
+            // The stages of a loop end one after the other when their queues were closed together: that is in order.
+            if self.abandoned[queue]
+                || self.closed[queue].is_some()
+                || !plan.consumers.iter().all(|stage| self.is_complete(*stage))
+                || plan.producers.iter().all(|stage| self.is_complete(*stage))
+            {
+                continue;
+            }
+            self.abandoned[queue] = true;
+            let left = |stage: &StageIx| self.crew(*stage).filter_map(|worker| worker.since).max();
+            if let Some(stage) = plan.consumers.iter().copied().max_by_key(left) {
+                let stage = self.plan.stages[stage].name.clone();
+                self.ladder.blame(Verdict::Abandoned { stage });
+            }
+            self.raise(StopLevel::Drain, Actor::Core, now);
+            for stage in self.upstream_of(queue) {
+                for ix in self.posts_of(stage) {
+                    self.ask(ix, Ask::Now, Actor::Core, "nobody takes what it sends", now);
+                }
+            }
+        }
+    }
+
+    /// The stages that feed a queue, directly or through others.
+    fn upstream_of(&self, queue: QueueIx) -> Vec<StageIx> {
+        let mut found: Vec<StageIx> = Vec::new();
+        let mut queues = vec![queue];
+        while let Some(queue) = queues.pop() {
+            for stage in &self.plan.queues[queue].producers {
+                if !found.contains(stage) {
+                    found.push(*stage);
+                    queues.extend(&self.plan.stages[*stage].inputs);
+                }
+            }
+        }
+        found
+    }
+
+    /// When all the work is done, asks the services to stop, and when they are gone too, the manager.
+    pub(super) fn wind_down(&mut self, now: Instant) {
+        let stages = self.plan.stages.len();
+        let only_services = stages > 0 && (0..stages).all(|stage| self.is_service(stage));
+        if self.work_is_complete() && (!only_services || self.ladder.level().is_some()) {
+            self.winding_down = true;
+            self.ladder.end_drain();
+            for ix in 0..self.first_manager_ix() {
+                self.ask(ix, Ask::Now, self.ladder.actor(), "all work is done", now);
+            }
+        }
+        let others_gone = self.workers[..self.first_manager_ix()].iter().all(Worker::is_over);
+        if let Some(manager) = self.manager_ix()
+            && others_gone
+        {
+            self.ask(manager, Ask::Now, self.ladder.actor(), "all others are gone", now);
+        }
+    }
+
+    /// Whether every worker is over and no process lives.
+    pub(super) fn is_over(&self) -> bool {
+        self.workers.iter().all(|worker| worker.is_over() && worker.process == Process::None)
+    }
+}

@@ -1,0 +1,314 @@
+//! Stories: what happens is told line by line, with written time, and what the core does about it is compared as text.
+//! Without them every rule about time and order would have to be tested by waiting for real processes.
+
+mod drain;
+mod end;
+mod ladder;
+mod manager;
+mod random;
+mod restart;
+mod start;
+mod world;
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::time::{Duration, Instant};
+
+use brigade_protocol::id::{Incarnation, Post};
+
+use super::action::{Action, Ask, State};
+use super::event::{Actor, Event, Exit, StopLevel};
+use super::{Core, Worker};
+use crate::config::plan::{Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan};
+
+const OK: Exit = Exit::Code(0);
+const CRASH: Exit = Exit::Code(1);
+const KILLED: Exit = Exit::Signal { signal: 9, core: false };
+const TERM: Actor = Actor::Signal(15);
+
+/// A pipeline without stages, to be told by [`Told`].
+fn pipeline() -> Plan {
+    Plan {
+        name: "story".into(),
+        file: PathBuf::from("/story.toml"),
+        drain_timeout: Duration::from_secs(30),
+        queues: Vec::new(),
+        stages: Vec::new(),
+        loops: Vec::new(),
+    }
+}
+
+/// How a plan is told.
+trait Told: Sized {
+    /// One more stage, of one worker. Queues come into being when they are named first.
+    fn stage(self, name: &str, inputs: &[&str], outputs: &[&str]) -> Self;
+    /// A change of the last stage.
+    fn with(self, change: impl FnOnce(&mut StagePlan)) -> Self;
+    /// Replicas of the last stage.
+    fn times(self, replicas: u16) -> Self;
+    /// The stages of this name form a loop, with all queues between them.
+    fn circle(self, stages: &[&str]) -> Self;
+    fn queue(&mut self, name: &str) -> usize;
+}
+
+impl Told for Plan {
+    fn stage(mut self, name: &str, inputs: &[&str], outputs: &[&str]) -> Self {
+        let ix = self.stages.len();
+        let inputs: Vec<usize> = inputs.iter().map(|queue| self.queue(queue)).collect();
+        let outputs: Vec<usize> = outputs.iter().map(|queue| self.queue(queue)).collect();
+        inputs.iter().for_each(|queue| self.queues[*queue].consumers.push(ix));
+        outputs.iter().for_each(|queue| self.queues[*queue].producers.push(ix));
+        self.stages.push(StagePlan {
+            name: name.into(),
+            program: PathBuf::from("/bin/true"),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            cwd: PathBuf::from("/"),
+            replicas: 1,
+            threads: 1,
+            inputs,
+            outputs,
+            restart: RestartPolicy::Transient,
+            max_restarts: Some(5),
+            restart_period: Duration::from_secs(60),
+            backoff: Duration::from_millis(100),
+            backoff_max: Duration::from_secs(30),
+            start_timeout: Duration::from_secs(30),
+            stop_timeout: Duration::from_secs(10),
+            stop_signal: 15,
+            exit_on_panic: false,
+            starts_after: Vec::new(),
+        });
+        self
+    }
+
+    fn with(mut self, change: impl FnOnce(&mut StagePlan)) -> Self {
+        change(self.stages.last_mut().expect("a stage was told before its change"));
+        self
+    }
+
+    fn times(self, replicas: u16) -> Self {
+        self.with(|stage| stage.replicas = replicas)
+    }
+
+    fn circle(mut self, names: &[&str]) -> Self {
+        let within = |stage: &usize| names.contains(&self.stages[*stage].name.as_str());
+        let stages = (0..self.stages.len()).filter(within).collect();
+        let both = |queue: &usize| {
+            let QueuePlan { producers, consumers, .. } = &self.queues[*queue];
+            producers.iter().any(within) && consumers.iter().any(within)
+        };
+        let queues = (0..self.queues.len()).filter(both).collect();
+        self.loops.push(Loop { stages, queues });
+        self
+    }
+
+    fn queue(&mut self, name: &str) -> usize {
+        if let Some(ix) = self.queues.iter().position(|queue| queue.name == name) {
+            return ix;
+        }
+        self.queues.push(QueuePlan {
+            name: name.into(),
+            capacity: 1024,
+            item_bytes: 1024,
+            max_item_bytes: 65536,
+            max_deliveries: Some(5),
+            producers: Vec::new(),
+            consumers: Vec::new(),
+        });
+        self.queues.len() - 1
+    }
+}
+
+/// Fills in who starts after whom: a stage after those that it feeds (but for its own loop) and after all services.
+fn in_order(mut plan: Plan) -> Plan {
+    for ix in 0..plan.stages.len() {
+        let fed = plan.stages[ix].outputs.iter().flat_map(|queue| plan.queues[*queue].consumers.clone());
+        let services = (0..plan.stages.len()).filter(|other| plan.stages[*other].role() == Role::Service);
+        let same_loop = |other: &usize| {
+            *other == ix || plan.loops.iter().any(|l| l.stages.contains(&ix) && l.stages.contains(other))
+        };
+        let mut after: Vec<usize> = fed.chain(services).filter(|other| !same_loop(other)).collect();
+        if plan.stages[ix].role() == Role::Service {
+            after.clear();
+        }
+        after.sort_unstable();
+        after.dedup();
+        plan.stages[ix].starts_after = after;
+    }
+    plan
+}
+
+/// walk → paths → hash ×2 → sums → report
+fn line() -> Plan {
+    pipeline().stage("walk", &[], &["paths"]).stage("hash", &["paths"], &["sums"]).times(2).stage(
+        "report",
+        &["sums"],
+        &[],
+    )
+}
+
+/// A core, and what it did.
+struct Story {
+    core: Core,
+    now: Instant,
+    /// What it did since somebody looked.
+    unread: Vec<Action>,
+}
+
+impl Story {
+    /// Before the beginning.
+    fn of(plan: Plan) -> Self {
+        Self { core: Core::new(in_order(plan), 7), now: Instant::now(), unread: Vec::new() }
+    }
+
+    /// Begun, and everybody is ready.
+    fn running(plan: Plan) -> Self {
+        let mut story = Self::of(plan);
+        story.tell(Event::Begin);
+        story.everybody_comes_up();
+        story.unread.clear();
+        story
+    }
+
+    fn tell(&mut self, event: Event) {
+        let actions = self.core.handle(self.now, event);
+        self.unread.extend(actions);
+    }
+
+    /// Time passes, and every deadline in it is kept.
+    fn wait(&mut self, millis: u64) {
+        let until = self.now + Duration::from_millis(millis);
+        while let Some(deadline) = self.core.deadline().filter(|deadline| *deadline <= until) {
+            self.now = self.now.max(deadline);
+            self.tell(Event::Tick);
+        }
+        self.now = until;
+    }
+
+    fn seconds(&mut self, seconds: u64) {
+        self.wait(seconds * 1000);
+    }
+
+    fn who(&self, name: &str) -> &Worker {
+        self.core.workers().find(|worker| worker.name == name).expect("the story knows this worker")
+    }
+
+    fn id(&self, name: &str) -> (Post, Incarnation) {
+        (self.who(name).post, self.who(name).incarnation)
+    }
+
+    fn state(&self, name: &str) -> State {
+        self.who(name).state
+    }
+
+    fn spawned(&mut self, name: &str) {
+        let (post, incarnation) = self.id(name);
+        self.tell(Event::Spawned { post, incarnation, pid: 1000 + i32::from(post.0) });
+    }
+
+    fn ready(&mut self, name: &str) {
+        let (post, incarnation) = self.id(name);
+        self.tell(Event::Ready { post, incarnation });
+    }
+
+    /// Spawned and ready.
+    fn up(&mut self, name: &str) {
+        self.spawned(name);
+        self.ready(name);
+    }
+
+    fn everybody_comes_up(&mut self) {
+        while let Some(name) = self.first_starting() {
+            self.up(&name);
+        }
+    }
+
+    fn first_starting(&self) -> Option<String> {
+        let mut starting = self.core.workers().filter(|worker| worker.state == State::Starting);
+        starting.next().map(|worker| worker.name.clone())
+    }
+
+    fn exits(&mut self, name: &str, exit: Exit) {
+        let (post, incarnation) = self.id(name);
+        self.tell(Event::Exited { post, incarnation, exit });
+    }
+
+    fn all_exit(&mut self, names: &[&str], exit: Exit) {
+        names.iter().for_each(|name| self.exits(name, exit));
+    }
+
+    fn all_up(&mut self, names: &[&str]) {
+        names.iter().for_each(|name| self.up(name));
+    }
+
+    fn spawn_fails(&mut self, name: &str, words: &str, permanent: bool) {
+        let (post, incarnation) = self.id(name);
+        self.tell(Event::SpawnFailed { post, incarnation, words: words.into(), permanent });
+    }
+
+    fn says_failed(&mut self, name: &str, words: &str, permanent: bool) {
+        let (post, incarnation) = self.id(name);
+        self.tell(Event::Failed { post, incarnation, words: words.into(), permanent });
+    }
+
+    fn paused(&mut self, name: &str) {
+        let (post, incarnation) = self.id(name);
+        self.tell(Event::Paused { post, incarnation });
+    }
+
+    fn resumed(&mut self, name: &str) {
+        let (post, incarnation) = self.id(name);
+        self.tell(Event::Resumed { post, incarnation });
+    }
+
+    /// A crash, the wait after it, and the next start, up to ready.
+    fn crashes_and_comes_back(&mut self, name: &str) {
+        self.exits(name, CRASH);
+        assert_eq!(self.state(name), State::Backoff, "{name} waits for its next start");
+        self.comes_back(name);
+    }
+
+    fn comes_back(&mut self, name: &str) {
+        let at = self.who(name).next_start.expect("it waits for its next start");
+        self.now = self.now.max(at);
+        self.tell(Event::Tick);
+        self.up(name);
+    }
+
+    fn signal(&mut self) {
+        self.tell(Event::StopNext(TERM));
+    }
+
+    /// What was done since the last look is this and nothing else; changes of state are not looked at.
+    #[track_caller]
+    fn expect(&mut self, deeds: &[&str]) {
+        let unread = std::mem::take(&mut self.unread);
+        let done: Vec<String> = unread.iter().filter_map(|action| self.deed(action)).collect();
+        assert_eq!(done, deeds);
+    }
+
+    /// An action as a line; `None` for a change of state.
+    fn deed(&self, action: &Action) -> Option<String> {
+        let name = |post: &Post| self.core.worker(*post).expect("actions name workers that exist").name.as_str();
+        Some(match action {
+            Action::Spawn { post, incarnation } => format!("spawn {} #{incarnation}", name(post)),
+            Action::Stop { post, incarnation, ask } => {
+                let how = match ask {
+                    Ask::Drain => "drain",
+                    Ask::Now => "now",
+                };
+                format!("stop {} #{incarnation} {how}", name(post))
+            }
+            Action::Kill { post, incarnation, why } => format!("kill {} #{incarnation}: {why}", name(post)),
+            Action::Sweep { post, incarnation } => format!("sweep {} #{incarnation}", name(post)),
+            Action::Close(queue) => format!("close {}", self.core.plan().queues[*queue].name),
+            Action::WatchLoop(ix) => format!("watch loop {ix}"),
+            Action::Changed { .. } => return None,
+            Action::Level(StopLevel::Drain, actor) => format!("level drain by {actor:?}"),
+            Action::Level(StopLevel::Now, actor) => format!("level now by {actor:?}"),
+            Action::Level(StopLevel::Kill, actor) => format!("level kill by {actor:?}"),
+            Action::Finish(verdict) => format!("finish {verdict:?}"),
+        })
+    }
+}

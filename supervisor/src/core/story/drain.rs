@@ -1,0 +1,134 @@
+//! Stories of the first rung: nothing new comes in, and what is queued is worked on.
+
+use super::super::StageState;
+use super::*;
+
+#[test]
+fn a_drain_stops_the_source_and_lets_the_others_come_to_their_end() {
+    let mut story = Story::running(line());
+    story.signal();
+    story.expect(&["level drain by Signal(15)", "stop walk/0 #1 drain"]);
+    assert_eq!((story.state("walk/0"), story.state("hash/0")), (State::Stopping, State::Draining));
+    assert_eq!(story.core.stage_state(1), Some(StageState::Draining));
+    story.exits("walk/0", Exit::Signal { signal: 15, core: false });
+    story.expect(&["sweep walk/0 #1", "close paths"]);
+    story.all_exit(&["hash/0", "hash/1"], OK);
+    story.expect(&["sweep hash/0 #1", "sweep hash/1 #1", "close sums"]);
+    story.exits("report/0", OK);
+    story.expect(&["sweep report/0 #1", "finish Drained"]);
+}
+
+#[test]
+fn a_source_that_does_not_stop_is_killed_after_its_stop_timeout() {
+    let mut story = Story::running(line());
+    story.signal();
+    story.unread.clear();
+    story.wait(9_999);
+    story.expect(&[]);
+    story.wait(1);
+    story.expect(&["kill walk/0 #1: still there 10s after it was asked to stop"]);
+    story.exits("walk/0", KILLED);
+    story.expect(&["sweep walk/0 #1", "close paths"]);
+}
+
+#[test]
+fn a_drain_that_takes_too_long_becomes_a_stop() {
+    let mut story = Story::running(line());
+    story.signal();
+    story.exits("walk/0", OK);
+    story.unread.clear();
+    story.seconds(30);
+    story.expect(&["level now by Core", "stop hash/0 #1 now", "stop hash/1 #1 now", "stop report/0 #1 now"]);
+    story.all_exit(&["hash/0", "hash/1", "report/0"], OK);
+    story.expect(&["sweep hash/0 #1", "sweep hash/1 #1", "sweep report/0 #1", "finish Stopped"]);
+}
+
+#[test]
+fn a_consumer_that_crashes_in_a_drain_is_restarted_and_drains_on() {
+    let mut story = Story::running(line());
+    story.signal();
+    story.exits("walk/0", OK);
+    story.crashes_and_comes_back("report/0");
+    assert_eq!(story.state("report/0"), State::Draining);
+}
+
+#[test]
+fn a_drain_before_the_consumers_are_ready_starts_them_and_not_the_source() {
+    let mut story = Story::of(line());
+    story.tell(Event::Begin);
+    story.signal();
+    story.expect(&["spawn report/0 #1", "level drain by Signal(15)", "close paths"]);
+    assert_eq!((story.state("walk/0"), story.state("hash/0")), (State::Exited, State::Pending));
+    story.up("report/0");
+    story.expect(&["spawn hash/0 #1", "spawn hash/1 #1"]);
+    assert_eq!(story.state("report/0"), State::Draining);
+    story.all_up(&["hash/0", "hash/1"]);
+    story.all_exit(&["hash/0", "hash/1", "report/0"], OK);
+    story.expect(&["sweep hash/0 #1", "sweep hash/1 #1", "close sums", "sweep report/0 #1", "finish Drained"]);
+}
+
+#[test]
+fn a_drain_before_the_beginning_waits_for_it() {
+    let mut story = Story::of(line());
+    story.signal();
+    story.expect(&["level drain by Signal(15)"]);
+    story.tell(Event::Begin);
+    story.expect(&["close paths", "spawn report/0 #1"]);
+}
+
+#[test]
+fn a_source_that_is_starting_gets_its_stop_when_it_is_there() {
+    let mut story = Story::of(line());
+    story.tell(Event::Begin);
+    story.all_up(&["report/0", "hash/0", "hash/1"]);
+    story.unread.clear();
+    story.signal();
+    story.expect(&["level drain by Signal(15)"]);
+    story.seconds(1);
+    story.spawned("walk/0");
+    story.expect(&["stop walk/0 #1 drain"]);
+    story.seconds(10);
+    story.expect(&["kill walk/0 #1: still there 10s after it was asked to stop"]);
+}
+
+#[test]
+fn a_source_that_waits_for_its_next_start_is_over_at_once() {
+    let mut story = Story::running(line());
+    story.exits("walk/0", CRASH);
+    story.signal();
+    story.expect(&["sweep walk/0 #1", "level drain by Signal(15)", "close paths"]);
+    assert_eq!(story.state("walk/0"), State::Exited);
+}
+
+#[test]
+fn tasks_are_asked_to_stop_and_services_stay_until_the_end() {
+    let plan = line().stage("task", &[], &[]).stage("cache", &[], &[]).with(|stage| {
+        stage.restart = RestartPolicy::Permanent;
+    });
+    let mut story = Story::running(plan);
+    story.signal();
+    story.expect(&["level drain by Signal(15)", "stop walk/0 #1 drain", "stop task/0 #1 drain"]);
+    story.all_exit(&["walk/0", "task/0", "hash/0", "hash/1"], OK);
+    story.unread.clear();
+    story.exits("report/0", OK);
+    story.expect(&["sweep report/0 #1", "stop cache/0 #1 now"]);
+    story.seconds(9);
+    story.exits("cache/0", CRASH);
+    story.expect(&["sweep cache/0 #1", "finish Drained"]);
+}
+
+#[test]
+fn a_drain_that_ends_in_time_is_not_undone_by_a_slow_service() {
+    let plan = pipeline().stage("task", &[], &[]).stage("cache", &[], &[]).with(|stage| {
+        stage.restart = RestartPolicy::Permanent;
+        stage.stop_timeout = Duration::from_secs(100);
+    });
+    let mut story = Story::running(plan);
+    story.signal();
+    story.exits("task/0", OK);
+    story.unread.clear();
+    story.seconds(99);
+    story.expect(&[]);
+    story.exits("cache/0", OK);
+    story.expect(&["sweep cache/0 #1", "finish Drained"]);
+}

@@ -1,0 +1,220 @@
+//! Random stories: thousands of plans and worlds, plausible and mad events in any order, and what must hold in all of
+//! them. Without them only the orders that somebody thought of would be tested.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use super::super::action::Verdict;
+use super::super::backoff::Random;
+use super::world::World;
+use super::*;
+
+const STORIES: u64 = 3000;
+const EVENTS: usize = 200;
+
+/// Tells a story and checks it; a failure names the seed and tells the story.
+fn each_story(tell: impl Fn(&mut World)) -> Vec<World> {
+    (1..=STORIES)
+        .map(|seed| {
+            // Neighbouring seeds must not give neighbouring numbers.
+            let seed = seed.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+            let mut world = World::new(plan(&mut Random::new(seed)), seed);
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| tell(&mut world))) {
+                eprintln!("story {seed}:\n{}", world.log.join("\n"));
+                std::panic::resume_unwind(panic);
+            }
+            world
+        })
+        .collect()
+}
+
+fn plan(random: &mut Random) -> Plan {
+    let mut below = |n: u64| random.next() % n;
+    let shape = match below(9) {
+        0 | 1 => line(),
+        2 => pipeline()
+            .stage("seed", &[], &["seeds"])
+            .stage("fetch", &["seeds", "links"], &["pages"])
+            .stage("parse", &["pages"], &["links", "found"])
+            .stage("keep", &["found"], &[])
+            .circle(&["fetch", "parse"]),
+        3 => pipeline().stage("make", &[], &["q"]).stage("split", &["q"], &["q"]).circle(&["split"]),
+        4 => pipeline().stage("a", &[], &["q"]).stage("b", &[], &["q"]).stage("x", &["q"], &[]).stage("y", &["q"], &[]),
+        5 => pipeline().stage("a", &[], &["p", "q"]).stage("x", &["p"], &["r"]).stage("y", &["q"], &["r"]).stage(
+            "z",
+            &["r"],
+            &[],
+        ),
+        6 => line().stage("plain", &[], &[]).stage("beside", &[], &[]),
+        7 => pipeline().stage("plain", &[], &[]).stage("beside", &[], &[]),
+        _ => pipeline().stage("a", &[], &["p"]).stage("b", &["p"], &["q"]).stage("c", &["q"], &["r"]).stage(
+            "d",
+            &["r"],
+            &[],
+        ),
+    };
+    let mut plan = shape;
+    plan.drain_timeout = Duration::from_secs([0, 5, 30][below(3) as usize]);
+    for stage in &mut plan.stages {
+        stage.replicas = 1 + below(3) as u16;
+        stage.restart = match below(6) {
+            0 => RestartPolicy::Permanent,
+            1 => RestartPolicy::Temporary,
+            _ => RestartPolicy::Transient,
+        };
+        stage.max_restarts = [None, None, Some(5), Some(20), Some(0)][below(5) as usize];
+        stage.stop_timeout = Duration::from_secs([0, 1, 10, 10][below(4) as usize]);
+        stage.start_timeout = Duration::from_secs([1, 5, 30, 30][below(4) as usize]);
+        stage.backoff = Duration::from_millis([0, 100, 100][below(3) as usize]);
+    }
+    in_order(plan)
+}
+
+/// Something happens to some process, more or less in the order in which it should.
+fn happens(world: &mut World) {
+    let posts: Vec<Post> = world.processes.keys().copied().collect();
+    if posts.is_empty() {
+        return;
+    }
+    let post = world.pick(&posts);
+    let (incarnation, spawned) = (world.processes[&post].incarnation, world.processes[&post].spawned);
+    if !spawned && !world.chance(20) {
+        if world.chance(20) {
+            let permanent = world.chance(10);
+            world.tell(Event::SpawnFailed { post, incarnation, words: "no memory".into(), permanent });
+        } else {
+            world.tell(Event::Spawned { post, incarnation, pid: 7 });
+        }
+        return;
+    }
+    let starting = world.core.worker(post).is_some_and(|worker| worker.state == State::Starting);
+    let most = if starting { 10 } else { 16 };
+    let event = match world.below(most) {
+        0 => Event::Hello { post, incarnation },
+        1..=6 => Event::Ready { post, incarnation },
+        7 => Event::Paused { post, incarnation },
+        8 => Event::Resumed { post, incarnation },
+        9 => {
+            let permanent = world.chance(30);
+            Event::Failed { post, incarnation, words: "no connection".into(), permanent }
+        }
+        _ => {
+            let codes = [OK, OK, OK, OK, CRASH, CRASH, KILLED, KILLED, Exit::Code(2), Exit::Code(3)];
+            let exit = if world.chance(100) { Exit::Code(127) } else { world.pick(&codes) };
+            Event::Exited { post, incarnation, exit }
+        }
+    };
+    world.tell(event);
+}
+
+/// Something that cannot be: late, early, about nobody, or against what was said before.
+fn is_mad(world: &mut World) {
+    let (post, incarnation) = (Post(world.below(12) as u16), Incarnation(world.below(6) as u32));
+    let lives = world.processes.get(&post).is_some_and(|process| process.incarnation == incarnation);
+    let event = match world.below(9) {
+        0 => Event::Spawned { post, incarnation, pid: 8 },
+        1 if !lives => Event::SpawnFailed { post, incarnation, words: "late".into(), permanent: true },
+        2 if !lives => Event::Failed { post, incarnation, words: "late".into(), permanent: true },
+        3 if !lives => Event::Exited { post, incarnation, exit: KILLED },
+        4 => Event::Ready { post, incarnation },
+        5 => Event::Hello { post, incarnation },
+        6 => Event::Resumed { post, incarnation },
+        7 => Event::LoopIdle(world.below(3)),
+        _ => Event::Begin,
+    };
+    world.tell(event);
+}
+
+fn stops(world: &mut World) {
+    let level = world.pick(&[StopLevel::Drain, StopLevel::Drain, StopLevel::Now, StopLevel::Kill]);
+    let event = if world.chance(2) { Event::StopNext(TERM) } else { Event::StopAt(level, Actor::Operator) };
+    world.tell(event);
+}
+
+/// The wild part of a story.
+fn runs_wild(world: &mut World) {
+    if !world.chance(20) {
+        world.tell(Event::Begin);
+    }
+    for _ in 0..EVENTS {
+        match world.below(40) {
+            0..=7 => {
+                world.behave();
+            }
+            8..=27 => happens(world),
+            28..=35 => {
+                let most = [0, 10, 500, 20_000][world.below(4)];
+                world.pass(Duration::from_millis(most));
+            }
+            // A busy reactor comes late.
+            36 => world.now += Duration::from_secs(3),
+            37 => world.tell(Event::WantManager),
+            38 if world.chance(8) => stops(world),
+            _ => is_mad(world),
+        }
+    }
+    world.tell(Event::Begin);
+}
+
+/// The world behaves until the end. A bound on the steps, not on time.
+fn comes_to_its_end(world: &mut World) {
+    for _ in 0..5000 {
+        if world.finish.is_some() {
+            return;
+        }
+        if !world.behave() {
+            world.pass(Duration::from_secs(1));
+        }
+    }
+    panic!("the story has no end");
+}
+
+#[test]
+fn a_stop_always_ends_whatever_happened_before() {
+    let worlds = each_story(|world| {
+        runs_wild(world);
+        stops(world);
+        comes_to_its_end(world);
+        for _ in 0..10 {
+            happens(world);
+            is_mad(world);
+            stops(world);
+        }
+    });
+    let none = String::new;
+    for verdict in [
+        Verdict::Complete,
+        Verdict::Drained,
+        Verdict::Stopped,
+        Verdict::Abandoned { stage: none() },
+        Verdict::GaveUp { worker: none(), words: none() },
+        Verdict::Hopeless { worker: none(), words: none() },
+    ] {
+        let count = worlds.iter().filter(|world| world.is_verdict(&verdict)).count();
+        assert!(count >= 20, "only {count} stories ended {verdict:?}");
+    }
+    for action in ["Spawn ", "Stop ", "Kill ", "Sweep ", "Close(", "WatchLoop(", "Changed ", "Level(", "Finish("] {
+        let told = |world: &&World| world.log.iter().any(|line| line.trim_start().starts_with(action));
+        assert!(worlds.iter().filter(told).count() >= 100, "hardly any story has the action {action}");
+    }
+}
+
+#[test]
+fn without_a_stop_the_work_ends_by_itself_once_everyone_behaves() {
+    each_story(|world| {
+        runs_wild(world);
+        let only_services = world.core.plan().stages.iter().all(|stage| stage.role() == Role::Service);
+        if !only_services {
+            comes_to_its_end(world);
+        }
+    });
+}
+
+#[test]
+fn the_same_seed_tells_the_same_story() {
+    let tell = || {
+        let mut world = World::new(plan(&mut Random::new(99)), 99);
+        runs_wild(&mut world);
+        world.log
+    };
+    assert_eq!(tell(), tell());
+}

@@ -1,0 +1,300 @@
+//! A simulated world around the core, for random stories: it does what it is told, in its own time, and holds the core
+//! to what must never happen. Without it random events would only show that nothing panics.
+
+use std::collections::BTreeMap;
+use std::mem::discriminant;
+use std::time::{Duration, Instant};
+
+use brigade_protocol::id::{Incarnation, Post};
+
+use super::super::Core;
+use super::super::action::{Action, State, Verdict};
+use super::super::backoff::Random;
+use super::super::event::{Event, Exit, StopLevel};
+use crate::config::plan::{Plan, Role};
+
+/// A process, as the world knows it.
+#[derive(Debug)]
+pub(super) struct Process {
+    pub(super) incarnation: Incarnation,
+    /// Its spawn was answered.
+    pub(super) spawned: bool,
+    /// It will exit soon after it is asked to.
+    pub(super) obeys: bool,
+    pub(super) asked: bool,
+    /// It said that it cannot work, and will exit.
+    pub(super) fails: bool,
+    pub(super) killed: bool,
+}
+
+/// The world. Every call of the core goes through [`World::tell`], which checks what comes back.
+pub(super) struct World {
+    pub(super) core: Core,
+    pub(super) now: Instant,
+    pub(super) random: Random,
+    pub(super) processes: BTreeMap<Post, Process>,
+    pub(super) closed: Vec<bool>,
+    pub(super) watched: Vec<bool>,
+    pub(super) finish: Option<Verdict>,
+    /// Told to the test when it fails.
+    pub(super) log: Vec<String>,
+    idle: Vec<bool>,
+    states: BTreeMap<Post, State>,
+    runs: BTreeMap<Post, Incarnation>,
+    level: Option<StopLevel>,
+    begun: bool,
+}
+
+impl World {
+    pub(super) fn new(plan: Plan, seed: u64) -> Self {
+        Self {
+            now: Instant::now(),
+            random: Random::new(seed),
+            processes: BTreeMap::new(),
+            closed: vec![false; plan.queues.len()],
+            watched: vec![false; plan.loops.len()],
+            idle: vec![false; plan.loops.len()],
+            finish: None,
+            log: Vec::new(),
+            states: BTreeMap::new(),
+            runs: BTreeMap::new(),
+            level: None,
+            begun: false,
+            core: Core::new(plan, seed),
+        }
+    }
+
+    /// True once in `n` times.
+    pub(super) fn chance(&mut self, n: u64) -> bool {
+        self.random.next().is_multiple_of(n)
+    }
+
+    pub(super) fn below(&mut self, n: usize) -> usize {
+        (self.random.next() % n.max(1) as u64) as usize
+    }
+
+    pub(super) fn pick<T: Copy>(&mut self, of: &[T]) -> T {
+        of[self.below(of.len())]
+    }
+
+    /// Tells the core, does what it wants done, and checks all of it.
+    pub(super) fn tell(&mut self, event: Event) {
+        self.log.push(format!("{event:?}"));
+        let finished = self.finish.is_some();
+        let mut unswept = None;
+        match &event {
+            Event::Begin => self.begun = true,
+            Event::Spawned { post, incarnation, .. } => {
+                if let Some(process) = self.living(*post, *incarnation) {
+                    process.spawned = true;
+                }
+            }
+            Event::SpawnFailed { post, incarnation, .. } => {
+                if self.living(*post, *incarnation).is_some_and(|process| !process.spawned) {
+                    self.processes.remove(post);
+                }
+            }
+            Event::Exited { post, incarnation, .. } => {
+                if self.living(*post, *incarnation).is_some() {
+                    self.processes.remove(post);
+                    unswept = Some((*post, *incarnation));
+                }
+            }
+            Event::Failed { post, incarnation, .. } => {
+                if let Some(process) = self.living(*post, *incarnation) {
+                    process.fails = true;
+                }
+            }
+            Event::LoopIdle(ix) => {
+                if let Some(idle) = self.idle.get_mut(*ix) {
+                    *idle |= self.watched[*ix];
+                }
+            }
+            Event::Hello { .. }
+            | Event::Ready { .. }
+            | Event::Paused { .. }
+            | Event::Resumed { .. }
+            | Event::StopNext(_)
+            | Event::StopAt(..)
+            | Event::WantManager
+            | Event::Tick => {}
+        }
+        let actions = self.core.handle(self.now, event);
+        assert!(!finished || actions.is_empty(), "nothing comes after the end: {actions:?}");
+        for (n, action) in actions.iter().enumerate() {
+            self.log.push(format!("    {action:?}"));
+            self.follow(action, &mut unswept);
+            assert!(self.finish.is_none() || n + 1 == actions.len(), "the end comes last");
+        }
+        assert_eq!(unswept, None, "an exit is followed by a sweep");
+        self.check_standing();
+    }
+
+    fn living(&mut self, post: Post, incarnation: Incarnation) -> Option<&mut Process> {
+        self.processes.get_mut(&post).filter(|process| process.incarnation == incarnation)
+    }
+
+    fn follow(&mut self, action: &Action, unswept: &mut Option<(Post, Incarnation)>) {
+        match action {
+            Action::Spawn { post, incarnation } => {
+                assert!(self.begun, "nobody is started before the beginning");
+                assert!(self.level < Some(StopLevel::Now), "nobody is started after a stop");
+                assert!(unswept.is_none_or(|(dead, _)| dead != *post), "a sweep comes before the next start");
+                let last = self.runs.insert(*post, *incarnation).unwrap_or(Incarnation::NONE);
+                assert_eq!(*incarnation, last.next(), "runs are counted");
+                let obeys = !self.chance(4);
+                let process = Process {
+                    incarnation: *incarnation,
+                    spawned: false,
+                    obeys,
+                    asked: false,
+                    fails: false,
+                    killed: false,
+                };
+                let double = self.processes.insert(*post, process);
+                assert!(double.is_none(), "nobody is started twice");
+            }
+            Action::Stop { post, incarnation, .. } => {
+                let process = self.living(*post, *incarnation).expect("only the living are asked to stop");
+                assert!(process.spawned && !process.killed);
+                process.asked = true;
+            }
+            Action::Kill { post, incarnation, .. } => {
+                let process = self.living(*post, *incarnation).expect("only the living are killed");
+                assert!(process.spawned && !process.killed, "and once");
+                process.killed = true;
+            }
+            Action::Sweep { post, incarnation } => {
+                assert_eq!(unswept.take(), Some((*post, *incarnation)), "a sweep follows an exit, once");
+            }
+            Action::Close(queue) => {
+                assert!(self.level < Some(StopLevel::Now), "after a stop the rest stays in open queues");
+                assert!(!std::mem::replace(&mut self.closed[*queue], true), "a queue is closed once");
+                assert_eq!(*unswept, None, "the sweep of the last producer comes before the end of its queue");
+                let by_loop =
+                    (0..self.idle.len()).any(|ix| self.idle[ix] && self.core.plan().loops[ix].queues.contains(queue));
+                let complete = self.core.plan().queues[*queue].producers.iter().all(|stage| self.is_over(*stage));
+                assert!(by_loop || complete, "a queue is closed when nobody can send to it any more");
+            }
+            Action::WatchLoop(ix) => {
+                assert!(!std::mem::replace(&mut self.watched[*ix], true), "a loop is watched once");
+                let circle = &self.core.plan().loops[*ix];
+                for queue in circle.stages.iter().flat_map(|stage| &self.core.plan().stages[*stage].inputs) {
+                    for stage in &self.core.plan().queues[*queue].producers {
+                        assert!(circle.stages.contains(stage) || self.is_over(*stage), "nothing feeds a watched loop");
+                    }
+                }
+            }
+            Action::Changed { post, from, to, cause, .. } => {
+                let state = self.states.insert(*post, *to).unwrap_or(State::Pending);
+                assert_eq!(state, *from, "changes follow one another");
+                assert!(from != to && !cause.is_empty());
+                assert!(!matches!(from, State::Exited | State::Failed), "what is over stays over");
+            }
+            Action::Level(level, _) => {
+                assert!(self.level < Some(*level), "the ladder goes one way");
+                self.level = Some(*level);
+            }
+            Action::Finish(verdict) => {
+                assert!(self.processes.is_empty(), "the end comes when nobody lives");
+                assert_eq!(self.finish.replace(verdict.clone()), None, "the end comes once");
+            }
+        }
+    }
+
+    /// Whether no worker of a stage has a process or will have one, by the world's own account.
+    fn is_over(&self, stage: usize) -> bool {
+        let mut crew = self.core.workers().filter(|worker| worker.stage == Some(stage));
+        crew.all(|worker| {
+            worker.state == State::Exited && !self.processes.contains_key(&worker.post) && worker.next_start.is_none()
+        })
+    }
+
+    /// What must hold between any two calls.
+    fn check_standing(&self) {
+        for worker in self.core.workers() {
+            let known = self.states.get(&worker.post).copied().unwrap_or(State::Pending);
+            assert_eq!(worker.state, known, "every change of state was told");
+            assert_eq!(worker.next_start.is_some(), worker.state == State::Backoff);
+            let process = self.processes.get(&worker.post);
+            let lives = matches!(worker.state, State::Starting | State::Ready | State::Draining | State::Stopping);
+            assert_eq!(process.is_some(), lives, "{} is {:?}", worker.name, worker.state);
+            assert_eq!(worker.pid.is_some(), process.is_some_and(|process| process.spawned));
+        }
+        assert_eq!(self.core.level(), self.level);
+        let waits = self.core.deadline().is_some() || !self.processes.is_empty();
+        assert!(waits || self.finish.is_some() || !self.begun, "there is always something to wait for");
+    }
+
+    /// Goes on to the next deadline, if there is one before `most` has passed; else `most` passes.
+    pub(super) fn pass(&mut self, most: Duration) {
+        let until = self.now + most;
+        match self.core.deadline() {
+            Some(deadline) if deadline <= until => {
+                self.now = self.now.max(deadline);
+                self.tell(Event::Tick);
+                // Else the reactor would spin.
+                for _ in 0..64 {
+                    if self.core.deadline().is_none_or(|next| next > self.now) {
+                        return;
+                    }
+                    self.tell(Event::Tick);
+                }
+                panic!("a deadline that was kept is still there");
+            }
+            Some(_) | None => self.now = until,
+        }
+    }
+
+    /// Everyone behaves: comes up, ends when it should, is gone when killed. False if nobody had anything to do.
+    pub(super) fn behave(&mut self) -> bool {
+        self.now += Duration::from_millis(1);
+        let idle = (0..self.watched.len()).find(|ix| self.watched[*ix] && !self.idle[*ix]);
+        if let Some(ix) = idle {
+            self.tell(Event::LoopIdle(ix));
+            return true;
+        }
+        let posts: Vec<Post> = self.processes.keys().copied().collect();
+        for post in posts {
+            let (incarnation, spawned, gone) = {
+                let process = &self.processes[&post];
+                (
+                    process.incarnation,
+                    process.spawned,
+                    process.killed || process.fails || (process.asked && process.obeys),
+                )
+            };
+            let worker = self.core.worker(post).expect("the world knows only posts of the core");
+            let starting = worker.state == State::Starting;
+            if !spawned {
+                self.tell(Event::Spawned { post, incarnation, pid: 1 });
+            } else if gone || (!starting && self.sees_end(post)) {
+                let signal = self.processes[&post].killed;
+                let exit = if signal { Exit::Signal { signal: 9, core: false } } else { Exit::Code(0) };
+                self.tell(Event::Exited { post, incarnation, exit });
+            } else if starting {
+                self.tell(Event::Ready { post, incarnation });
+            } else {
+                continue;
+            }
+            return true;
+        }
+        false
+    }
+
+    /// Whether a worker that behaves would exit by itself now.
+    fn sees_end(&self, post: Post) -> bool {
+        let Some(stage) = self.core.worker(post).and_then(|worker| worker.stage) else { return false };
+        let stage = &self.core.plan().stages[stage];
+        match stage.role() {
+            Role::Source | Role::Task => true,
+            Role::Consumer => stage.inputs.iter().all(|queue| self.closed[*queue]),
+            Role::Service => false,
+        }
+    }
+
+    /// Whether the end was of this kind.
+    pub(super) fn is_verdict(&self, verdict: &Verdict) -> bool {
+        self.finish.as_ref().is_some_and(|finish| discriminant(finish) == discriminant(verdict))
+    }
+}

@@ -1,0 +1,236 @@
+//! A worker: one post, its state, its present run, and what falls due for it next. Without it nobody would know which
+//! process fills a post, nor until when to be patient with it.
+
+use std::time::{Duration, Instant};
+
+use brigade_protocol::id::{Incarnation, Post};
+
+use super::action::{Ask, State};
+use super::backoff::after;
+use super::event::{Actor, Exit};
+use super::intensity::Intensity;
+use crate::config::plan::{MANAGER_STAGE, MIN_UPTIME, RestartPolicy, Role, StageIx, StagePlan};
+
+/// A worker, as `status` shows it.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// Its number within the pipeline, from 1.
+    pub post: Post,
+    /// Its stage; `None`: it is the manager.
+    pub stage: Option<StageIx>,
+    /// Its number within the stage, from 0.
+    pub replica: u16,
+    /// Such as `hash/0`.
+    pub name: String,
+    /// The present run, or the last one; `Incarnation::NONE` before the first.
+    pub incarnation: Incarnation,
+    /// The process, as long as there is one and it is known.
+    pub pid: Option<i32>,
+    /// What it is doing.
+    pub state: State,
+    /// Since when it is in that state; `None` as long as it has never changed.
+    pub since: Option<Instant>,
+    /// How often it was started again, in all.
+    pub restarts: u32,
+    /// How its last process ended.
+    pub last_exit: Option<Exit>,
+    /// What was last said about its failures: by itself, by a spawn that failed, or by the core when it had it killed.
+    pub last_words: Option<String>,
+    /// When it will be started again, in [`State::Backoff`].
+    pub next_start: Option<Instant>,
+    /// Since when its process is stopped by a signal (SIGSTOP and the like).
+    pub paused: Option<Instant>,
+    /// What it goes by.
+    pub(super) rules: Rules,
+    /// What is known of its process.
+    pub(super) process: Process,
+    /// What has happened in the present run.
+    pub(super) run: Run,
+    /// Failures in a row, for the wait before the next start.
+    pub(super) failures: u32,
+    /// Its latest restarts.
+    pub(super) intensity: Intensity,
+    /// It exited 0 when all its inputs were closed: it has seen that nothing was left in them.
+    pub(super) saw_end: bool,
+}
+
+/// What is known of the process of a worker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Process {
+    /// There is none.
+    None,
+    /// A spawn was asked for and not answered yet.
+    Asked,
+    /// It lives, since then.
+    Alive(Instant),
+}
+
+/// What has happened in one run.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Run {
+    /// It said hello: it will also say when it is ready.
+    pub(super) hello: bool,
+    /// Since when it is ready.
+    pub(super) ready: Option<Instant>,
+    /// How it was asked to stop, and who wanted it.
+    pub(super) asked: Option<(Ask, Actor)>,
+    /// When patience ends, and why it is killed then.
+    pub(super) patience: Option<(Instant, String)>,
+    /// SIGKILL is on its way.
+    pub(super) killed: bool,
+    /// It was killed for being paused at the end of its stage.
+    pub(super) killed_paused: bool,
+    /// It said that it cannot work.
+    pub(super) failing: bool,
+    /// And that it never will.
+    pub(super) hopeless: bool,
+    /// What was said about its failure.
+    pub(super) words: Option<String>,
+}
+
+/// The part of a stage's plan that decisions need; the manager has no plan, but rules.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rules {
+    pub(super) role: Role,
+    pub(super) restart: RestartPolicy,
+    pub(super) max_restarts: Option<u32>,
+    pub(super) restart_period: Duration,
+    pub(super) backoff: Duration,
+    pub(super) backoff_max: Duration,
+    pub(super) start_timeout: Duration,
+    pub(super) stop_timeout: Duration,
+    pub(super) must_say_hello: bool,
+}
+
+impl Rules {
+    pub(super) fn of(stage: &StagePlan) -> Self {
+        Self {
+            role: stage.role(),
+            restart: stage.restart,
+            max_restarts: stage.max_restarts,
+            restart_period: stage.restart_period,
+            backoff: stage.backoff,
+            backoff_max: stage.backoff_max,
+            start_timeout: stage.start_timeout,
+            stop_timeout: stage.stop_timeout,
+            must_say_hello: stage.must_say_hello(),
+        }
+    }
+
+    /// Those of the manager: the defaults of a stage, and always there.
+    pub(super) const MANAGER: Self = Self {
+        role: Role::Service,
+        restart: RestartPolicy::Permanent,
+        max_restarts: Some(5),
+        restart_period: Duration::from_secs(60),
+        backoff: Duration::from_millis(100),
+        backoff_max: Duration::from_secs(30),
+        start_timeout: Duration::from_secs(30),
+        stop_timeout: Duration::from_secs(10),
+        must_say_hello: true,
+    };
+}
+
+/// What falls due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Due {
+    /// Its wait is over.
+    Start,
+    /// A program that cannot say that it is ready has lived long enough to be believed.
+    Uptime,
+    /// It should have been ready by now.
+    StartTimeout,
+    /// Patience with it is at its end.
+    Patience,
+    /// It is paused, and its stage waits for it alone to end.
+    Paused,
+}
+
+impl Worker {
+    pub(super) fn new(post: Post, stage: Option<StageIx>, stage_name: &str, replica: u16, rules: Rules) -> Self {
+        Self {
+            post,
+            stage,
+            replica,
+            name: format!("{stage_name}/{replica}"),
+            incarnation: Incarnation::NONE,
+            pid: None,
+            state: State::Pending,
+            since: None,
+            restarts: 0,
+            last_exit: None,
+            last_words: None,
+            next_start: None,
+            paused: None,
+            rules,
+            process: Process::None,
+            run: Run::default(),
+            failures: 0,
+            intensity: Intensity::default(),
+            saw_end: false,
+        }
+    }
+
+    pub(super) fn manager(post: Post) -> Self {
+        Self::new(post, None, MANAGER_STAGE, 0, Rules::MANAGER)
+    }
+
+    /// Something was said about a failure of the present run.
+    pub(super) fn blame(&mut self, words: String) {
+        self.last_words = Some(words.clone());
+        self.run.words = Some(words);
+    }
+
+    /// How the present run ended, in words. `exit`: `None` if there is none, or none yet.
+    pub(super) fn end_in_words(&self, exit: Option<Exit>) -> String {
+        match (exit, &self.run.words) {
+            (Some(exit), Some(words)) => format!("{exit}: {words}"),
+            (Some(exit), None) => exit.to_string(),
+            (None, Some(words)) => words.clone(),
+            (None, None) => "it could not be started".to_owned(),
+        }
+    }
+
+    /// Whether it will not be started again and has no process.
+    pub(super) fn is_over(&self) -> bool {
+        match self.state {
+            State::Exited | State::Failed => true,
+            State::Pending | State::Starting | State::Ready | State::Draining | State::Stopping | State::Backoff => {
+                false
+            }
+        }
+    }
+
+    /// Whether stages that start after its own may do so, as far as it is concerned.
+    pub(super) fn is_up(&self) -> bool {
+        self.state == State::Exited || (self.process != Process::None && self.run.ready.is_some())
+    }
+
+    /// What falls due next, and when. `inputs_closed`: since when all queues that its stage takes from are closed.
+    ///
+    /// Both the deadline and what is done at it come from here, so that they cannot disagree.
+    pub(super) fn due(&self, inputs_closed: Option<Instant>) -> Option<(Instant, Due)> {
+        let alive_since = match self.process {
+            Process::None => return self.next_start.map(|at| (at, Due::Start)),
+            Process::Asked => return None,
+            Process::Alive(since) => since,
+        };
+        if self.run.killed {
+            return None;
+        }
+        let starting = self.state == State::Starting && !self.run.failing;
+        let by_uptime = starting && !self.rules.must_say_hello && !self.run.hello;
+        let paused = match (self.paused, inputs_closed, &self.run.asked) {
+            (Some(paused), Some(closed), None) => Some(after(paused.max(closed), self.rules.stop_timeout)),
+            (_, _, Some(_)) | (None, _, None) | (_, None, None) => None,
+        };
+        // Of two at the same instant the first in this list counts.
+        let candidates = [
+            by_uptime.then(|| (after(alive_since, MIN_UPTIME), Due::Uptime)),
+            (starting && !by_uptime).then(|| (after(alive_since, self.rules.start_timeout), Due::StartTimeout)),
+            self.run.patience.as_ref().map(|(at, _)| (*at, Due::Patience)),
+            paused.map(|at| (at, Due::Paused)),
+        ];
+        candidates.into_iter().flatten().min_by_key(|(at, _)| *at)
+    }
+}

@@ -1,0 +1,108 @@
+//! The door: where a new worker introduces itself, and where its reports come in.
+//!
+//! Every incarnation has a door of its own, a one-shot server in the private state folder, and a thread behind it, which
+//! waits for the knock, checks it, and then hands on reports until the worker is gone. ipc-channel's `accept` knows no
+//! time limit and its receivers panic at malformed frames; both can only hurt this one thread: a door at which nobody
+//! will knock any more is ended by knocking ourselves ([`Door::give_up`]), and a panic is a fault of that worker.
+
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::thread;
+
+use brigade_protocol::control::{KNOCK_MAGIC, Knock, Order, PROTOCOL, Report};
+use brigade_protocol::id::{Incarnation, Post};
+use ipc_channel::ipc::{IpcOneShotServer, IpcSender};
+
+/// Room for a door's thread: it holds one message at a time, on the heap.
+const STACK: usize = 256 << 10;
+
+/// What comes through a door.
+#[derive(Debug)]
+pub enum Entry {
+    /// A worker of this protocol is there, and this is how to give it orders.
+    Knocked(IpcSender<Order>),
+    /// Who knocked cannot be let in; in words.
+    Refused(String),
+    /// A report.
+    Said(Report),
+    /// It broke the protocol; in words.
+    Broke(String),
+}
+
+/// A door that waits for its worker.
+#[derive(Debug)]
+pub struct Door {
+    /// What stands in the worker's environment.
+    pub name: String,
+    /// What the worker must say.
+    pub token: String,
+}
+
+/// Hands what comes through a door to the reactor.
+pub type Deliver = Arc<dyn Fn(Post, Incarnation, Entry) + Send + Sync>;
+
+impl Door {
+    /// Opens a door for one incarnation.
+    pub fn open(post: Post, incarnation: Incarnation, deliver: Deliver) -> io::Result<Self> {
+        let (server, name) = IpcOneShotServer::<Knock>::new()?;
+        let token = random_token()?;
+        let expected = token.clone();
+        let wait = move || {
+            let tell = |entry| deliver(post, incarnation, entry);
+            let knock = match catch_unwind(AssertUnwindSafe(|| server.accept())) {
+                Ok(Ok((receiver, knock))) => {
+                    drop(receiver); // Its descriptor is not close-on-exec.
+                    knock
+                }
+                Ok(Err(_)) => return, // Nobody there any more: the exit will tell.
+                Err(_) => return tell(Entry::Refused("its first message is not that of a Brigade worker".into())),
+            };
+            match check(&knock, &expected) {
+                Ok(()) => tell(Entry::Knocked(knock.orders)),
+                Err(words) => return tell(Entry::Refused(words)),
+            }
+            loop {
+                match catch_unwind(AssertUnwindSafe(|| knock.reports.recv())) {
+                    Ok(Ok(report)) => tell(Entry::Said(report)),
+                    Ok(Err(ipc_channel::IpcError::Disconnected)) => return,
+                    Ok(Err(error)) => return tell(Entry::Broke(format!("its report cannot be read: {error}"))),
+                    Err(_) => return tell(Entry::Broke("its report is malformed".into())),
+                }
+            }
+        };
+        thread::Builder::new().name(format!("door {}", post.0)).stack_size(STACK).spawn(wait)?;
+        Ok(Self { name, token })
+    }
+
+    /// Nobody will knock any more: ends the thread behind the door.
+    pub fn give_up(name: String) {
+        // Connects, says nothing and hangs up; the thread takes that for a worker that died.
+        drop(IpcSender::<Knock>::connect(name));
+    }
+}
+
+fn check(knock: &Knock, token: &str) -> Result<(), String> {
+    if knock.magic != KNOCK_MAGIC {
+        return Err("its first message is not that of a Brigade worker".into());
+    }
+    if knock.protocol != PROTOCOL {
+        return Err(format!(
+            "it speaks protocol {} (brigade-worker {}), this supervisor speaks {PROTOCOL} (brigade {}): build it with the matching brigade-worker",
+            knock.protocol,
+            knock.sdk,
+            env!("CARGO_PKG_VERSION")
+        ));
+    }
+    if knock.token != token {
+        return Err("it does not know its token: it is not the process that was started".into());
+    }
+    Ok(())
+}
+
+fn random_token() -> io::Result<String> {
+    use std::io::Read;
+    let mut bytes = [0u8; 16];
+    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}

@@ -1,0 +1,6 @@
+//! What is done to the world: processes started, signalled and told; dead letters put aside. Nothing here decides, and
+//! nothing here waits.
+
+pub mod dead;
+pub mod signal;
+pub mod spawn;

@@ -1,0 +1,204 @@
+//! `brigade run` from the file to the exit code: believe the plan, take the state folder, make the queues, run the
+//! reactor, tell the numbers.
+
+use std::io::{self, IsTerminal};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use brigade_protocol::queue::{Geometry, Queue, QueueError};
+
+use crate::config::plan::{Plan, QueuePlan};
+use crate::config::{self, Surroundings};
+use crate::core::Core;
+use crate::effects::dead::DeadFile;
+use crate::logs::own::{self, Console};
+use crate::logs::{Capture, Rotation};
+use crate::reactor::{Ending, Outfit, Reactor};
+use crate::sources::signals::Signals;
+use crate::state::{StateDir, StateError, StateFolder};
+use crate::view::View;
+use crate::{report, verdict};
+
+/// What `brigade run` was asked to do.
+#[derive(Clone, Debug)]
+pub struct Launch {
+    /// The pipeline file.
+    pub file: PathBuf,
+    /// Values for its `${…}`.
+    pub sets: Vec<(String, String)>,
+    /// The state folder, if not the default one.
+    pub state_dir: Option<PathBuf>,
+    /// Put an old state aside first.
+    pub fresh: bool,
+    /// Where to write the report.
+    pub report: Option<PathBuf>,
+    /// Say nothing but errors.
+    pub quiet: bool,
+}
+
+/// Why a run could not begin, or could not go on.
+#[derive(Debug, thiserror::Error)]
+enum LaunchError {
+    #[error(transparent)]
+    State(#[from] StateError),
+    #[error("no place for the state folder: set XDG_STATE_HOME or HOME, or name one with --state-dir")]
+    NoBase,
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    #[error(
+        "queue {name} in {} was made with other numbers ({found:?}, now {wanted:?}): run with the old ones, or put the old state aside with --fresh",
+        path.display()
+    )]
+    Changed { name: String, path: PathBuf, found: Box<Geometry>, wanted: Box<Geometry> },
+    #[error("cannot {what}: {source}")]
+    Io { what: String, source: io::Error },
+}
+
+/// What was found of an earlier run.
+#[derive(Debug, Default)]
+struct Found {
+    items: u64,
+    leased: u64,
+}
+
+/// Runs a pipeline to its end.
+pub fn launch(launch: &Launch) -> ExitCode {
+    let plan = match config::load(&launch.file, &launch.sets, &Surroundings::of_this_process()) {
+        Ok(plan) => plan,
+        Err(faults) => {
+            faults.show();
+            return ExitCode::from(verdict::FAULT);
+        }
+    };
+    match run(launch, plan) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("brigade: {error}");
+            ExitCode::from(verdict::ERROR)
+        }
+    }
+}
+
+fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
+    let io = |what: &str| {
+        let what = what.to_owned();
+        move |source| LaunchError::Io { what, source }
+    };
+    // Before anything is made: a signal from now on is an orderly stop.
+    let signals = Signals::register().map_err(io("listen for signals"))?;
+    let dir = match &launch.state_dir {
+        Some(path) => StateDir::at(path),
+        None => StateDir::at(&StateDir::base().ok_or(LaunchError::NoBase)?.join(&plan.name)),
+    };
+    let aside = if launch.fresh { dir.put_aside()? } else { None };
+    let folder = dir.take(&plan.name)?;
+    tempfile::env::override_temp_dir(&dir.tmp()).ok(); // Where ipc-channel makes its sockets.
+    nix::sys::prctl::set_child_subreaper(true).map_err(|error| io("become the reaper of orphans")(error.into()))?;
+
+    let view = (!launch.quiet && io::stderr().is_terminal()).then(View::new);
+    let console = match &view {
+        _ if launch.quiet => Console::Quiet,
+        Some(view) => Console::Through(view.console()),
+        None => Console::Stderr,
+    };
+    own::init(&dir.logs(), console).map_err(io("write the log"))?;
+    if let Some(aside) = aside {
+        tracing::info!("the old state is in {}", aside.display());
+    }
+    let (queues, found) = open_queues(&plan, &dir)?;
+    if found.items > 0 {
+        tracing::info!(
+            "goes on from an earlier run: {} items were left, {} of them in the hands of workers",
+            found.items,
+            found.leased
+        );
+    } else {
+        forget_shared(&dir);
+    }
+    let capture = Capture::start(&dir.logs(), Rotation::default()).map_err(io("start the reader of logs"))?;
+    tracing::info!(state = %dir.root().display(), "{}: {} stages, {} queues", plan.name, plan.stages.len(), plan.queues.len());
+
+    let seed = u64::from(std::process::id()) ^ jiff::Timestamp::now().as_microsecond().unsigned_abs();
+    let core = Core::new(plan.clone(), seed);
+    let outfit = Outfit { core, dir: dir.clone(), queues, capture, signals, view };
+    let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
+    conclude(launch, &plan, folder, ending)
+}
+
+/// Tells the numbers, and says with which code to exit.
+fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -> Result<ExitCode, LaunchError> {
+    let mut picture = ending.picture;
+    let numbers = verdict::report(plan, &ending.verdict, &picture);
+    picture.report = Some(numbers.clone());
+    if let Err(error) = crate::reactor::keep(&folder.dir, &picture) {
+        tracing::warn!(%error, "cannot write {}", folder.dir.status().display());
+    }
+    let written = match &launch.report {
+        Some(path) => report::write(&numbers, path)
+            .map_err(|source| LaunchError::Io { what: format!("write the report {}", path.display()), source }),
+        None => Ok(()),
+    };
+    if !launch.quiet {
+        eprint!("{}", report::table(&numbers));
+    }
+    drop(folder);
+    written?;
+    if let Some(signal) = ending.killed_by {
+        // The shell is to see the truth: that we were killed.
+        let _ = signal_hook::low_level::emulate_default_handler(signal);
+    }
+    Ok(ExitCode::from(numbers.exit_code))
+}
+
+/// Opens the queues that an earlier run left, with their items, and makes those that are missing.
+fn open_queues(plan: &Plan, dir: &StateDir) -> Result<(Vec<(Queue, DeadFile)>, Found), LaunchError> {
+    let mut found = Found::default();
+    let mut queues = Vec::new();
+    for queue in &plan.queues {
+        let dead = dir.dead(&queue.name);
+        let dead = DeadFile::open(&dead)
+            .map_err(|source| LaunchError::Io { what: format!("open the dead letters {}", dead.display()), source })?;
+        queues.push((open_queue(queue, dir, &mut found)?, dead));
+    }
+    Ok((queues, found))
+}
+
+fn open_queue(plan: &QueuePlan, dir: &StateDir, found: &mut Found) -> Result<Queue, LaunchError> {
+    let wanted = Geometry {
+        capacity: plan.capacity,
+        item_bytes: plan.item_bytes,
+        max_item_bytes: plan.max_item_bytes,
+        max_deliveries: plan.max_deliveries,
+    };
+    let path = dir.queue(&plan.name);
+    if !path.exists() {
+        return Ok(Queue::create(&path, &wanted)?);
+    }
+    let queue = Queue::open(&path)?;
+    let leased = queue.depth().leased;
+    queue.sweep_all();
+    let left = queue.depth().left();
+    if left == 0 && queue.depth().dead == 0 {
+        // Nothing to go on from: its counts begin anew.
+        drop(queue);
+        return Ok(Queue::create(&path, &wanted)?);
+    }
+    if queue.geometry() != wanted {
+        let found = Box::new(queue.geometry());
+        return Err(LaunchError::Changed { name: plan.name.clone(), path, found, wanted: Box::new(wanted) });
+    }
+    found.items += left;
+    found.leased += leased;
+    queue.reopen();
+    Ok(queue)
+}
+
+/// The lists, maps and counters of a run that has come to its end are not those of the next one.
+fn forget_shared(dir: &StateDir) {
+    let old = dir.snapshot();
+    if let Err(error) = std::fs::rename(&old, old.with_extension("snapshot.old"))
+        && error.kind() != io::ErrorKind::NotFound
+    {
+        tracing::warn!(%error, "cannot put {} aside", old.display());
+    }
+}

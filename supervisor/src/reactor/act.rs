@@ -1,0 +1,253 @@
+//! From actions to deeds.
+
+use std::ffi::OsString;
+
+use brigade_protocol::control::{DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, TOKEN_ENV, WORKER_ENV};
+use brigade_protocol::id::{Incarnation, Post};
+use brigade_protocol::page::{Page, StopWord};
+use brigade_protocol::shared::SNAPSHOT_ENV;
+
+use super::Reactor;
+use crate::config::plan::MANAGER_STAGE;
+use crate::core::action::{Action, Ask, State};
+use crate::core::event::{Actor, Event, StopLevel};
+use crate::door::Door;
+use crate::effects::dead::DeadLetter;
+use crate::effects::signal;
+use crate::effects::spawn::{self, Launch, NotSpawned};
+use crate::logs::{Source, Stream};
+use crate::roster::Present;
+
+impl Reactor {
+    pub(super) fn act(&mut self, action: Action) {
+        tracing::debug!(?action);
+        match action {
+            Action::Spawn { post, incarnation } => {
+                let event = match self.spawn(post, incarnation) {
+                    Ok(pid) => Event::Spawned { post, incarnation, pid },
+                    Err(NotSpawned { words, permanent }) => Event::SpawnFailed { post, incarnation, words, permanent },
+                };
+                self.events.push_back(event);
+            }
+            Action::Stop { post, incarnation, ask } => self.ask_to_stop(post, incarnation, ask),
+            Action::Kill { post, incarnation, why } => {
+                let (name, replica) = self.name_of(post);
+                if let Some(present) = self.roster.get(post, incarnation)
+                    && present.ended.is_none()
+                {
+                    tracing::warn!("{name}/{replica} is killed: {why}");
+                    signal::kill(present.pid);
+                }
+            }
+            Action::Sweep { post, .. } => self.sweep(post),
+            Action::Close(queue) => {
+                tracing::debug!(queue = self.core.plan().queues[queue].name, "closed: all its producers are complete");
+                self.queues[queue].queue.close();
+            }
+            Action::WatchLoop(index) => self.loops[index].begin(),
+            Action::Changed { post, incarnation, from: _, to, cause, actor } => {
+                self.tell_change(post, incarnation, to, &cause, actor);
+            }
+            Action::Level(level, actor) => self.tell_level(level, actor),
+            Action::Finish(verdict) => self.verdict = Some(verdict),
+        }
+    }
+
+    fn spawn(&mut self, post: Post, incarnation: Incarnation) -> Result<i32, NotSpawned> {
+        let failed = |what: &str, error: &dyn std::fmt::Display| NotSpawned {
+            words: format!("cannot {what}: {error}"),
+            permanent: false,
+        };
+        let (name, replica) = self.name_of(post);
+        let plan = self.core.plan().clone();
+        let stage = self.core.worker(post).and_then(|worker| worker.stage).map(|index| &plan.stages[index]);
+        if !self.pages.contains_key(&post) {
+            let lanes = stage.map_or(1, |stage| stage.threads);
+            let page = Page::create(&self.dir.page(&name, replica), post, lanes).map_err(|e| failed("start it", &e))?;
+            self.pages.insert(post, page);
+        }
+        self.pages[&post].begin(incarnation);
+        let door = Door::open(post, incarnation, self.deliver.clone()).map_err(|e| failed("open a door for it", &e))?;
+        let worker = format!("{name}/{replica}");
+        let mut own_env: Vec<(&str, OsString)> = vec![
+            (DOOR_ENV, door.name.clone().into()),
+            (TOKEN_ENV, door.token.into()),
+            (PIPELINE_ENV, plan.name.clone().into()),
+            (WORKER_ENV, worker.clone().into()),
+            (INCARNATION_ENV, incarnation.0.to_string().into()),
+        ];
+        let no_env = std::collections::BTreeMap::new();
+        let own_program = std::env::current_exe().map_err(|error| failed("find the program brigade", &error));
+        let spawned = match stage {
+            Some(stage) => spawn::spawn(&Launch {
+                program: &stage.program,
+                args: &stage.args,
+                cwd: &stage.cwd,
+                env: &stage.env,
+                own_env: &own_env,
+            }),
+            None => own_program.and_then(|program| {
+                own_env.push((SNAPSHOT_ENV, self.dir.snapshot().into()));
+                spawn::spawn(&Launch {
+                    program: &program,
+                    args: &["manager".to_owned()],
+                    cwd: self.dir.root(),
+                    env: &no_env,
+                    own_env: &own_env,
+                })
+            }),
+        };
+        let process = match spawned {
+            Ok(process) => process,
+            Err(error) => {
+                Door::give_up(door.name);
+                return Err(error);
+            }
+        };
+        let source = |stream| Source { stage: name.clone(), worker: worker.clone(), post, incarnation, stream };
+        self.capture.add(source(Stream::Stdout), process.stdout);
+        self.capture.add(source(Stream::Stderr), process.stderr);
+        self.roster.enter(Present {
+            post,
+            incarnation,
+            pid: process.pid,
+            door: Some(door.name),
+            orders: None,
+            ended: None,
+        });
+        Ok(process.pid)
+    }
+
+    fn ask_to_stop(&mut self, post: Post, incarnation: Incarnation, ask: Ask) {
+        let signal = self
+            .core
+            .worker(post)
+            .and_then(|worker| worker.stage)
+            .map(|stage| self.core.plan().stages[stage].stop_signal);
+        if let Some(page) = self.pages.get(&post) {
+            page.ask_stop(match ask {
+                Ask::Drain => StopWord::Drain,
+                Ask::Now => StopWord::Now,
+            });
+        }
+        let Some(present) = self.roster.get(post, incarnation) else { return };
+        if let Some(orders) = &present.orders
+            && let Err(error) = orders.send(Order::Stop)
+        {
+            tracing::debug!(%error, "a worker was gone before it heard that it is to stop");
+        }
+        // A source that drains through the SDK needs no signal, and children that it works with must not get one.
+        if present.ended.is_none() && (present.orders.is_none() || ask == Ask::Now) {
+            signal::stop(present.pid, signal.unwrap_or(libc::SIGTERM));
+        }
+    }
+
+    fn sweep(&mut self, post: Post) {
+        let (name, replica) = self.name_of(post);
+        for index in 0..self.queues.len() {
+            let swept = self.queues[index].queue.sweep(post);
+            if swept != Default::default() {
+                let queue = &self.core.plan().queues[index].name;
+                let (returned, dead, rolled_back) = (swept.returned, swept.dead, swept.rolled_back);
+                tracing::info!(
+                    "{name}/{replica} held items of queue {queue}: {returned} go back, {dead} are dead letters, {rolled_back} were not sent yet"
+                );
+            }
+            if swept.dead > 0 {
+                let words = self.core.worker(post).map(|worker| {
+                    let exit = worker.last_exit.map_or_else(String::new, |exit| format!(": {exit}"));
+                    format!("its worker {name}/{replica} died{exit}")
+                });
+                if let Some(words) = words {
+                    self.last_words.insert(post, words.clone());
+                    self.put_dead_aside_with(index, &words);
+                }
+            }
+        }
+    }
+
+    pub(super) fn put_dead_aside(&mut self, index: usize) {
+        self.put_dead_aside_with(index, "its handler failed each time; the log of the stage says why");
+    }
+
+    fn put_dead_aside_with(&mut self, index: usize, words: &str) {
+        let name = &self.core.plan().queues[index].name;
+        let QueueInUse { queue, dead, deaths, stuck } = &mut self.queues[index];
+        *deaths = queue.deaths();
+        let kept = queue.take_dead(|item| {
+            let time_us = jiff::Timestamp::now().as_microsecond();
+            let bytes = item.bytes.to_vec();
+            let letter =
+                DeadLetter { id: item.id.0, time_us, deliveries: item.deliveries, words: words.to_owned(), bytes };
+            dead.keep(item.id, &letter)?;
+            tracing::warn!(queue = %name, item = %item.id, deliveries = item.deliveries, "an item is a dead letter now: {words}");
+            Ok(())
+        });
+        match kept {
+            Ok(_) => *stuck = false,
+            Err(error) => {
+                if !*stuck {
+                    tracing::error!(queue = %name, %error, "a dead letter cannot be kept; it stays in the queue until it can");
+                }
+                *stuck = true;
+            }
+        }
+    }
+
+    fn tell_change(&mut self, post: Post, incarnation: Incarnation, to: State, cause: &str, actor: Actor) {
+        let (name, replica) = self.name_of(post);
+        let who = format!("{name}/{replica}");
+        let by = match actor {
+            Actor::Core => String::new(),
+            Actor::Operator => " (by the operator)".to_owned(),
+            Actor::Signal(number) => {
+                format!(" (by {})", crate::core::signal_name(number).unwrap_or("a signal"))
+            }
+        };
+        let pid = self.roster.at(post).map_or(0, |present| present.pid);
+        match to {
+            State::Failed | State::Backoff => {
+                tracing::warn!("{who} {}: {cause}{by}", picture_word(to));
+                for line in self.capture.last_words(post, incarnation) {
+                    tracing::warn!("{who} said at last: {line}");
+                }
+            }
+            State::Ready => tracing::info!(pid, "{who} is ready: {cause}{by}"),
+            State::Pending | State::Starting | State::Draining | State::Stopping | State::Exited => {
+                tracing::info!("{who} {}: {cause}{by}", picture_word(to));
+            }
+        }
+    }
+
+    fn tell_level(&mut self, level: StopLevel, actor: Actor) {
+        let by = match actor {
+            Actor::Core => "the supervisor".to_owned(),
+            Actor::Operator => "the operator".to_owned(),
+            Actor::Signal(number) => crate::core::signal_name(number).unwrap_or("a signal").to_owned(),
+        };
+        match level {
+            StopLevel::Drain => tracing::info!(
+                "{by} ends the run: sources stop, what is queued is finished (at most {:?}); again: stop now, the rest stays in the queues",
+                self.core.plan().drain_timeout
+            ),
+            StopLevel::Now => tracing::info!(
+                "{by} stops now: items in hand are finished or given back, the rest stays in the queues; again: kill"
+            ),
+            StopLevel::Kill => tracing::warn!("{by} kills every worker; what they hold stays in the queues"),
+        }
+    }
+
+    /// Stage and replica of a post.
+    pub(super) fn name_of(&self, post: Post) -> (String, u16) {
+        match self.core.worker(post) {
+            Some(worker) => {
+                let stage = worker.stage.map_or(MANAGER_STAGE, |stage| &self.core.plan().stages[stage].name);
+                (stage.to_owned(), worker.replica)
+            }
+            None => (post.to_string(), 0),
+        }
+    }
+}
+
+use super::QueueInUse;
+use super::picture::word as picture_word;

@@ -1,0 +1,193 @@
+//! From news to events.
+
+use brigade_protocol::control::{Order, Report, Welcome};
+use brigade_protocol::id::{Incarnation, Post};
+
+use super::{News, Reactor};
+use crate::control::{Answer, Request, StopRequest};
+use crate::core::event::{Actor, Event, StopLevel};
+use crate::door::Entry;
+use crate::effects::signal;
+use crate::sources::commands::Call;
+use crate::sources::exits;
+
+impl Reactor {
+    pub(super) fn hear_signals(&mut self) {
+        for number in self.signals.take() {
+            match number {
+                libc::SIGTERM | libc::SIGINT => {
+                    if self.core.level() == Some(StopLevel::Now) {
+                        self.killed_by = Some(number);
+                    }
+                    self.events.push_back(Event::StopNext(Actor::Signal(number)));
+                    // One by one: each is a rung of the ladder.
+                    self.decide();
+                }
+                libc::SIGHUP => self.events.push_back(Event::StopAt(StopLevel::Drain, Actor::Signal(number))),
+                _ => {} // SIGCHLD: looked after below, as signals are merged and may be missed.
+            }
+        }
+        self.hear_children();
+    }
+
+    fn hear_children(&mut self) {
+        while let Some((pid, exit)) = exits::next_ended() {
+            match self.roster.leader(pid) {
+                Some(present) => {
+                    present.ended = Some(exit);
+                    // While the leader is not reaped, the group cannot be anybody else's.
+                    signal::kill(pid);
+                    exits::reap(pid);
+                    self.roster.forget_pid(pid);
+                }
+                None => {
+                    tracing::debug!(pid, ?exit, "reaped an orphan");
+                    exits::reap(pid);
+                }
+            }
+        }
+        while let Some((pid, paused)) = exits::next_paused() {
+            let Some(present) = self.roster.leader(pid) else { continue };
+            let (post, incarnation) = (present.post, present.incarnation);
+            self.events.push_back(if paused {
+                Event::Paused { post, incarnation }
+            } else {
+                Event::Resumed { post, incarnation }
+            });
+        }
+    }
+
+    /// An exit counts when the whole group is gone: only then can nothing of it touch shared memory any more.
+    pub(super) fn look_after_groups(&mut self) {
+        for (post, group) in self.roster.ended() {
+            if !signal::is_gone(group) {
+                continue;
+            }
+            let Some(present) = self.roster.leave(post) else { continue };
+            if let Some(name) = present.door {
+                crate::door::Door::give_up(name);
+            }
+            self.want_manager.remove(&post);
+            if post == self.core.manager_post() {
+                self.manager = None;
+            }
+            let Some(exit) = present.ended else { continue };
+            self.events.push_back(Event::Exited { post, incarnation: present.incarnation, exit });
+        }
+    }
+
+    pub(super) fn hear_news(&mut self) {
+        while let Ok(news) = self.inbox.try_recv() {
+            match news {
+                News::Door(post, incarnation, entry) => self.hear_door(post, incarnation, entry),
+                News::Call(call) => self.answer(call),
+            }
+            self.decide();
+        }
+    }
+
+    fn hear_door(&mut self, post: Post, incarnation: Incarnation, entry: Entry) {
+        if self.roster.get(post, incarnation).is_none() {
+            return; // It is gone already.
+        }
+        match entry {
+            Entry::Knocked(orders) => {
+                let welcome = self.welcome(post, incarnation);
+                let Some(present) = self.roster.get(post, incarnation) else { return };
+                present.door = None;
+                // Its first message: it fits into the socket, so this does not wait.
+                match orders.send(Order::Welcome(Box::new(welcome))) {
+                    Ok(()) => {
+                        present.orders = Some(orders);
+                        self.events.push_back(Event::Hello { post, incarnation });
+                    }
+                    Err(error) => tracing::debug!(%error, "a worker was gone before its welcome"),
+                }
+            }
+            Entry::Refused(words) => self.events.push_back(Event::Failed { post, incarnation, words, permanent: true }),
+            Entry::Broke(words) => self.events.push_back(Event::Failed { post, incarnation, words, permanent: false }),
+            Entry::Said(report) => self.hear_report(post, incarnation, report),
+        }
+    }
+
+    fn hear_report(&mut self, post: Post, incarnation: Incarnation, report: Report) {
+        match report {
+            Report::Ready => self.events.push_back(Event::Ready { post, incarnation }),
+            Report::Failed { words, permanent } => {
+                self.events.push_back(Event::Failed { post, incarnation, words, permanent });
+            }
+            Report::WantManager => {
+                self.want_manager.insert(post);
+                match &self.manager {
+                    Some(_) => self.tell_manager(post),
+                    None => self.events.push_back(Event::WantManager),
+                }
+            }
+            Report::ManagerOpen(open) if post == self.core.manager_post() => {
+                self.manager = Some(open);
+                for post in self.want_manager.clone() {
+                    self.tell_manager(post);
+                }
+            }
+            Report::ManagerOpen(_) => {
+                let words = "it says that it is the manager, and is not".to_owned();
+                self.events.push_back(Event::Failed { post, incarnation, words, permanent: true });
+            }
+        }
+    }
+
+    fn tell_manager(&self, post: Post) {
+        let orders = self.roster.at(post).and_then(|present| present.orders.as_ref());
+        if let (Some(orders), Some(manager)) = (orders, &self.manager)
+            && let Err(error) = orders.send(Order::Manager(manager.clone()))
+        {
+            tracing::debug!(%error, "a worker was gone before it heard of the manager");
+        }
+    }
+
+    fn welcome(&self, post: Post, incarnation: Incarnation) -> Welcome {
+        let plan = self.core.plan();
+        let worker = self.core.worker(post);
+        let stage = worker.and_then(|worker| worker.stage).map(|index| &plan.stages[index]);
+        let (name, replica) = self.name_of(post);
+        let queue = |index: &usize| {
+            let name = plan.queues[*index].name.clone();
+            let path = self.dir.queue(&name).to_string_lossy().into_owned();
+            brigade_protocol::control::QueueRef { name, path }
+        };
+        Welcome {
+            pipeline: plan.name.clone(),
+            replica,
+            replicas: stage.map_or(1, |stage| stage.replicas),
+            post,
+            incarnation,
+            threads: stage.map_or(1, |stage| stage.threads),
+            exit_on_panic: stage.is_some_and(|stage| stage.exit_on_panic),
+            page: self.dir.page(&name, replica).to_string_lossy().into_owned(),
+            inputs: stage.map_or_else(Vec::new, |stage| stage.inputs.iter().map(queue).collect()),
+            outputs: stage.map_or_else(Vec::new, |stage| stage.outputs.iter().map(queue).collect()),
+            stage: name,
+        }
+    }
+
+    fn answer(&mut self, call: Call) {
+        let answer = match call.request {
+            Request::Status => Answer::Status(Box::new(self.picture())),
+            Request::Stop(how) => {
+                let (level, words) = match how {
+                    StopRequest::Drain => (StopLevel::Drain, "draining: sources stop, what is queued is finished"),
+                    StopRequest::Now => (StopLevel::Now, "stopping: items in hand are finished, the rest stays queued"),
+                    StopRequest::Kill => (StopLevel::Kill, "killing every worker"),
+                };
+                self.events.push_back(Event::StopAt(level, Actor::Operator));
+                Answer::Stopping(words.to_owned())
+            }
+            Request::Shared { name } => {
+                // The manager may take its time: not in this thread.
+                crate::shared::answer(self.manager.clone(), self.dir.clone(), name, call.answer);
+                return;
+            }
+        };
+        let _ = call.answer.send(answer);
+    }
+}

@@ -1,0 +1,263 @@
+//! The reactor: the one loop between the world and the core. News becomes events, actions become deeds; every event and
+//! every action is logged, once, so that the log is the story.
+//!
+//! Nothing in the loop waits for anything but news. This thread alone starts and reaps processes.
+
+mod act;
+mod hear;
+mod idle;
+mod picture;
+
+pub use picture::keep;
+
+use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::io;
+use std::os::fd::AsRawFd;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::{Duration, Instant};
+
+use brigade_protocol::id::{Incarnation, Post};
+use brigade_protocol::page::Page;
+use brigade_protocol::queue::Queue;
+use brigade_protocol::shared::Connect;
+use ipc_channel::ipc::IpcSender;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token, Waker};
+
+use crate::core::Core;
+use crate::core::action::Verdict;
+use crate::core::event::Event;
+use crate::door::{Deliver, Entry};
+use crate::effects::dead::DeadFile;
+use crate::logs::Capture;
+use crate::roster::Roster;
+use crate::sources::commands::{self, Call};
+use crate::sources::signals::Signals;
+use crate::state::StateDir;
+use crate::view::View;
+
+const SIGNALS: Token = Token(0);
+const INBOX: Token = Token(1);
+
+/// How often the live view is drawn.
+const FRAME: Duration = Duration::from_millis(250);
+/// How often the reactor looks after things of which nobody tells it: dead letters, the picture in the state folder.
+const ROUND: Duration = Duration::from_secs(1);
+/// How often it looks whether the remainder of a process group is gone, or a loop of stages idle.
+const SOON: Duration = Duration::from_millis(10);
+/// How old the picture in the state folder may be.
+const PICTURE_AGE: Duration = Duration::from_secs(5);
+
+/// News from other threads.
+#[derive(Debug)]
+enum News {
+    /// Through a worker's door.
+    Door(Post, Incarnation, Entry),
+    /// From the control socket.
+    Call(Call),
+}
+
+/// A queue in use.
+#[derive(Debug)]
+struct QueueInUse {
+    queue: Queue,
+    dead: DeadFile,
+    /// [`Queue::deaths`] when dead letters were last taken.
+    deaths: u64,
+    /// They could not be kept when last tried (a full disk); said once.
+    stuck: bool,
+}
+
+/// All that the loop needs.
+pub struct Reactor {
+    core: Core,
+    dir: StateDir,
+    queues: Vec<QueueInUse>,
+    pages: BTreeMap<Post, Page>,
+    roster: Roster,
+    capture: Capture,
+    signals: Signals,
+    view: Option<View>,
+    poll: Poll,
+    inbox: Receiver<News>,
+    deliver: Deliver,
+    events: VecDeque<Event>,
+    loops: Vec<idle::Watch>,
+    manager: Option<IpcSender<Connect>>,
+    want_manager: HashSet<Post>,
+    last_words: BTreeMap<Post, String>,
+    started: Instant,
+    next_round: Instant,
+    next_picture: Instant,
+    verdict: Option<Verdict>,
+    /// The terminal signal that led to the third rung, to die of at the end.
+    killed_by: Option<i32>,
+}
+
+/// What is ready before the loop begins.
+pub struct Outfit {
+    /// The core, with its plan.
+    pub core: Core,
+    /// The state folder.
+    pub dir: StateDir,
+    /// The queues, by their number in the plan.
+    pub queues: Vec<(Queue, DeadFile)>,
+    /// The reader of the workers' words.
+    pub capture: Capture,
+    /// The registered signals.
+    pub signals: Signals,
+    /// The live view, on a terminal.
+    pub view: Option<View>,
+}
+
+/// How it ended.
+pub struct Ending {
+    /// Why.
+    pub verdict: Verdict,
+    /// The last picture, for the report and the state folder.
+    pub picture: crate::status::Status,
+    /// The signal of which the supervisor is to die now.
+    pub killed_by: Option<i32>,
+}
+
+impl Reactor {
+    /// Sets up the loop: poll, inbox, control socket.
+    pub fn new(outfit: Outfit) -> io::Result<Self> {
+        let poll = Poll::new()?;
+        poll.registry().register(&mut SourceFd(&outfit.signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
+        let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
+        let (sender, inbox) = channel();
+        let deliver = deliverer(sender.clone(), Arc::clone(&waker));
+        commands::listen(&outfit.dir.socket(), move |call| {
+            if sender.send(News::Call(call)).is_ok() {
+                let _ = waker.wake();
+            }
+        })?;
+        let loops = outfit.core.plan().loops.iter().map(|_| idle::Watch::default()).collect();
+        let queues = outfit.queues.into_iter().map(|(queue, dead)| QueueInUse { deaths: 0, stuck: false, queue, dead });
+        let now = Instant::now();
+        Ok(Self {
+            core: outfit.core,
+            dir: outfit.dir,
+            queues: queues.collect(),
+            pages: BTreeMap::new(),
+            roster: Roster::default(),
+            capture: outfit.capture,
+            signals: outfit.signals,
+            view: outfit.view,
+            poll,
+            inbox,
+            deliver,
+            events: VecDeque::from([Event::Begin]),
+            loops,
+            manager: None,
+            want_manager: HashSet::new(),
+            last_words: BTreeMap::new(),
+            started: now,
+            next_round: now,
+            next_picture: now,
+            verdict: None,
+            killed_by: None,
+        })
+    }
+
+    /// Runs until everybody is gone.
+    pub fn run(mut self) -> io::Result<Ending> {
+        let mut ready = Events::with_capacity(64);
+        self.decide();
+        while self.verdict.is_none() {
+            match self.poll.poll(&mut ready, Some(self.patience())) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+                Err(error) => return Err(error),
+            }
+            self.hear_signals();
+            self.hear_news();
+            self.look_after_groups();
+            self.look_at_loops();
+            self.look_around();
+            if self.core.deadline().is_some_and(|at| at <= Instant::now()) {
+                self.events.push_back(Event::Tick);
+            }
+            self.decide();
+        }
+        Ok(self.end())
+    }
+
+    /// Hands all events to the core, and does what it wants, until nothing is left.
+    fn decide(&mut self) {
+        while let Some(event) = self.events.pop_front() {
+            tracing::debug!(?event);
+            for action in self.core.handle(Instant::now(), event) {
+                self.act(action);
+            }
+        }
+    }
+
+    /// How long to sleep.
+    fn patience(&self) -> Duration {
+        let now = Instant::now();
+        let mut until = self.next_round;
+        if self.view.is_some() {
+            until = until.min(now + FRAME);
+        }
+        if !self.roster.ended().is_empty() || self.loops.iter().any(idle::Watch::is_on) {
+            until = until.min(now + SOON);
+        }
+        if let Some(deadline) = self.core.deadline() {
+            until = until.min(deadline);
+        }
+        until.saturating_duration_since(now)
+    }
+
+    /// What nobody tells of.
+    fn look_around(&mut self) {
+        let now = Instant::now();
+        if let Some(mut view) = self.view.take() {
+            view.show(&self.picture());
+            self.view = Some(view);
+        }
+        if now < self.next_round {
+            return;
+        }
+        self.next_round = now + ROUND;
+        for index in 0..self.queues.len() {
+            if self.queues[index].queue.deaths() != self.queues[index].deaths || self.queues[index].stuck {
+                self.put_dead_aside(index);
+            }
+        }
+        if now >= self.next_picture {
+            self.next_picture = now + PICTURE_AGE;
+            self.keep_picture();
+        }
+    }
+
+    fn end(mut self) -> Ending {
+        for index in 0..self.queues.len() {
+            self.put_dead_aside(index);
+        }
+        let mut picture = self.picture();
+        "ended".clone_into(&mut picture.state);
+        picture.pid = 0;
+        if let Some(view) = self.view.take() {
+            view.finish();
+        }
+        for leak in self.capture.finish(LEAK_GRACE) {
+            tracing::warn!("{leak}");
+        }
+        let verdict = self.verdict.take().unwrap_or(Verdict::Stopped);
+        Ending { verdict, picture, killed_by: self.killed_by }
+    }
+}
+
+/// How long after the last exit the log pipes may stay open before they are called a leak.
+const LEAK_GRACE: Duration = Duration::from_millis(100);
+
+fn deliverer(sender: Sender<News>, waker: Arc<Waker>) -> Deliver {
+    Arc::new(move |post, incarnation, entry| {
+        if sender.send(News::Door(post, incarnation, entry)).is_ok() {
+            let _ = waker.wake();
+        }
+    })
+}

@@ -1,0 +1,123 @@
+//! The picture of the pipeline, as it is now.
+
+use std::time::Instant;
+
+use super::Reactor;
+use crate::config::plan::MANAGER_STAGE;
+use crate::core::action::State;
+use crate::core::event::StopLevel;
+use crate::core::{StageState, Worker};
+use crate::status::{QueueStatus, StageStatus, Status, WorkerStatus};
+
+/// A state in one word.
+pub fn word(state: State) -> &'static str {
+    match state {
+        State::Pending => "pending",
+        State::Starting => "starting",
+        State::Ready => "ready",
+        State::Draining => "draining",
+        State::Stopping => "stopping",
+        State::Backoff => "backoff",
+        State::Exited => "exited",
+        State::Failed => "failed",
+    }
+}
+
+fn stage_word(state: StageState) -> &'static str {
+    match state {
+        StageState::Pending => "pending",
+        StageState::Starting => "starting",
+        StageState::Ready => "ready",
+        StageState::Draining => "draining",
+        StageState::Stopping => "stopping",
+        StageState::Complete => "complete",
+        StageState::Failed => "failed",
+    }
+}
+
+impl Reactor {
+    pub(super) fn picture(&self) -> Status {
+        let plan = self.core.plan();
+        let now = Instant::now();
+        let mut stages: Vec<StageStatus> = plan
+            .stages
+            .iter()
+            .enumerate()
+            .map(|(index, stage)| StageStatus {
+                name: stage.name.clone(),
+                state: self.core.stage_state(index).map_or("pending", stage_word).to_owned(),
+                workers: self
+                    .core
+                    .workers()
+                    .filter(|worker| worker.stage == Some(index))
+                    .map(|worker| self.worker(worker, now))
+                    .collect(),
+            })
+            .collect();
+        if let Some(manager) = self.core.workers().find(|worker| worker.stage.is_none()) {
+            let state = word(manager.state).to_owned();
+            stages.push(StageStatus { name: MANAGER_STAGE.into(), state, workers: vec![self.worker(manager, now)] });
+        }
+        let running = |word: &str| stages.iter().any(|stage| stage.state == word);
+        let state = match self.core.level() {
+            None if running("pending") || running("starting") => "starting",
+            None => "running",
+            Some(StopLevel::Drain) => "draining",
+            Some(StopLevel::Now | StopLevel::Kill) => "stopping",
+        };
+        Status {
+            pipeline: plan.name.clone(),
+            state: state.to_owned(),
+            pid: i32::try_from(std::process::id()).unwrap_or(0),
+            elapsed_s: now.duration_since(self.started).as_secs_f64(),
+            queues: (0..self.queues.len()).map(|index| self.queue(index)).collect(),
+            stages,
+            report: None,
+        }
+    }
+
+    fn worker(&self, worker: &Worker, now: Instant) -> WorkerStatus {
+        let paused = worker.paused.is_some() && worker.pid.is_some();
+        WorkerStatus {
+            id: worker.name.clone(),
+            pid: worker.pid,
+            incarnation: worker.incarnation.0,
+            state: if paused { "paused" } else { word(worker.state) }.to_owned(),
+            processed: self.pages.get(&worker.post).map_or(0, |page| page.progress()),
+            restarts: worker.restarts.into(),
+            last_exit: worker.last_exit.map(|exit| exit.to_string()),
+            since_s: worker.since.map_or(0.0, |since| now.saturating_duration_since(since).as_secs_f64()),
+        }
+    }
+
+    fn queue(&self, index: usize) -> QueueStatus {
+        let in_use = &self.queues[index];
+        let (depth, totals) = (in_use.queue.depth(), in_use.queue.totals());
+        QueueStatus {
+            name: self.core.plan().queues[index].name.clone(),
+            capacity: in_use.queue.capacity() as u64,
+            ready: depth.ready,
+            leased: depth.leased,
+            staged: depth.staged,
+            late: depth.late,
+            dead: totals.buried + depth.dead,
+            sent: totals.sent,
+            acked: totals.acked,
+            redelivered: totals.returned,
+        }
+    }
+
+    /// Keeps the picture in the state folder, for when this process is no more.
+    pub(super) fn keep_picture(&self) {
+        if let Err(error) = keep(&self.dir, &self.picture()) {
+            tracing::warn!(%error, "cannot write {}", self.dir.status().display());
+        }
+    }
+}
+
+/// Writes a picture to the state folder: whole, or not at all.
+pub fn keep(dir: &crate::state::StateDir, picture: &Status) -> std::io::Result<()> {
+    let new = dir.status().with_extension("json.new");
+    std::fs::write(&new, serde_json::to_vec_pretty(picture)?)?;
+    std::fs::rename(new, dir.status())
+}

@@ -1,0 +1,6 @@
+//! Where news comes from: signals, ended children, commands. (Reports of workers come through the door.) Nothing here
+//! decides, and nothing here acts on a worker.
+
+pub mod commands;
+pub mod exits;
+pub mod signals;

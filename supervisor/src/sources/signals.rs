@@ -1,0 +1,58 @@
+//! Signals become bytes on a socket, which the reactor reads when it is ready for them.
+#![expect(unsafe_code, reason = "a signal handler of our own")]
+
+use std::io::{self, Read, Write};
+use std::os::fd::{AsRawFd, RawFd};
+use std::os::unix::net::UnixStream;
+
+use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
+
+/// The registered signals.
+#[derive(Debug)]
+pub struct Signals {
+    reader: UnixStream,
+}
+
+impl Signals {
+    /// From now on SIGTERM, SIGINT, SIGHUP and SIGCHLD do not end the process, but wait to be read.
+    ///
+    /// Between fork and exec a child still has our handlers and our socket, and the terminal sends Ctrl-C to it as well:
+    /// one Ctrl-C would count twice. So the handler looks whose process it is in.
+    pub fn register() -> io::Result<Self> {
+        let (reader, writer) = UnixStream::pair()?;
+        reader.set_nonblocking(true)?;
+        writer.set_nonblocking(true)?;
+        let ours = std::process::id();
+        for signal in [SIGTERM, SIGINT, SIGHUP, SIGCHLD] {
+            let writer = writer.try_clone()?;
+            let note = move || {
+                if std::process::id() == ours {
+                    let byte = u8::try_from(signal).unwrap_or(0);
+                    let _ = (&writer).write(&[byte]);
+                }
+            };
+            // SAFETY: the handler calls only getpid and write (both async-signal-safe), neither allocates nor locks; a
+            // full socket drops the byte, and a reader that has not read for so long finds enough others.
+            unsafe { signal_hook::low_level::register(signal, note)? };
+        }
+        Ok(Self { reader })
+    }
+
+    /// The signals that have come since the last call.
+    pub fn take(&mut self) -> Vec<i32> {
+        let mut signals = Vec::new();
+        let mut bytes = [0; 256];
+        loop {
+            match self.reader.read(&mut bytes) {
+                Ok(0) | Err(_) => return signals,
+                Ok(count) => signals.extend(bytes[..count].iter().map(|byte| i32::from(*byte))),
+            }
+        }
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> RawFd {
+        self.reader.as_raw_fd()
+    }
+}

@@ -1,0 +1,128 @@
+//! The picture of a pipeline: what `brigade status` shows, what the live view draws, what is kept for when nothing runs,
+//! and the numbers at the end. The field names of the JSON forms are a contract with scripts.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A pipeline at one instant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Status {
+    /// Its name.
+    pub pipeline: String,
+    /// `starting`, `running`, `draining`, `stopping`, or when nothing runs `ended` (`interrupted`, if the supervisor was
+    /// killed).
+    pub state: String,
+    /// Of the supervisor; 0 when nothing runs.
+    pub pid: i32,
+    /// Seconds since the start (or, when nothing runs, that it ran).
+    pub elapsed_s: f64,
+    /// In the order of the pipeline file; the manager last, if it runs.
+    pub stages: Vec<StageStatus>,
+    /// In the order of the pipeline file.
+    pub queues: Vec<QueueStatus>,
+    /// The numbers of the last run, when nothing runs.
+    #[serde(default)]
+    pub report: Option<Report>,
+}
+
+/// A stage at one instant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct StageStatus {
+    /// Its name.
+    pub name: String,
+    /// `pending`, `starting`, `ready`, `draining`, `stopping`, `complete` or `failed`.
+    pub state: String,
+    /// By replica.
+    pub workers: Vec<WorkerStatus>,
+}
+
+/// A worker at one instant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct WorkerStatus {
+    /// Such as `hash/0`.
+    pub id: String,
+    /// Of its process, if there is one.
+    pub pid: Option<i32>,
+    /// Which run, from 1; 0 if it was never started.
+    pub incarnation: u32,
+    /// `pending`, `starting`, `ready`, `draining`, `stopping`, `backoff`, `exited` or `failed`; `paused` while its process
+    /// is stopped by a signal.
+    pub state: String,
+    /// Items that it has finished, over all its runs.
+    pub processed: u64,
+    /// Starts after the first one.
+    pub restarts: u64,
+    /// How its last run ended, in words.
+    pub last_exit: Option<String>,
+    /// Seconds in this state.
+    pub since_s: f64,
+}
+
+/// A queue at one instant.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct QueueStatus {
+    /// Its name.
+    pub name: String,
+    /// Items that may be not free.
+    pub capacity: u64,
+    /// Waiting to be taken.
+    pub ready: u64,
+    /// In a worker's hands.
+    pub leased: u64,
+    /// Being written.
+    pub staged: u64,
+    /// Came back, to be taken next.
+    pub late: u64,
+    /// Dead letters since the queue was made.
+    pub dead: u64,
+    /// Sent since the queue was made.
+    pub sent: u64,
+    /// Acked since the queue was made.
+    pub acked: u64,
+    /// Came back since the queue was made.
+    pub redelivered: u64,
+}
+
+/// The numbers at the end of a run.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Report {
+    /// Name of the pipeline.
+    pub pipeline: String,
+    /// Why it ended, in words.
+    pub verdict: String,
+    /// What `brigade run` exits with.
+    pub exit_code: u8,
+    /// How long it ran, in seconds.
+    pub elapsed_s: f64,
+    /// By name.
+    pub stages: BTreeMap<String, StageReport>,
+    /// By name.
+    pub queues: BTreeMap<String, QueueReport>,
+    /// Items that are neither acked nor left nor dead. Always 0, or it is a bug of Brigade.
+    pub lost: i64,
+}
+
+/// A stage's numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StageReport {
+    /// Items finished in this run.
+    pub processed: u64,
+    /// Restarts in this run.
+    pub restarts: u64,
+}
+
+/// A queue's numbers.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct QueueReport {
+    /// Sent since the queue was made.
+    pub sent: u64,
+    /// Acked since the queue was made.
+    pub acked: u64,
+    /// Came back since the queue was made.
+    pub redelivered: u64,
+    /// Still in the queue.
+    pub left: u64,
+    /// Dead letters since the queue was made.
+    pub dead: u64,
+}

@@ -1,0 +1,150 @@
+//! An item in hand: its lease, and the duty to say what became of it.
+
+use std::fmt;
+use std::ops::{Deref, DerefMut};
+
+use brigade_protocol::id::ItemId;
+use brigade_protocol::queue::Lease;
+
+use crate::raw_receiver::RawReceiver;
+
+/// Bytes in hand, read in place: it derefs to `[u8]`.
+///
+/// [`ack`](Self::ack) when the work is done, [`nack`](Self::nack) when it failed. Dropped without either it is a nack
+/// (or, if the worker was told to stop, the item goes back without the delivery being counted).
+pub struct RawDelivery<'r> {
+    receiver: &'r RawReceiver,
+    /// `None` only after `ack` or `nack`, which consume the delivery.
+    lease: Option<Lease>,
+}
+
+const HELD: &str = "ack and nack consume the delivery";
+
+impl<'r> RawDelivery<'r> {
+    #[inline]
+    pub(crate) fn new(receiver: &'r RawReceiver, lease: Lease) -> Self {
+        Self { receiver, lease: Some(lease) }
+    }
+
+    fn lease(&self) -> &Lease {
+        self.lease.as_ref().expect(HELD)
+    }
+
+    /// The item's identity within its queue. It stays the same when the item is delivered again.
+    pub fn id(&self) -> ItemId {
+        self.lease().id()
+    }
+
+    /// How often the item was delivered, this time included: 1 at first.
+    pub fn deliveries(&self) -> u16 {
+        self.lease().deliveries()
+    }
+
+    /// The work is done: the item is gone for good.
+    pub fn ack(mut self) {
+        self.receiver.ack(self.lease.take().expect(HELD));
+    }
+
+    /// The work failed: the item goes back to the front of the queue, or becomes a dead letter after
+    /// `max_deliveries`.
+    pub fn nack(mut self) {
+        self.receiver.nack(self.lease.take().expect(HELD));
+    }
+}
+
+impl Deref for RawDelivery<'_> {
+    type Target = [u8];
+
+    #[inline]
+    fn deref(&self) -> &[u8] {
+        self.receiver.bytes(self.lease())
+    }
+}
+
+impl Drop for RawDelivery<'_> {
+    #[inline]
+    fn drop(&mut self) {
+        if let Some(lease) = self.lease.take() {
+            self.receiver.dropped(lease);
+        }
+    }
+}
+
+impl fmt::Debug for RawDelivery<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("RawDelivery");
+        debug.field("id", &self.id()).field("deliveries", &self.deliveries()).field("len", &self.len()).finish()
+    }
+}
+
+/// An item in hand: it derefs to `T`.
+///
+/// [`ack`](Self::ack) when the work is done, [`nack`](Self::nack) when it failed. Dropped without either it is a nack
+/// (or, if the worker was told to stop, the item goes back without the delivery being counted). If the process dies
+/// while it holds deliveries, they go to another worker.
+///
+/// ```no_run
+/// # use brigade_worker::{Receiver, RecvError};
+/// /// Takes two items that belong together.
+/// fn pair(words: &Receiver<String>) -> Result<String, RecvError> {
+///     let first = words.recv()?;
+///     let second = words.recv()?; // an error here gives the first one back
+///     Ok(format!("{} {}", first.ack(), second.ack()))
+/// }
+/// ```
+pub struct Delivery<'r, T> {
+    item: T,
+    raw: RawDelivery<'r>,
+}
+
+impl<'r, T> Delivery<'r, T> {
+    #[inline]
+    pub(crate) fn new(raw: RawDelivery<'r>, item: T) -> Self {
+        Self { item, raw }
+    }
+
+    /// The item's identity within its queue. It stays the same when the item is delivered again, so that effects
+    /// outside the pipeline can be made idempotent by remembering it.
+    pub fn id(&self) -> ItemId {
+        self.raw.id()
+    }
+
+    /// How often the item was delivered, this time included: 1 at first.
+    pub fn deliveries(&self) -> u16 {
+        self.raw.deliveries()
+    }
+
+    /// The work is done: the item is gone from the queue for good, and its value is the caller's.
+    #[inline]
+    pub fn ack(self) -> T {
+        self.raw.ack();
+        self.item
+    }
+
+    /// The work failed: the item goes back to the front of the queue, or becomes a dead letter after
+    /// `max_deliveries`.
+    pub fn nack(self) {
+        self.raw.nack();
+    }
+}
+
+impl<T> Deref for Delivery<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.item
+    }
+}
+
+impl<T> DerefMut for Delivery<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.item
+    }
+}
+
+impl<T: fmt::Debug> fmt::Debug for Delivery<'_, T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut debug = f.debug_struct("Delivery");
+        debug.field("id", &self.id()).field("deliveries", &self.deliveries()).field("item", &self.item).finish()
+    }
+}

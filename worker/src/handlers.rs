@@ -1,0 +1,333 @@
+//! The loop around a handler: take an item, call, and settle it by what came of the call. `threads` of them run side
+//! by side, each with its own state, and end together.
+
+use std::sync::atomic::{AtomicU16, Ordering};
+
+use brigade_protocol::codec;
+use brigade_protocol::control::Report;
+use brigade_protocol::page::Lane;
+use brigade_protocol::queue::{Lease, Member, Nothing, Wait, recv_any};
+use serde::de::DeserializeOwned;
+use signal_hook::low_level;
+
+use crate::context::Context;
+use crate::error::{Error, OpenError, RecvError, Result, in_words, is_permanent};
+use crate::output::Output;
+use crate::panics::{self, Panic};
+use crate::raw_receiver::nack;
+
+/// Exit code of Rust programs that end by a panic.
+const PANICKED: i32 = 101;
+
+/// What an author has given us to call. All of it runs on the thread that built the state.
+pub(crate) struct Calls<Build, Handle, Finish> {
+    pub(crate) build: Build,
+    pub(crate) handle: Handle,
+    pub(crate) finish: Finish,
+}
+
+impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
+    /// Runs all handler threads to the end of the inputs, or until the worker is told to stop.
+    pub(crate) fn serve<S, I, O>(&self, ctx: &Context) -> Result
+    where
+        I: DeserializeOwned,
+        Build: Fn(&Context) -> Result<S> + Sync,
+        Handle: Fn(&mut S, I, &mut Output<O>) -> Result + Sync,
+        Finish: Fn(&mut S, &mut Output<O>) -> Result + Sync,
+    {
+        if !ctx.station().takes_items() {
+            return Err(OpenError::NoInputs { stage: ctx.stage().to_owned() }.into());
+        }
+        let unready = AtomicU16::new(ctx.threads());
+        if ctx.threads() == 1 {
+            return self.one_thread(ctx, &unready);
+        }
+        std::thread::scope(|scope| {
+            let spawn = |lane| {
+                let (ctx, unready) = (ctx.on_lane(lane), &unready);
+                let thread = std::thread::Builder::new().name(format!("handler-{lane}"));
+                thread.spawn_scoped(scope, move || {
+                    // However this thread fails, the others are not to go on without it.
+                    let alarm = Alarm(&ctx);
+                    let result = self.one_thread(&ctx, unready);
+                    if result.is_ok() {
+                        std::mem::forget(alarm);
+                    }
+                    result
+                })
+            };
+            let threads: Vec<_> = (0..ctx.threads()).map(spawn).collect();
+            let mut result = Ok(());
+            for thread in threads {
+                let ended = match thread {
+                    Ok(thread) => thread.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                    Err(error) => {
+                        ctx.station().stop.give_up();
+                        Err(format!("cannot start a handler thread: {error}").into())
+                    }
+                };
+                result = result.and(ended);
+            }
+            result
+        })
+    }
+
+    fn one_thread<S, I, O>(&self, ctx: &Context, unready: &AtomicU16) -> Result
+    where
+        I: DeserializeOwned,
+        Build: Fn(&Context) -> Result<S>,
+        Handle: Fn(&mut S, I, &mut Output<O>) -> Result,
+        Finish: Fn(&mut S, &mut Output<O>) -> Result,
+    {
+        let mut state = (self.build)(ctx)?;
+        let mut out = Output::new(ctx)?;
+        let mut inputs = Inputs::join(ctx)?;
+        // Relaxed: only the count matters; the report goes through a socket.
+        if unready.fetch_sub(1, Ordering::Relaxed) == 1 {
+            ctx.station().report(Report::Ready);
+        }
+        loop {
+            match inputs.next(ctx) {
+                Ok((queue, lease)) => {
+                    let handle = |item: I| (self.handle)(&mut state, item, &mut out);
+                    inputs.settle(ctx, queue, lease, handle)?;
+                }
+                Err(RecvError::Ended) => return (self.finish)(&mut state, &mut out),
+                Err(RecvError::Stopped) => return Ok(()),
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+}
+
+/// Rings when it is dropped.
+struct Alarm<'a>(&'a Context);
+
+impl Drop for Alarm<'_> {
+    fn drop(&mut self) {
+        self.0.station().stop.give_up();
+    }
+}
+
+/// All queues that one handler thread takes from.
+struct Inputs {
+    members: Vec<Member>,
+    /// Whose turn it is, for fairness between the queues.
+    turn: usize,
+    /// Where this thread shows what it holds and how far it is.
+    lane: Lane,
+}
+
+impl Inputs {
+    fn join(ctx: &Context) -> Result<Self> {
+        let join = |line: &crate::station::Line| {
+            let member = line.queue.join(ctx.station().welcome.post, ctx.thread());
+            member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })
+        };
+        let members = ctx.station().inputs.iter().map(join).collect::<Result<_, _>>()?;
+        Ok(Self { members, turn: 0, lane: ctx.station().stop.page().lane(ctx.thread()) })
+    }
+
+    fn next(&mut self, ctx: &Context) -> Result<(usize, Lease), RecvError> {
+        let stop = &ctx.station().stop;
+        if stop.now() {
+            return Err(RecvError::Stopped);
+        }
+        let wait = Wait { deadline: None, interrupted: &|| stop.now() };
+        recv_any(&mut self.members, &wait, &mut self.turn).map_err(|nothing: Nothing| nothing.into())
+    }
+
+    /// Calls the handler and settles the item. An error is one that no other item would escape.
+    fn settle<I: DeserializeOwned>(
+        &mut self,
+        ctx: &Context,
+        queue: usize,
+        lease: Lease,
+        handle: impl FnOnce(I) -> Result,
+    ) -> Result {
+        let station = ctx.station();
+        let lane = &self.lane;
+        let member = &mut self.members[queue];
+        lane.hold(u16::try_from(queue).expect("a stage has fewer than 65,536 inputs"), lease.id());
+        let outcome = match codec::decode(member.bytes(&lease)) {
+            Err(error) => Outcome::Undecodable(error),
+            Ok(item) => match panics::caught(|| handle(item)) {
+                Ok(Ok(())) => Outcome::Done,
+                Ok(Err(error)) if is_permanent(&*error) => Outcome::Hopeless(error),
+                Ok(Err(_)) if station.stop.now() => Outcome::Stopped,
+                Ok(Err(error)) => Outcome::Failed(error),
+                Err(panic) => Outcome::Panicked(panic),
+            },
+        };
+        let name = station.inputs[queue].name.as_str();
+        let (item, deliveries) = (lease.id(), lease.deliveries());
+        let mut end = Ok(());
+        match outcome {
+            Outcome::Done => {
+                member.ack(lease);
+                lane.done();
+            }
+            Outcome::Failed(error) => {
+                tracing::error!(%item, queue = name, deliveries, "the handler failed: {}", in_words(&*error));
+                nack(member, lease, name);
+            }
+            Outcome::Undecodable(error) => {
+                tracing::error!(%item, queue = name, deliveries, "the item cannot be decoded: {error}");
+                nack(member, lease, name);
+            }
+            Outcome::Panicked(Panic { message, location, backtrace }) => {
+                let backtrace = backtrace.as_deref();
+                tracing::error!(
+                    %item, queue = name, deliveries, location, backtrace, "the handler panicked: {message}"
+                );
+                if station.welcome.exit_on_panic {
+                    // The item is still ours in the queue: the sweep gives it back and counts the delivery.
+                    low_level::exit(PANICKED);
+                }
+                nack(member, lease, name);
+            }
+            Outcome::Stopped => {
+                tracing::info!(%item, queue = name, "told to stop: the item in hand goes back");
+                member.give_back(lease);
+            }
+            Outcome::Hopeless(error) => {
+                member.give_back(lease);
+                end = Err(error);
+            }
+        }
+        lane.release();
+        end
+    }
+}
+
+/// What came of one call.
+enum Outcome {
+    Done,
+    /// The handler said so.
+    Failed(Error),
+    /// The handler was never called.
+    Undecodable(codec::DecodeError),
+    Panicked(Panic),
+    /// It failed after the worker was told to stop: most likely because of that.
+    Stopped,
+    /// It says that the worker is misconfigured: that is no fault of the item's.
+    Hopeless(Error),
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::error::Misconfigured;
+    use crate::sandbox::{MAX_DELIVERIES, Sandbox, sandbox, sandbox_with, until};
+
+    /// Serves with a function as handler, over numbers.
+    fn serve(sandbox: &Sandbox, handle: impl Fn(u64, &mut Output<u64>) -> Result + Sync) -> Result {
+        let handle = |(): &mut (), item, out: &mut Output<u64>| handle(item, out);
+        Calls { build: |_: &Context| Ok(()), handle, finish: |(): &mut (), _: &mut Output<u64>| Ok(()) }
+            .serve(&sandbox.ctx)
+    }
+
+    #[test]
+    fn every_item_is_handled_and_acked_until_the_end() {
+        let sandbox = sandbox(&["numbers", "more"], &["sums"]);
+        sandbox.feed("numbers", [1u64, 2]);
+        sandbox.feed("more", [3u64]);
+        sandbox.queue("numbers").close();
+        sandbox.queue("more").close();
+        serve(&sandbox, |n, out| Ok(out.send(n * 2)?)).expect("it comes to its end");
+        let mut sums: Vec<_> = sandbox.take::<u64>("sums").into_iter().map(|(_, n)| n).collect();
+        sums.sort_unstable();
+        assert_eq!(sums, [2, 4, 6]);
+        assert_eq!(sandbox.page.progress(), 3);
+        assert!(matches!(sandbox.reports()[..], [Report::Ready]));
+    }
+
+    #[test]
+    fn errors_and_panics_are_the_items_failure_and_end_as_dead_letters() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [1u64, 2, 3]);
+        sandbox.queue("numbers").close();
+        let calls = Mutex::new(Vec::new());
+        let result = serve(&sandbox, |n, _| {
+            calls.lock().expect("no panic in here").push(n);
+            match n {
+                1 => Err("no ones".into()),
+                2 => panic!("no twos"),
+                _ => Ok(()),
+            }
+        });
+        assert!(result.is_ok());
+        let calls = calls.into_inner().expect("no panic in here");
+        let times = |wanted| calls.iter().filter(|n| **n == wanted).count();
+        assert_eq!((times(1), times(2), times(3)), (MAX_DELIVERIES.into(), MAX_DELIVERIES.into(), 1));
+        assert_eq!((sandbox.dead("numbers"), sandbox.page.progress()), (2, 1));
+    }
+
+    #[test]
+    fn a_stop_gives_the_item_in_hand_back_uncounted_and_takes_no_other() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [1u64, 2]);
+        serve(&sandbox, |_, _| {
+            sandbox.stop_now();
+            Err("cut short".into())
+        })
+        .expect("a stop is no failure");
+        assert_eq!(sandbox.take::<u64>("numbers"), [(1, 1), (1, 2)]);
+    }
+
+    #[test]
+    fn a_misconfigured_handler_fails_the_worker_and_not_the_item() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [1u64]);
+        let error = serve(&sandbox, |_, _| Err(Misconfigured::new("no key").into())).expect_err("it fails");
+        assert!(is_permanent(&*error));
+        assert_eq!(sandbox.take::<u64>("numbers"), [(1, 1)]);
+    }
+
+    #[test]
+    fn threads_work_side_by_side_and_each_finishes_its_own_state() {
+        let sandbox = sandbox_with(&["numbers"], &["counts"], |welcome| welcome.threads = 3);
+        sandbox.feed("numbers", [1u64, 2, 3]);
+        sandbox.queue("numbers").close();
+        let busy = AtomicU16::new(0);
+        let calls = Calls {
+            build: |_: &Context| Ok(0),
+            handle: |count: &mut u64, _: u64, _: &mut Output<u64>| {
+                // Nobody is done before all three are at work at the same time.
+                busy.fetch_add(1, Ordering::Relaxed);
+                until(|| busy.load(Ordering::Relaxed) == 3);
+                *count += 1;
+                Ok(())
+            },
+            finish: |count: &mut u64, out: &mut Output<u64>| Ok(out.send(*count)?),
+        };
+        calls.serve(&sandbox.ctx).expect("it comes to its end");
+        assert_eq!(sandbox.take::<u64>("counts"), [(1, 1), (1, 1), (1, 1)]);
+        assert!(matches!(sandbox.reports()[..], [Report::Ready]), "ready is said once");
+    }
+
+    #[test]
+    fn a_thread_that_cannot_be_built_ends_the_others() {
+        let sandbox = sandbox_with(&["numbers"], &[], |welcome| welcome.threads = 2);
+        let calls = Calls {
+            build: |ctx: &Context| if ctx.thread() == 1 { Err("no licence".into()) } else { Ok(()) },
+            handle: |(): &mut (), _: u64, _: &mut Output<()>| Ok(()),
+            finish: |(): &mut (), _: &mut Output<()>| Ok(()),
+        };
+        assert_eq!(calls.serve(&sandbox.ctx).expect_err("it fails").to_string(), "no licence");
+        assert!(sandbox.reports().is_empty(), "it was never ready");
+    }
+
+    #[test]
+    fn a_handler_in_a_stage_without_inputs_is_told_what_is_missing() {
+        let sandbox = sandbox(&[], &["sums"]);
+        let error = serve(&sandbox, |_, _| Ok(())).expect_err("there is nothing to handle");
+        assert!(is_permanent(&*error));
+        assert_eq!(
+            error.to_string(),
+            "stage double has no inputs, but its program takes items: give it inputs = […] in the pipeline file"
+        );
+    }
+}

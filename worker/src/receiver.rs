@@ -1,0 +1,226 @@
+//! The receiving end of a queue, for code that wants to take by itself. Handlers are called with their items.
+
+use std::fmt;
+use std::marker::PhantomData;
+use std::time::{Duration, Instant};
+
+use brigade_protocol::codec;
+use serde::de::DeserializeOwned;
+
+use crate::delivery::{Delivery, RawDelivery};
+use crate::error::RecvError;
+use crate::raw_receiver::{RawReceiver, going_on};
+
+/// Takes items of one type from a queue. Made by [`Context::receiver`](crate::Context::receiver).
+///
+/// It may be moved to another thread, and is used by one at a time. Several deliveries may be held at once. An item is
+/// gone from the queue when its delivery is acknowledged; until then the death of this process gives it to another.
+///
+/// ```no_run
+/// use brigade_worker::{Exit, work};
+///
+/// fn main() -> Exit {
+///     work(|ctx| -> brigade_worker::Result {
+///         let numbers = ctx.receiver::<u64>("numbers")?;
+///         let mut sum = 0;
+///         for number in numbers.iter() {
+///             sum += *number;
+///             number.ack();
+///         }
+///         println!("{sum}");
+///         Ok(())
+///     })
+/// }
+/// ```
+pub struct Receiver<T> {
+    raw: RawReceiver,
+    items: PhantomData<fn() -> T>,
+}
+
+impl<T: DeserializeOwned> Receiver<T> {
+    pub(crate) fn new(raw: RawReceiver) -> Self {
+        Self { raw, items: PhantomData }
+    }
+
+    /// Takes the next item, and waits for it as long as it takes.
+    ///
+    /// # Errors
+    /// [`RecvError::Ended`] at the end of the stream, [`RecvError::Stopped`] when the worker is told to stop,
+    /// [`RecvError::Undecodable`] for an item that is no `T` (it goes back: nack).
+    pub fn recv(&self) -> Result<Delivery<'_, T>, RecvError> {
+        decoded(self.raw.recv())
+    }
+
+    /// Takes the next item if one is there at this moment.
+    ///
+    /// # Errors
+    /// [`RecvError::Empty`] if not, and all that [`recv`](Self::recv) has.
+    pub fn try_recv(&self) -> Result<Delivery<'_, T>, RecvError> {
+        decoded(self.raw.try_recv())
+    }
+
+    /// Takes the next item, and waits for it at most `time`.
+    ///
+    /// # Errors
+    /// [`RecvError::Timeout`], and all that [`recv`](Self::recv) has.
+    pub fn recv_timeout(&self, time: Duration) -> Result<Delivery<'_, T>, RecvError> {
+        decoded(self.raw.recv_timeout(time))
+    }
+
+    /// Takes the next item, and waits for it at most until `deadline`.
+    ///
+    /// # Errors
+    /// [`RecvError::Timeout`], and all that [`recv`](Self::recv) has.
+    pub fn recv_deadline(&self, deadline: Instant) -> Result<Delivery<'_, T>, RecvError> {
+        decoded(self.raw.recv_deadline(deadline))
+    }
+
+    /// The items one after the other, until the end of the stream or until the worker is told to stop. Items that are
+    /// no `T` go back (nack) and are named in the log.
+    pub fn iter(&self) -> impl Iterator<Item = Delivery<'_, T>> {
+        std::iter::from_fn(|| going_on(self.recv(), self.queue())).flatten()
+    }
+}
+
+impl<T> Receiver<T> {
+    /// Name of the queue.
+    pub fn queue(&self) -> &str {
+        self.raw.queue()
+    }
+
+    /// Items that wait in the queue at this moment: a hint, for others send and take meanwhile.
+    pub fn len(&self) -> usize {
+        self.raw.len()
+    }
+
+    /// Whether nothing waits in the queue at this moment. Says nothing about the end: that is [`RecvError::Ended`].
+    pub fn is_empty(&self) -> bool {
+        self.raw.is_empty()
+    }
+
+    /// Items that the queue can hold, those included that are being worked on.
+    pub fn capacity(&self) -> usize {
+        self.raw.capacity()
+    }
+}
+
+impl<T> fmt::Debug for Receiver<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Receiver").field("queue", &self.queue()).finish_non_exhaustive()
+    }
+}
+
+#[inline]
+fn decoded<T: DeserializeOwned>(taken: Result<RawDelivery<'_>, RecvError>) -> Result<Delivery<'_, T>, RecvError> {
+    let raw = taken?;
+    match codec::decode(&raw) {
+        Ok(item) => Ok(Delivery::new(raw, item)),
+        Err(error) => {
+            let (id, deliveries) = (raw.id(), raw.deliveries());
+            raw.nack();
+            Err(RecvError::Undecodable { id, deliveries, error })
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::{MAX_DELIVERIES, sandbox};
+
+    #[test]
+    fn a_delivery_dropped_without_a_word_comes_again() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [7u64]);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        let first = numbers.recv().expect("an item");
+        let id = first.id();
+        assert_eq!((*first, first.deliveries()), (7, 1));
+        drop(first);
+        let second = numbers.recv().expect("the item again");
+        assert_eq!((second.id(), second.deliveries()), (id, 2));
+        assert_eq!(second.ack(), 7);
+        assert!(matches!(numbers.try_recv(), Err(RecvError::Empty)));
+    }
+
+    #[test]
+    fn several_deliveries_are_held_at_once_and_acked_in_any_order() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [1u64, 2, 3]);
+        sandbox.queue("numbers").close();
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        let held: Vec<_> = (0..3).map(|_| numbers.recv().expect("an item")).collect();
+        assert!(sandbox.page.lane(0).holds().is_some());
+        assert!(matches!(numbers.try_recv(), Err(RecvError::Empty)), "while items are held there is no end");
+        let values: Vec<_> = held.into_iter().rev().map(crate::Delivery::ack).collect();
+        assert_eq!(values, [3, 2, 1]);
+        assert_eq!((sandbox.page.progress(), sandbox.page.lane(0).holds()), (3, None));
+        assert!(matches!(numbers.recv(), Err(RecvError::Ended)));
+    }
+
+    #[test]
+    fn a_panic_while_an_item_is_held_gives_it_back() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [7u64]);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        let panic = crate::panics::caught(|| {
+            let held = numbers.recv().expect("an item");
+            panic!("cannot stand {}", *held)
+        });
+        assert!(panic.is_err());
+        assert_eq!(numbers.recv().expect("the item again").deliveries(), 2);
+    }
+
+    #[test]
+    fn an_item_of_another_type_is_named_and_ends_as_a_dead_letter() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", ["a string, no number"]);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        for round in 1..=MAX_DELIVERIES {
+            match numbers.try_recv() {
+                Err(RecvError::Undecodable { deliveries, .. }) => assert_eq!(deliveries, round),
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(matches!(numbers.try_recv(), Err(RecvError::Empty)));
+        assert_eq!(sandbox.dead("numbers"), 1);
+    }
+
+    #[test]
+    fn an_iterator_passes_over_what_it_cannot_decode_and_ends_with_the_stream() {
+        let sandbox = sandbox(&["words"], &[]);
+        sandbox.feed("words", [300u64]);
+        sandbox.feed("words", ["one", "two"]);
+        sandbox.queue("words").close();
+        let words = sandbox.ctx.receiver::<String>("words").expect("an input");
+        let all: Vec<String> = words.iter().map(crate::Delivery::ack).collect();
+        assert_eq!(all, ["one", "two"]);
+    }
+
+    #[test]
+    fn a_stop_wakes_a_receiver_and_what_it_holds_goes_back_uncounted() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [7u64]);
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| {
+                let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+                let held = numbers.recv().expect("an item");
+                let next = numbers.recv().map(|other| *other);
+                drop(held);
+                next
+            });
+            crate::sandbox::until(|| sandbox.page.lane(0).holds().is_some());
+            sandbox.stop_now();
+            assert!(matches!(taker.join().expect("no panic"), Err(RecvError::Stopped)));
+        });
+        assert_eq!(sandbox.take::<u64>("numbers"), [(1, 7)]);
+    }
+
+    #[test]
+    fn waiting_ends_at_the_deadline() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        assert!(matches!(numbers.recv_timeout(Duration::from_millis(1)), Err(RecvError::Timeout)));
+        assert!(matches!(numbers.recv_deadline(Instant::now()), Err(RecvError::Timeout)));
+    }
+}

@@ -1,0 +1,93 @@
+//! What one worker process has: its place in the pipeline, its page, its queues, the line to the supervisor. One of it
+//! exists per process, and every [`Context`](crate::Context) points at it.
+
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use brigade_protocol::control::{QueueRef, Report, Welcome};
+use brigade_protocol::page::Page;
+use brigade_protocol::queue::Queue;
+use ipc_channel::ipc::IpcSender;
+
+use crate::error::OpenError;
+use crate::shared::{ManagerDoor, Shared};
+use crate::stop::Stop;
+
+/// One queue of the stage, opened.
+#[derive(Clone)]
+pub(crate) struct Line {
+    pub(crate) name: String,
+    pub(crate) queue: Queue,
+}
+
+pub(crate) struct Station {
+    pub(crate) welcome: Welcome,
+    pub(crate) stop: Stop,
+    pub(crate) inputs: Vec<Line>,
+    pub(crate) outputs: Vec<Line>,
+    /// Shared lists, maps and counters, and where their manager is.
+    pub(crate) shared: Shared,
+    pub(crate) manager: Arc<ManagerDoor>,
+    reports: Arc<Reports>,
+}
+
+/// The line up to the supervisor, for all threads.
+struct Reports(Mutex<IpcSender<Report>>);
+
+impl Reports {
+    /// If the supervisor cannot be told, it is gone, and the thread that reads orders ends us.
+    fn send(&self, report: Report) {
+        if let Err(error) = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(report) {
+            tracing::debug!("the supervisor does not hear us: {error}");
+        }
+    }
+}
+
+/// Why the station cannot be set up.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum StationError {
+    #[error("cannot open the worker's page {path}: {error}")]
+    Page { path: String, error: brigade_protocol::page::PageError },
+    #[error(transparent)]
+    Queue(#[from] OpenError),
+}
+
+impl Station {
+    /// Opens the page and all queues that the welcome names.
+    pub(crate) fn new(welcome: Welcome, reports: IpcSender<Report>) -> Result<Self, StationError> {
+        let page = Page::open(Path::new(&welcome.page))
+            .map_err(|error| StationError::Page { path: welcome.page.clone(), error })?;
+        let inputs = welcome.inputs.iter().map(|queue| open(queue, &[])).collect::<Result<Vec<_>, _>>()?;
+        // A queue that a stage feeds back into itself is mapped once.
+        let outputs = welcome.outputs.iter().map(|queue| open(queue, &inputs)).collect::<Result<Vec<_>, _>>()?;
+        let queues = inputs.iter().chain(&outputs).map(|line| line.queue.clone()).collect();
+        let reports = Arc::new(Reports(Mutex::new(reports)));
+        let asking = Arc::clone(&reports);
+        let manager = Arc::new(ManagerDoor::new(Box::new(move || asking.send(Report::WantManager))));
+        let shared = Shared::new(Arc::clone(&manager));
+        Ok(Self { stop: Stop::new(page, queues), welcome, inputs, outputs, shared, manager, reports })
+    }
+
+    /// Tells the supervisor something.
+    pub(crate) fn report(&self, report: Report) {
+        self.reports.send(report);
+    }
+
+    /// Whether it takes items; if not, it is a source or stands alone, and a drain is meant for it.
+    pub(crate) fn takes_items(&self) -> bool {
+        !self.inputs.is_empty()
+    }
+
+    /// Whether the code should stop what it does by itself.
+    pub(crate) fn stop_requested(&self) -> bool {
+        if self.takes_items() { self.stop.now() } else { self.stop.asked() }
+    }
+}
+
+fn open(queue: &QueueRef, already: &[Line]) -> Result<Line, OpenError> {
+    let open = already.iter().find(|line| line.name == queue.name).map(|line| Ok(line.queue.clone()));
+    match open.unwrap_or_else(|| Queue::open(Path::new(&queue.path))) {
+        Ok(opened) => Ok(Line { name: queue.name.clone(), queue: opened }),
+        Err(error) => Err(OpenError::Queue { queue: queue.name.clone(), error }),
+    }
+}

@@ -1,0 +1,149 @@
+//! The wish to stop, seen from everywhere: by a loop between two items, by a thread that sleeps, by one that waits
+//! at a queue. Without one place for it, each of them would miss some way in which it is said.
+
+use std::sync::atomic::{AtomicI32, Ordering};
+use std::sync::{Condvar, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use brigade_protocol::page::{Page, StopWord};
+use brigade_protocol::queue::Queue;
+
+/// `own` value: nobody in this process wants it to stop.
+const GO_ON: i32 = 0;
+/// `own` value: a thread of this worker cannot go on. Positive values are numbers of signals.
+const GAVE_UP: i32 = -1;
+
+/// All sources of a stop: the supervisor's word in the page, a signal that it did not send, a thread that gave up.
+pub(crate) struct Stop {
+    page: Page,
+    own: AtomicI32,
+    queues: Vec<Queue>,
+    sleepers: Mutex<()>,
+    changed: Condvar,
+}
+
+impl Stop {
+    /// `queues` are those at which threads of this process may wait.
+    pub(crate) fn new(page: Page, queues: Vec<Queue>) -> Self {
+        Self { page, own: AtomicI32::new(GO_ON), queues, sleepers: Mutex::new(()), changed: Condvar::new() }
+    }
+
+    /// The worker's page.
+    pub(crate) fn page(&self) -> &Page {
+        &self.page
+    }
+
+    /// Take nothing new; finish or give back the item in hand.
+    #[inline]
+    pub(crate) fn now(&self) -> bool {
+        // Relaxed: nothing is read on the strength of it.
+        self.own.load(Ordering::Relaxed) != GO_ON || self.page.stop() == StopWord::Now
+    }
+
+    /// Make nothing new; this is what a source asks, and is true for a drain as well.
+    pub(crate) fn asked(&self) -> bool {
+        self.now() || self.page.stop() == StopWord::Drain
+    }
+
+    /// Whether the supervisor said anything.
+    fn supervisor_asked(&self) -> bool {
+        match self.page.stop() {
+            StopWord::None => false,
+            StopWord::Drain | StopWord::Now => true,
+        }
+    }
+
+    /// A signal came. Returns whether it is one that must end the process at once: the second that nobody asked for.
+    pub(crate) fn on_signal(&self, signal: i32) -> bool {
+        let before = self.own.swap(signal, Ordering::Relaxed);
+        self.wake();
+        before > GO_ON && !self.supervisor_asked()
+    }
+
+    /// This worker cannot go on: its other threads finish what they hold and end.
+    pub(crate) fn give_up(&self) {
+        self.own.store(GAVE_UP, Ordering::Relaxed);
+        self.wake();
+    }
+
+    /// The signal by which the process has to end, so that the supervisor sees the truth: one that it did not send.
+    pub(crate) fn deadly_signal(&self) -> Option<i32> {
+        match self.own.load(Ordering::Relaxed) {
+            signal if signal > GO_ON && !self.supervisor_asked() => Some(signal),
+            _other_value => None,
+        }
+    }
+
+    /// Whoever waits has a look at what has changed.
+    pub(crate) fn wake(&self) {
+        // The lock orders this after a sleeper's look at the words: it sees the change or is already waiting.
+        drop(self.sleepers.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+        for queue in &self.queues {
+            queue.wake_all();
+        }
+    }
+
+    /// Sleeps until `time` has passed (true) or `wanted` says stop (false).
+    pub(crate) fn sleep(&self, time: Duration, wanted: impl Fn(&Self) -> bool) -> bool {
+        // A sleep too long for the clock is one without an end.
+        let deadline = Instant::now().checked_add(time);
+        let mut guard = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
+        while !wanted(self) {
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return true;
+            }
+            guard = self.changed.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+        }
+        false
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::sandbox;
+
+    #[test]
+    fn a_signal_that_nobody_asked_for_is_deadly_and_its_second_at_once() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        let stop = &sandbox.ctx.station().stop;
+        assert!(!stop.now() && stop.deadly_signal().is_none());
+        assert!(!stop.on_signal(15));
+        assert!(stop.now());
+        assert_eq!(stop.deadly_signal(), Some(15));
+        assert!(stop.on_signal(15));
+    }
+
+    #[test]
+    fn a_signal_that_the_supervisor_sent_with_its_word_is_no_more_than_the_word() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.stop_now();
+        let stop = &sandbox.ctx.station().stop;
+        assert!(!stop.on_signal(15) && !stop.on_signal(15));
+        assert!(stop.now());
+        assert_eq!(stop.deadly_signal(), None);
+    }
+
+    #[test]
+    fn a_drain_is_meant_for_sources_alone() {
+        let (source, consumer) = (sandbox(&[], &["numbers"]), sandbox(&["numbers"], &[]));
+        source.page.ask_stop(StopWord::Drain);
+        consumer.page.ask_stop(StopWord::Drain);
+        assert!(source.ctx.stop_requested());
+        assert!(!consumer.ctx.stop_requested());
+        assert!(!source.ctx.sleep(Duration::MAX));
+        assert!(consumer.ctx.sleep(Duration::from_millis(1)));
+    }
+
+    #[test]
+    fn a_stop_ends_a_sleep() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        std::thread::scope(|scope| {
+            let sleeper = scope.spawn(|| sandbox.ctx.sleep(Duration::MAX));
+            sandbox.stop_now();
+            assert!(!sleeper.join().expect("no panic"));
+        });
+    }
+}

@@ -1,0 +1,314 @@
+//! The ways to write a worker: as a function, or as a type with state. Everything else that a worker needs happens
+//! around them.
+
+use serde::{Serialize, de::DeserializeOwned};
+
+use brigade_protocol::control::Report;
+
+use crate::boot::boot;
+use crate::context::Context;
+use crate::error::{Error, OpenError, Result, in_words, is_permanent, is_stop};
+use crate::exit::Exit;
+use crate::handlers::Calls;
+use crate::output::Output;
+
+/// A worker as a function: it is called with every item and sends its results to `out`.
+///
+/// An `Ok` acknowledges the item. An error or a panic is that item's failure: it is logged, and the item is delivered
+/// again, `max_deliveries` times at most. With `threads` in the pipeline file the function runs on several threads.
+///
+/// ```no_run
+/// use std::path::PathBuf;
+/// use brigade_worker::{Exit, Output, run};
+///
+/// fn measure(path: PathBuf, out: &mut Output<(PathBuf, u64)>) -> brigade_worker::Result {
+///     let bytes = path.metadata()?.len();
+///     out.send((path, bytes))?;
+///     Ok(())
+/// }
+///
+/// fn main() -> Exit {
+///     run(measure)
+/// }
+/// ```
+pub fn run<I, O, E, F>(handle: F) -> Exit
+where
+    I: DeserializeOwned,
+    O: Serialize,
+    E: Into<Error>,
+    F: Fn(I, &mut Output<O>) -> Result<(), E> + Sync,
+{
+    at_work(|ctx| {
+        let calls = Calls {
+            build: |_: &Context| Ok(()),
+            handle: |(): &mut (), item: I, out: &mut Output<O>| handle(item, out).map_err(Into::into),
+            finish: |(): &mut (), _: &mut Output<O>| Ok(()),
+        };
+        calls.serve(ctx)
+    })
+}
+
+/// The last worker of a line, as a function: it takes items and sends nothing. Otherwise as [`run`].
+///
+/// ```no_run
+/// fn main() -> brigade_worker::Exit {
+///     brigade_worker::sink(|(path, bytes): (String, u64)| -> brigade_worker::Result {
+///         println!("{bytes:>12} {path}");
+///         Ok(())
+///     })
+/// }
+/// ```
+pub fn sink<I, E, F>(handle: F) -> Exit
+where
+    I: DeserializeOwned,
+    E: Into<Error>,
+    F: Fn(I) -> Result<(), E> + Sync,
+{
+    run(|item: I, _: &mut Output<()>| handle(item))
+}
+
+/// The first worker of a line, as a function: it makes items. It is called once, and the stage is complete when it
+/// returns `Ok`; an error restarts it.
+///
+/// A stop is asked for by [`Context::stop_requested`]; look at it between two items.
+///
+/// ```no_run
+/// use std::io::BufRead;
+/// use brigade_worker::{Exit, Output, source};
+///
+/// fn main() -> Exit {
+///     source(|out: &mut Output<String>| -> brigade_worker::Result {
+///         for line in std::io::stdin().lock().lines() {
+///             out.send(line?)?;
+///             if out.ctx().stop_requested() {
+///                 break;
+///             }
+///         }
+///         Ok(())
+///     })
+/// }
+/// ```
+pub fn source<O, E, F>(run: F) -> Exit
+where
+    O: Serialize,
+    E: Into<Error>,
+    F: FnOnce(&mut Output<O>) -> Result<(), E>,
+{
+    at_work(|ctx| {
+        let mut out = source_output(ctx)?;
+        ctx.station().report(Report::Ready);
+        run(&mut out).map_err(Into::into)
+    })
+}
+
+/// A worker that does all by itself: it asks the [`Context`] for senders and receivers, and is done when it returns.
+/// Also for stages without queues.
+///
+/// ```no_run
+/// use brigade_worker::{Exit, work};
+///
+/// /// Joins two streams, item by item.
+/// fn main() -> Exit {
+///     work(|ctx| -> brigade_worker::Result {
+///         let (names, ages) = (ctx.receiver::<String>("names")?, ctx.receiver::<u8>("ages")?);
+///         let people = ctx.sender::<(String, u8)>("people")?;
+///         for (name, age) in names.iter().zip(ages.iter()) {
+///             people.send((name.clone(), *age))?;
+///             name.ack();
+///             age.ack();
+///         }
+///         Ok(())
+///     })
+/// }
+/// ```
+pub fn work<E, F>(run: F) -> Exit
+where
+    E: Into<Error>,
+    F: FnOnce(&Context) -> Result<(), E>,
+{
+    at_work(|ctx| {
+        ctx.station().report(Report::Ready);
+        run(ctx).map_err(Into::into)
+    })
+}
+
+/// A worker as a type with state: a connection, a model, a file.
+///
+/// It is built once per handler thread (once per process, as long as the pipeline file asks for no more `threads`),
+/// used by that thread only, and need not be `Send`. A panic in `handle` leaves it in use; where that is unsafe, say
+/// `on_panic = "exit"` in the pipeline file.
+///
+/// ```no_run
+/// use brigade_worker::{Context, Exit, Output, Result, Worker};
+///
+/// struct Mean { sum: f64, count: u32 }
+///
+/// impl Worker for Mean {
+///     type Item = f64;
+///     type Output = f64;
+///     fn build(_ctx: &Context) -> Result<Self> {
+///         Ok(Self { sum: 0.0, count: 0 })
+///     }
+///     fn handle(&mut self, value: f64, _out: &mut Output<f64>) -> Result {
+///         self.sum += value;
+///         self.count += 1;
+///         Ok(())
+///     }
+///     fn finish(&mut self, out: &mut Output<f64>) -> Result {
+///         Ok(out.send(self.sum / f64::from(self.count))?)
+///     }
+/// }
+///
+/// fn main() -> Exit {
+///     Mean::main()
+/// }
+/// ```
+pub trait Worker: Sized {
+    /// What it takes.
+    type Item: DeserializeOwned;
+    /// What it sends; `()` if nothing.
+    type Output: Serialize;
+
+    /// Makes one, on the thread that will use it. The worker is ready when all are built.
+    ///
+    /// # Errors
+    /// Any error ends the process and is reported; it is started again, unless the error is
+    /// [`Misconfigured`](crate::Misconfigured).
+    fn build(ctx: &Context) -> Result<Self>;
+
+    /// Does the work for one item. `Ok` acknowledges it.
+    ///
+    /// # Errors
+    /// Any error is that item's failure: it is logged and the item is delivered again, `max_deliveries` times at most.
+    fn handle(&mut self, item: Self::Item, out: &mut Output<Self::Output>) -> Result;
+
+    /// Called once when the inputs are at their end, and not when the worker is stopped before.
+    ///
+    /// # Errors
+    /// Any error fails the process.
+    fn finish(&mut self, out: &mut Output<Self::Output>) -> Result {
+        let _ = out;
+        Ok(())
+    }
+
+    /// The program's `main`.
+    fn main() -> Exit {
+        at_work(|ctx| Calls { build: Self::build, handle: Self::handle, finish: Self::finish }.serve(ctx))
+    }
+}
+
+/// A source as a type with state. It is built once per process.
+///
+/// ```no_run
+/// use std::time::Duration;
+/// use brigade_worker::{Context, Exit, Output, Result, Source};
+///
+/// struct Ticks { every: Duration }
+///
+/// impl Source for Ticks {
+///     type Output = u64;
+///     fn build(_ctx: &Context) -> Result<Self> {
+///         Ok(Self { every: Duration::from_secs(1) })
+///     }
+///     fn run(&mut self, out: &mut Output<u64>) -> Result {
+///         let mut tick = 0;
+///         while out.ctx().sleep(self.every) {
+///             tick += 1;
+///             out.send(tick)?;
+///         }
+///         Ok(())
+///     }
+/// }
+///
+/// fn main() -> Exit {
+///     Ticks::main()
+/// }
+/// ```
+pub trait Source: Sized {
+    /// What it makes.
+    type Output: Serialize;
+
+    /// Makes one. The worker is ready after that.
+    ///
+    /// # Errors
+    /// Any error ends the process and is reported; it is started again, unless the error is
+    /// [`Misconfigured`](crate::Misconfigured).
+    fn build(ctx: &Context) -> Result<Self>;
+
+    /// Makes items until there are no more, or until [`Context::stop_requested`]. The stage is complete when it
+    /// returns `Ok`.
+    ///
+    /// # Errors
+    /// Any error ends the process and is reported; it is started again.
+    fn run(&mut self, out: &mut Output<Self::Output>) -> Result;
+
+    /// The program's `main`.
+    fn main() -> Exit {
+        at_work(|ctx| {
+            let mut this = Self::build(ctx)?;
+            let mut out = source_output(ctx)?;
+            ctx.station().report(Report::Ready);
+            this.run(&mut out)
+        })
+    }
+}
+
+fn source_output<O>(ctx: &Context) -> Result<Output<O>> {
+    if ctx.station().takes_items() {
+        return Err(OpenError::UnusedInputs { stage: ctx.stage().to_owned() }.into());
+    }
+    Ok(Output::new(ctx)?)
+}
+
+/// Becomes a worker, does the work, and ends so that the supervisor sees the truth.
+fn at_work(body: impl FnOnce(&Context) -> Result) -> Exit {
+    match boot() {
+        Ok(ctx) => ended(&ctx, body(&ctx)),
+        Err(exit) => exit,
+    }
+}
+
+/// What the process's exit says about how the work ended.
+fn ended(ctx: &Context, result: Result) -> Exit {
+    let station = ctx.station();
+    match result {
+        Err(error) if !is_stop(&*error) => {
+            let (words, permanent) = (in_words(&*error), is_permanent(&*error));
+            tracing::error!(permanent, "the worker failed: {words}");
+            station.report(Report::Failed { words, permanent });
+            if permanent { Exit::MISCONFIGURED } else { Exit::FAILED }
+        }
+        Ok(()) | Err(_) => station.stop.deadly_signal().map_or(Exit::DONE, Exit::of_signal),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::error::{Misconfigured, Refusal};
+    use crate::sandbox::sandbox;
+
+    #[test]
+    fn the_exit_says_how_the_work_ended() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        let ctx = &sandbox.ctx;
+        assert_eq!(ended(ctx, Ok(())), Exit::DONE);
+        assert_eq!(ended(ctx, Err(Refusal::Stopped.into())), Exit::DONE);
+        assert_eq!(ended(ctx, Err("the disk is full".into())), Exit::FAILED);
+        assert_eq!(ended(ctx, Err(Misconfigured::new("no folder").into())), Exit::MISCONFIGURED);
+        let told = sandbox.reports().into_iter().map(|report| match report {
+            Report::Failed { words, permanent } => (words, permanent),
+            other => panic!("{other:?}"),
+        });
+        assert_eq!(told.collect::<Vec<_>>(), [("the disk is full".into(), false), ("no folder".into(), true)]);
+        ctx.station().stop.on_signal(15);
+        assert_eq!(ended(ctx, Ok(())), Exit::of_signal(15));
+    }
+
+    #[test]
+    fn a_source_in_a_stage_with_inputs_is_refused() {
+        let sandbox = sandbox(&["numbers"], &["sums"]);
+        let error = source_output::<u64>(&sandbox.ctx).expect_err("nobody would take the inputs");
+        assert!(is_permanent(&*error));
+    }
+}
