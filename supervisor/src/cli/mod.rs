@@ -9,6 +9,7 @@ pub mod run;
 pub mod say;
 pub mod select;
 pub mod set;
+pub mod shared;
 pub mod status;
 pub mod stop;
 
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::select::{Need, Select};
+use crate::control::{Answer, ControlError, Request};
 
 /// Run a pipeline of worker processes that loses nothing
 ///
@@ -36,7 +38,8 @@ Examples:
   brigade run pipeline.toml       run it, with a live view on a terminal
   brigade status                  in another terminal: how does it stand?
   brigade logs -f hash            what do the workers of stage hash say?
-  brigade stop                    drain the queues and end";
+  brigade stop                    drain the queues and end
+  brigade shared                  which lists, maps and counters do workers share?";
 
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
@@ -51,6 +54,8 @@ enum Command {
     Logs(ShowLogs),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
+    #[command(after_help = SHARED_AFTER_HELP)]
+    Shared(ShowShared),
     #[command(after_help = completions::AFTER_HELP)]
     Completions(completions::Completions),
     /// Print the manual page
@@ -69,6 +74,41 @@ struct ShowLogs {
     #[command(flatten)]
     select: Select,
 }
+
+/// `shared`, and of which pipeline.
+#[derive(Clone, Debug, clap::Args)]
+struct ShowShared {
+    #[command(flatten)]
+    shared: shared::Shared,
+    #[command(flatten)]
+    select: Select,
+}
+
+impl ShowShared {
+    fn run(&self) -> ExitCode {
+        let dir = match self.select.find(Need::Left) {
+            Ok(dir) => dir,
+            Err(error) => return say::error(&error),
+        };
+        let picture = match ask::ask(&dir, &Request::Shared { name: self.shared.name.clone() }) {
+            Ok(Answer::Shared(picture)) => Ok(picture),
+            Ok(Answer::Refused(why)) => Err(why),
+            Ok(Answer::Status(_) | Answer::Stopping(_)) => Err("the pipeline answered something else".to_owned()),
+            Err(ControlError::NotRunning(_)) => crate::shared::stored(&dir, self.shared.name.as_deref()),
+            Err(error @ ControlError::Io { .. }) => Err(error.to_string()),
+        };
+        match picture {
+            Ok(picture) => say::result(&self.shared.render(&picture)),
+            Err(why) => say::error(&why),
+        }
+    }
+}
+
+const SHARED_AFTER_HELP: &str = "\
+Examples:
+  brigade shared                  what there is: names, kinds, lengths
+  brigade shared counts           what is in one of them
+  brigade shared counts --json    the same for scripts";
 
 const CHECK_AFTER_HELP: &str = "\
 Finds all that `run` would refuse the file for, and starts nothing. Exit code 2 if there is a fault.
@@ -108,6 +148,7 @@ impl Command {
                 Err(error) => say::error(&error),
             },
             Self::Stop(stop) => stop.run(),
+            Self::Shared(shared) => shared.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man => man::run(),
             Self::Manager => crate::manager::run(),
