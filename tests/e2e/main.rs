@@ -2,14 +2,9 @@
 
 mod check;
 mod checksum;
-mod control;
 mod death;
-mod failures;
 mod flow;
-mod logs;
 mod pipelines;
 mod poison;
 mod restart;
-mod state;
 mod stop;
-mod terminal;

@@ -36,7 +36,7 @@ fn main() -> ExitCode {
             sleep()
         }
         ["exit", code] => {
-            println!("about to leave with {code}");
+            eprintln!("about to leave with {code}");
             ExitCode::from(code.parse::<u8>().expect("a code"))
         }
         ["flood", lines] => {

@@ -2,5 +2,6 @@
 //! nothing here waits.
 
 pub mod dead;
+pub mod orphans;
 pub mod signal;
 pub mod spawn;

@@ -243,6 +243,10 @@ impl Reactor {
         if let Some(view) = self.view.take() {
             view.finish();
         }
+        let orphans = crate::effects::orphans::end_all();
+        if orphans > 0 {
+            tracing::warn!("{orphans} processes that workers had started outside of their groups were killed");
+        }
         for leak in self.capture.finish(LEAK_GRACE) {
             tracing::warn!("{leak}");
         }
