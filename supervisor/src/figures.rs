@@ -102,7 +102,7 @@ mod tests {
         assert_eq!(bar(994, 2, 1_024, 8), "██████▒·");
         assert_eq!(bar(1_000, 24, 1_024, 8), "███████▒");
         assert_eq!(bar(1_024, 0, 1_024, 8), "████████");
-        assert_eq!(bar(u64::MAX, u64::MAX, u64::MAX, 4), "████");
+        assert_eq!(bar(u64::MAX, u64::MAX, u64::MAX, 4), "███▒");
         assert_eq!(bar(0, 0, 0, 4), "····");
         assert_eq!(bar(1, 1, 1, 0), "");
     }

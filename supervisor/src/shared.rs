@@ -9,13 +9,11 @@ use brigade_protocol::shared::Connect;
 use ipc_channel::ipc::IpcSender;
 
 use crate::control::Answer;
-use crate::manager::{ask, snapshot};
+use crate::manager::{picture, snapshot};
 use crate::state::StateDir;
 
 /// How long the manager may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Items of one container that are shown at most.
-pub const ITEMS: u64 = 100_000;
 
 /// Answers a request for the list of all containers, or for the content of `name`. Without a manager the answer is what
 /// it left behind.
@@ -33,30 +31,11 @@ pub fn answer(manager: Option<IpcSender<Connect>>, dir: StateDir, name: Option<S
 }
 
 fn running(manager: &IpcSender<Connect>, name: Option<&str>) -> Result<serde_json::Value, String> {
-    match name {
-        None => to_json(&ask::describe(manager, PATIENCE).map_err(|error| error.to_string())?),
-        Some(name) => to_json(&ask::dump(manager, name, ITEMS, PATIENCE).map_err(|error| error.to_string())?),
-    }
+    picture::of_manager(manager, name, PATIENCE).map_err(|error| error.to_string())
 }
 
 /// What the manager left in the state folder.
 pub fn stored(dir: &StateDir, name: Option<&str>) -> Result<serde_json::Value, String> {
-    use brigade_protocol::shared::op::{Op, Outcome};
-    let mut state = snapshot::load(&dir.snapshot()).map_err(|error| error.to_string())?.unwrap_or_default();
-    let op = match name {
-        None => Op::Describe,
-        Some(name) => Op::Dump { name: name.to_owned(), limit: ITEMS },
-    };
-    match crate::manager::state::apply(&mut state, &op) {
-        Outcome::Containers(containers) => to_json(&containers),
-        Outcome::Dump(dump) => to_json(&dump),
-        Outcome::Refused(_) => {
-            Err(format!("there is no shared list, map or counter named `{}`", name.unwrap_or_default()))
-        }
-        other => Err(format!("unexpected: {other:?}")),
-    }
-}
-
-fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, String> {
-    serde_json::to_value(value).map_err(|error| error.to_string())
+    let state = snapshot::load(&dir.snapshot()).map_err(|error| error.to_string())?.unwrap_or_default();
+    picture::of_state(&state, name).map_err(|error| error.to_string())
 }

@@ -9,6 +9,7 @@ pub mod run;
 pub mod say;
 pub mod select;
 pub mod set;
+pub mod shared;
 pub mod status;
 pub mod stop;
 
@@ -17,6 +18,7 @@ use std::process::ExitCode;
 use clap::{CommandFactory, Parser, Subcommand};
 
 use self::select::{Need, Select};
+use crate::control::{Answer, ControlError, Request};
 
 /// Run a pipeline of worker processes that loses nothing
 ///
@@ -51,6 +53,8 @@ enum Command {
     Logs(ShowLogs),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
+    #[command(after_help = SHARED_AFTER_HELP)]
+    Shared(ShowShared),
     #[command(after_help = completions::AFTER_HELP)]
     Completions(completions::Completions),
     /// Print the manual page
@@ -70,6 +74,16 @@ struct ShowLogs {
     select: Select,
 }
 
+/// `shared`, and of which pipeline.
+#[derive(Clone, Debug, clap::Args)]
+#[command(about = "Show the shared lists, maps and counters, or what is in one of them")]
+struct ShowShared {
+    #[command(flatten)]
+    shared: shared::Shared,
+    #[command(flatten)]
+    select: Select,
+}
+
 const CHECK_AFTER_HELP: &str = "\
 Finds all that `run` would refuse the file for, and starts nothing. Exit code 2 if there is a fault.
 
@@ -84,6 +98,14 @@ Examples:
   brigade logs hash/2 -n 20       the last lines of one worker
   brigade logs --since 10m --level warn
   brigade logs --grep 'denied|refused' --json";
+
+const SHARED_AFTER_HELP: &str = "\
+Also works when nothing runs: then it shows what the last run left.
+
+Examples:
+  brigade shared                  what is there?
+  brigade shared words
+  brigade shared words --json";
 
 /// Reads the command line of this process and does what it says. Usage errors exit with 2.
 pub fn main() -> ExitCode {
@@ -108,9 +130,32 @@ impl Command {
                 Err(error) => say::error(&error),
             },
             Self::Stop(stop) => stop.run(),
+            Self::Shared(shared) => shared.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man => man::run(),
             Self::Manager => crate::manager::run(),
+        }
+    }
+}
+
+impl ShowShared {
+    /// From the pipeline itself, else from what it left.
+    fn run(&self) -> ExitCode {
+        let dir = match self.select.find(Need::Left) {
+            Ok(dir) => dir,
+            Err(error) => return say::error(&error),
+        };
+        let name = self.shared.name.clone();
+        let picture = match ask::ask(&dir, &Request::Shared { name }) {
+            Ok(Answer::Shared(picture)) => Ok(picture),
+            Ok(Answer::Refused(why)) => Err(why),
+            Ok(Answer::Status(_) | Answer::Stopping(_)) => Err("the pipeline answered something else".to_owned()),
+            Err(ControlError::NotRunning(_)) => crate::shared::stored(&dir, self.shared.name.as_deref()),
+            Err(error @ ControlError::Io { .. }) => Err(error.to_string()),
+        };
+        match picture {
+            Ok(picture) => say::result(&self.shared.render(&picture)),
+            Err(why) => say::error(&why),
         }
     }
 }

@@ -18,11 +18,6 @@ impl Echo {
     pub fn off() -> Self {
         Self { was_on: set(false) }
     }
-
-    /// Leaves the terminal alone.
-    pub fn untouched() -> Self {
-        Self { was_on: false }
-    }
 }
 
 impl Drop for Echo {

@@ -32,7 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct View {
     board: Arc<Board>,
-    _echo: Echo,
+    _echo: Option<Echo>,
 }
 
 /// What is to be shown, between those who say it and the thread that draws.
@@ -63,10 +63,10 @@ enum Stage {
 impl View {
     /// Begins to draw on stderr. If no thread can be started, nothing is drawn, and log lines are printed as they are.
     pub fn new() -> Self {
-        Self::on(ProgressDrawTarget::stderr(), Echo::off())
+        Self::on(ProgressDrawTarget::stderr(), Some(Echo::off()))
     }
 
-    fn on(target: ProgressDrawTarget, echo: Echo) -> Self {
+    fn on(target: ProgressDrawTarget, echo: Option<Echo>) -> Self {
         let board = Arc::new(Board::default());
         let drawn = Arc::clone(&board);
         let started = std::thread::Builder::new().name("view".to_owned()).spawn(move || draw(&drawn, target));
@@ -207,7 +207,7 @@ mod tests {
     fn a_terminal_that_takes_nothing_holds_up_nobody() {
         // Nobody draws on this board, as if the thread hung in a write.
         let board = Arc::new(Board::default());
-        let mut view = View { board: Arc::clone(&board), _echo: Echo::untouched() };
+        let mut view = View { board: Arc::clone(&board), _echo: None };
         let console = view.console();
         for number in 0..MAX_LINES + 7 {
             console(&format!("line {number}"));
@@ -221,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_end_waits_for_the_thread() {
-        let mut view = View::on(ProgressDrawTarget::hidden(), Echo::untouched());
+        let mut view = View::on(ProgressDrawTarget::hidden(), None);
         let board = Arc::clone(&view.board);
         view.show(&sample::running());
         view.finish();
