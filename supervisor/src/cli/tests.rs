@@ -26,6 +26,8 @@ fn every_command_is_understood() {
         "brigade stop",
         "brigade stop --now -p checksum",
         "brigade stop --kill --no-wait --state-dir /x",
+        "brigade shared",
+        "brigade shared words --json -p wordcount",
         "brigade completions bash",
         "brigade man",
         "brigade manager",
