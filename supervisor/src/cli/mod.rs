@@ -53,6 +53,7 @@ enum Command {
     Logs(ShowLogs),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
+    /// Show the shared lists, maps and counters, or what is in one of them
     #[command(after_help = SHARED_AFTER_HELP)]
     Shared(ShowShared),
     #[command(after_help = completions::AFTER_HELP)]
@@ -76,7 +77,10 @@ struct ShowLogs {
 
 /// `shared`, and of which pipeline.
 #[derive(Clone, Debug, clap::Args)]
+<<<<<<< HEAD
 #[command(about = "Show the shared lists, maps and counters, or what is in one of them")]
+=======
+>>>>>>> cli
 struct ShowShared {
     #[command(flatten)]
     shared: shared::Shared,
@@ -84,6 +88,37 @@ struct ShowShared {
     select: Select,
 }
 
+<<<<<<< HEAD
+=======
+impl ShowShared {
+    fn run(&self) -> ExitCode {
+        let dir = match self.select.find(Need::Left) {
+            Ok(dir) => dir,
+            Err(error) => return say::error(&error),
+        };
+        let picture = match ask::ask(&dir, &Request::Shared { name: self.shared.name.clone() }) {
+            Ok(Answer::Shared(picture)) => Ok(picture),
+            Ok(Answer::Refused(why)) => Err(why),
+            Ok(Answer::Status(_) | Answer::Stopping(_)) => Err("the pipeline answered something else".to_owned()),
+            Err(ControlError::NotRunning(_)) => crate::shared::stored(&dir, self.shared.name.as_deref()),
+            Err(error @ ControlError::Io { .. }) => Err(error.to_string()),
+        };
+        match picture {
+            Ok(picture) => say::result(&self.shared.render(&picture)),
+            Err(why) => say::error(&why),
+        }
+    }
+}
+
+const SHARED_AFTER_HELP: &str = "\
+Also works when nothing runs: then it shows what the last run left.
+
+Examples:
+  brigade shared                  what there is: names, kinds, lengths
+  brigade shared counts           what is in one of them
+  brigade shared counts --json    the same for scripts";
+
+>>>>>>> cli
 const CHECK_AFTER_HELP: &str = "\
 Finds all that `run` would refuse the file for, and starts nothing. Exit code 2 if there is a fault.
 
@@ -98,14 +133,6 @@ Examples:
   brigade logs hash/2 -n 20       the last lines of one worker
   brigade logs --since 10m --level warn
   brigade logs --grep 'denied|refused' --json";
-
-const SHARED_AFTER_HELP: &str = "\
-Also works when nothing runs: then it shows what the last run left.
-
-Examples:
-  brigade shared                  what is there?
-  brigade shared words
-  brigade shared words --json";
 
 /// Reads the command line of this process and does what it says. Usage errors exit with 2.
 pub fn main() -> ExitCode {
@@ -134,28 +161,6 @@ impl Command {
             Self::Completions(completions) => completions.run(),
             Self::Man => man::run(),
             Self::Manager => crate::manager::run(),
-        }
-    }
-}
-
-impl ShowShared {
-    /// From the pipeline itself, else from what it left.
-    fn run(&self) -> ExitCode {
-        let dir = match self.select.find(Need::Left) {
-            Ok(dir) => dir,
-            Err(error) => return say::error(&error),
-        };
-        let name = self.shared.name.clone();
-        let picture = match ask::ask(&dir, &Request::Shared { name }) {
-            Ok(Answer::Shared(picture)) => Ok(picture),
-            Ok(Answer::Refused(why)) => Err(why),
-            Ok(Answer::Status(_) | Answer::Stopping(_)) => Err("the pipeline answered something else".to_owned()),
-            Err(ControlError::NotRunning(_)) => crate::shared::stored(&dir, self.shared.name.as_deref()),
-            Err(error @ ControlError::Io { .. }) => Err(error.to_string()),
-        };
-        match picture {
-            Ok(picture) => say::result(&self.shared.render(&picture)),
-            Err(why) => say::error(&why),
         }
     }
 }
