@@ -38,7 +38,8 @@ Examples:
   brigade run pipeline.toml       run it, with a live view on a terminal
   brigade status                  in another terminal: how does it stand?
   brigade logs -f hash            what do the workers of stage hash say?
-  brigade stop                    drain the queues and end";
+  brigade stop                    drain the queues and end
+  brigade shared                  which lists, maps and counters do workers share?";
 
 #[derive(Clone, Debug, Subcommand)]
 enum Command {
@@ -77,10 +78,6 @@ struct ShowLogs {
 
 /// `shared`, and of which pipeline.
 #[derive(Clone, Debug, clap::Args)]
-<<<<<<< HEAD
-#[command(about = "Show the shared lists, maps and counters, or what is in one of them")]
-=======
->>>>>>> cli
 struct ShowShared {
     #[command(flatten)]
     shared: shared::Shared,
@@ -88,8 +85,6 @@ struct ShowShared {
     select: Select,
 }
 
-<<<<<<< HEAD
-=======
 impl ShowShared {
     fn run(&self) -> ExitCode {
         let dir = match self.select.find(Need::Left) {
@@ -118,7 +113,6 @@ Examples:
   brigade shared counts           what is in one of them
   brigade shared counts --json    the same for scripts";
 
->>>>>>> cli
 const CHECK_AFTER_HELP: &str = "\
 Finds all that `run` would refuse the file for, and starts nothing. Exit code 2 if there is a fault.
 
