@@ -93,6 +93,12 @@ fn takes_and_acks(bench: &Bench) {
     take_some(bench, 1, 1);
 }
 
+fn takes_and_acks_large(bench: &Bench) {
+    if let Some(taken) = bench.try_recv(1) {
+        bench.ack_large(1, taken);
+    }
+}
+
 fn takes_and_nacks(bench: &Bench) {
     if let Some(taken) = bench.try_recv(1) {
         bench.nack(1, taken);
@@ -103,6 +109,11 @@ fn takes_and_nacks(bench: &Bench) {
 #[test]
 fn a_receiver_dies_at_any_step_up_to_its_ack() {
     explore_deaths("a receiver dies", 16, |step| receiver_dies(takes_and_acks, step, NEVER, 0, true));
+}
+
+#[test]
+fn a_receiver_dies_while_it_gives_back_the_bytes_of_a_large_item() {
+    explore_deaths("a receiver dies, large item", 18, |step| receiver_dies(takes_and_acks_large, step, NEVER, 0, true));
 }
 
 #[test]
