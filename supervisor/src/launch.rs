@@ -166,12 +166,7 @@ fn open_queues(plan: &Plan, dir: &StateDir) -> Result<(Vec<(Queue, DeadFile)>, F
 }
 
 fn open_queue(plan: &QueuePlan, dir: &StateDir, found: &mut Found) -> Result<Queue, LaunchError> {
-    let wanted = Geometry {
-        capacity: plan.capacity,
-        item_bytes: plan.item_bytes,
-        max_item_bytes: plan.max_item_bytes,
-        max_deliveries: plan.max_deliveries,
-    };
+    let wanted = plan.geometry();
     let path = dir.queue(&plan.name);
     if !path.exists() {
         return Ok(Queue::create(&path, &wanted)?);
