@@ -12,7 +12,7 @@ use tracing::warn;
 fn hash(name: FileName, out: &mut Output<Sum>) -> brigade_worker::Result {
     match digest(name.path()) {
         Ok(digest) => out.send(Sum { digest, name })?,
-        Err(error) => warn!("{}: {error}", name.path().display()),
+        Err(error) => warn!("{:?} is left out: {error}", name.path()),
     }
     Ok(())
 }
@@ -22,9 +22,11 @@ fn digest(path: &Path) -> io::Result<[u8; 32]> {
     let mut hasher = Sha256::new();
     let mut buffer = [0; 64 << 10];
     loop {
-        match file.read(&mut buffer)? {
-            0 => return Ok(hasher.finalize().into()),
-            len => hasher.update(&buffer[..len]),
+        match file.read(&mut buffer) {
+            Ok(0) => return Ok(hasher.finalize().into()),
+            Ok(len) => hasher.update(&buffer[..len]),
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
         }
     }
 }

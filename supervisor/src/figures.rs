@@ -50,14 +50,17 @@ pub fn rate(per_second: f64) -> String {
 /// for room. What is there at all is never invisible, and a bar without room is never shown before there is none.
 pub fn bar(waiting: u64, in_hand: u64, capacity: u64, width: usize) -> String {
     let room = width as u64;
+    let depth = waiting.saturating_add(in_hand);
     let scaled = |amount: u64| {
-        let exact = u128::from(amount.min(capacity)) * u128::from(room) / u128::from(capacity.max(1));
-        u64::try_from(exact).unwrap_or(room).max(u64::from(amount > 0))
+        let exact = u128::from(amount) * u128::from(room) / u128::from(capacity.max(1));
+        u64::try_from(exact).unwrap_or(room)
     };
-    let waiting_cells = scaled(waiting).min(room);
-    let all = scaled(waiting.saturating_add(in_hand)).max(waiting_cells + u64::from(in_hand > 0)).min(room);
+    let some = |amount: u64| u64::from(amount > 0);
+    let full = depth > 0 && depth >= capacity;
+    let all = if full { room } else { scaled(depth).max(some(waiting) + some(in_hand)).min(room.saturating_sub(1)) };
+    let first = scaled(waiting).max(some(waiting)).min(all.saturating_sub(some(in_hand)));
     let cells = |count: u64, cell: &str| cell.repeat(usize::try_from(count).unwrap_or(width));
-    cells(waiting_cells, "█") + &cells(all - waiting_cells, "▒") + &cells(room - all, "·")
+    cells(first, "█") + &cells(all - first, "▒") + &cells(room - all, "·")
 }
 
 #[cfg(test)]
@@ -96,8 +99,10 @@ mod tests {
         assert_eq!(bar(0, 3, 1_024, 8), "▒·······");
         assert_eq!(bar(512, 256, 1_024, 8), "████▒▒··");
         assert_eq!(bar(1_023, 0, 1_024, 8), "███████·");
+        assert_eq!(bar(994, 2, 1_024, 8), "██████▒·");
+        assert_eq!(bar(1_000, 24, 1_024, 8), "███████▒");
         assert_eq!(bar(1_024, 0, 1_024, 8), "████████");
-        assert_eq!(bar(u64::MAX, u64::MAX, u64::MAX, 4), "████");
+        assert_eq!(bar(u64::MAX, u64::MAX, u64::MAX, 4), "███▒");
         assert_eq!(bar(0, 0, 0, 4), "····");
         assert_eq!(bar(1, 1, 1, 0), "");
     }

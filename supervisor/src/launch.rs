@@ -1,7 +1,7 @@
 //! `brigade run` from the file to the exit code: believe the plan, take the state folder, make the queues, run the
 //! reactor, tell the numbers.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -139,7 +139,9 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
         None => Ok(()),
     };
     if !launch.quiet {
-        eprint!("{}", report::table(&numbers));
+        let colour = crate::logs::show::wants_colour(io::stderr().is_terminal());
+        // Nobody could be told that this fails.
+        let _ = write!(io::stderr().lock(), "{}", report::coloured(&numbers, colour));
     }
     drop(folder);
     written?;
@@ -164,12 +166,7 @@ fn open_queues(plan: &Plan, dir: &StateDir) -> Result<(Vec<(Queue, DeadFile)>, F
 }
 
 fn open_queue(plan: &QueuePlan, dir: &StateDir, found: &mut Found) -> Result<Queue, LaunchError> {
-    let wanted = Geometry {
-        capacity: plan.capacity,
-        item_bytes: plan.item_bytes,
-        max_item_bytes: plan.max_item_bytes,
-        max_deliveries: plan.max_deliveries,
-    };
+    let wanted = plan.geometry();
     let path = dir.queue(&plan.name);
     if !path.exists() {
         return Ok(Queue::create(&path, &wanted)?);

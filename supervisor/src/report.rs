@@ -9,7 +9,7 @@ use crate::figures::{counted, grouped, seconds};
 use crate::status::Report;
 use crate::table::{Cell, Side, Table, Tint};
 
-/// The short table at the end of a run, without colours: stages, queues, and the verdict in one line.
+/// The short table at the end of a run, without colours: stages, queues, and the verdict.
 pub fn table(report: &Report) -> String {
     coloured(report, false)
 }
@@ -53,11 +53,12 @@ pub fn coloured(report: &Report, colour: bool) -> String {
     out + &Tint::Bold.paint(&verdict(report), colour) + "\n"
 }
 
-/// How it ended, in one line: `complete in 12.3 s: 40,000 items through 2 queues, nothing left, nothing lost`. An item
-/// counts once for every queue that it went through.
+/// How it ended: `complete in 12.3 s: 40,000 items through 2 queues, nothing left, nothing lost`. An item counts once for
+/// every queue that it went through. Where the verdict is more than a word, the numbers stand on a second line.
 pub fn verdict(report: &Report) -> String {
     let words = Cell::new(&report.verdict).into_text();
-    let head = format!("{words} in {}", seconds(report.elapsed_s));
+    let glue = if words.contains(' ') { "\nafter" } else { " in" };
+    let head = format!("{words}{glue} {}", seconds(report.elapsed_s));
     if report.queues.is_empty() {
         return head;
     }
@@ -156,20 +157,20 @@ complete in 12.3 s: 40,000 items through 2 queues, nothing left, nothing lost
     #[test]
     fn the_verdict_names_where_items_are() {
         let mut report = report();
-        report.verdict = "stopped with items left".to_owned();
+        report.verdict = "hash/0 can never work: no such file".to_owned();
         for (name, left, dead) in [("paths", 1_200, 1), ("sums", 34, 0)] {
             let queue = report.queues.get_mut(name).expect("it is there");
             (queue.left, queue.dead) = (left, dead);
         }
         assert_eq!(
             verdict(&report),
-            "stopped with items left in 12.3 s: 40,000 items through 2 queues, 1,234 left (paths 1,200, sums 34), \
+            "hash/0 can never work: no such file\nafter 12.3 s: 40,000 items through 2 queues, 1,234 left (paths 1,200, sums 34), \
              1 dead letter kept (paths 1), nothing lost"
         );
         report.lost = 2;
         assert!(verdict(&report).ends_with("2 LOST: this is a bug of brigade"));
         report.queues.clear();
-        assert_eq!(verdict(&report), "stopped with items left in 12.3 s");
+        assert_eq!(verdict(&report), "hash/0 can never work: no such file\nafter 12.3 s");
     }
 
     #[test]

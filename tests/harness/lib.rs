@@ -15,6 +15,6 @@ pub use item::Item;
 pub use ledger::{Entry, Ledger, crash_only_in_the_first_run, note};
 pub use proc::{Process, is_alive, processes_of};
 pub use run::{Ended, QueueNumbers, Report, Run, StageNumbers};
-pub use sandbox::{Sandbox, Said};
+pub use sandbox::{Said, Sandbox};
 pub use tree::nasty_tree;
 pub use until::{PATIENCE, holds_for_a_while, until, until_some};

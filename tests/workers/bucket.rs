@@ -67,7 +67,11 @@ fn hold(file: &Path, item: &Item, out: &mut Output<Item>) -> brigade_worker::Res
 fn bounce(times: u64, item: &Item, out: &mut Output<Item>) -> brigade_worker::Result {
     note("bounced", item.n);
     let next = item.n + 1000;
-    if next / 1000 < times { out.send(Item::new(next, 0))? } else { note("landed", item.n % 1000) }
+    if next / 1000 < times {
+        out.send(Item::new(next, 0))?
+    } else {
+        note("landed", item.n % 1000)
+    }
     Ok(())
 }
 

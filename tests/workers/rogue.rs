@@ -69,8 +69,7 @@ fn knock(protocol: u32) -> ExitCode {
     let door = IpcSender::<Knock>::connect(var(DOOR_ENV)).expect("a door");
     let (orders, heard) = ipc::channel::<Order>().expect("a channel");
     let (_says, reports) = ipc::channel::<Report>().expect("a channel");
-    let knock =
-        Knock { magic: KNOCK_MAGIC, protocol, sdk: "9.9.9".into(), token: var(TOKEN_ENV), orders, reports };
+    let knock = Knock { magic: KNOCK_MAGIC, protocol, sdk: "9.9.9".into(), token: var(TOKEN_ENV), orders, reports };
     door.send(knock).expect("said");
     while heard.recv().is_ok() {}
     sleep()

@@ -71,15 +71,22 @@ impl Member {
             NoSlot::Full => Refused::Full,
             NoSlot::Spoilt => Refused::Spoilt,
         })?;
+        if self.queue.is_closed() {
+            // Closed since: receivers that have seen the slot free may have left. See `Ring::first_not_free`.
+            shared.ring.abandon(held, self.index);
+            self.end_may_be_near();
+            return Err(Refused::Closed);
+        }
         self.place.note(Count::Sent, held.slot);
         crash_point!("filling");
         let id = self.next_id();
         let at = shared.layout.slots + held.slot * shared.layout.stride;
         let inline = item.len() <= shared.geometry.item_bytes as usize;
         if !inline && self.queue.back_large(held.slot, item.len()).is_err() {
+            self.place.cancel(Count::Sent); // First: a freed slot looks like a sent one to who settles the note.
             shared.ring.abandon(held, self.index);
-            self.place.cancel(Count::Sent);
             shared.room.notify();
+            self.end_may_be_near();
             return Err(Refused::NoSpace);
         }
         let mut head = [0; SLOT_HEAD];
@@ -131,22 +138,29 @@ impl Member {
         let shared = &self.queue.shared;
         self.place.note(Count::Acked, lease.held.slot);
         crash_point!("acking");
-        self.queue.release_large(lease.held.slot, lease.len);
-        let done = shared.ring.ack(lease.held, self.index);
-        self.leases -= 1;
+        // A large item's bytes may only go when it can no longer come again, and while the slot is still ours.
+        let is_large = self.queue.is_released(lease.len);
+        let ring = &shared.ring;
+        let done = if is_large { ring.ack_unfreed(lease.held, self.index) } else { ring.ack(lease.held, self.index) };
         if !done {
-            self.place.cancel(Count::Acked); // A broken process has written over the word.
+            self.place.cancel(Count::Acked); // Another member's lease, or a broken process has written over the word.
             return;
         }
+        self.leases -= 1;
         crash_point!("acked");
         self.place.done(Count::Acked);
+        if is_large {
+            self.queue.release_large(lease.held.slot);
+            crash_point!("large_released");
+            shared.ring.abandon(lease.held, self.index);
+        }
         self.room_made();
     }
 
     /// The item failed: it goes to the front, or becomes a dead letter if this was its last delivery.
     pub fn nack(&mut self, lease: Lease) -> Option<Returned> {
-        self.leases -= 1;
         let returned = self.queue.shared.ring.nack(lease.held, self.index)?;
+        self.leases -= 1;
         match returned {
             Returned::Late => {
                 self.place.count_returned(1);
@@ -164,8 +178,8 @@ impl Member {
 
     /// The item was not started: it goes to the front, and this delivery does not count.
     pub fn give_back(&mut self, lease: Lease) {
-        self.leases -= 1;
         if self.queue.shared.ring.give_back(lease.held, self.index) {
+            self.leases -= 1;
             self.queue.shared.items.notify();
         }
     }
@@ -178,11 +192,18 @@ impl Member {
     /// that the two sides do not take turns item by item. (A sender that sleeps also looks around by itself.)
     #[inline]
     fn room_made(&self) {
+        self.wake_senders();
+        self.end_may_be_near();
+    }
+
+    /// Wakes the senders that sleep, if the backlog is small enough. A receiver does this before it sleeps, too: the
+    /// backlog may have fallen by a lease, and else both sides could sleep with room between them.
+    #[inline]
+    pub(super) fn wake_senders(&self) {
         let shared = &self.queue.shared;
         if shared.room.has_sleepers() && shared.ring.backlog() <= u64::from(shared.geometry.capacity / 2) {
             shared.room.notify_all();
         }
-        self.end_may_be_near();
     }
 
     #[inline]
@@ -196,7 +217,11 @@ impl Member {
 impl Drop for Member {
     fn drop(&mut self) {
         if self.leases > 0 {
-            self.queue.shared.ring.sweep(|owner| owner == self.index);
+            let swept = self.queue.shared.ring.sweep(|owner| owner == self.index);
+            self.place.count_returned(swept.returned);
+            if swept.dead > 0 {
+                self.queue.count_death();
+            }
             self.queue.wake_all();
         }
         self.place.free();
@@ -225,12 +250,14 @@ impl Queue {
         Ok(())
     }
 
-    /// Gives the memory of a large item back to the system. Only while the slot is the caller's.
-    pub(super) fn release_large(&self, slot: usize, len: usize) {
+    /// Whether the memory of an item of this length is given back to the system with it.
+    fn is_released(&self, len: usize) -> bool {
+        len > KEPT_BYTES && len > self.shared.geometry.item_bytes as usize
+    }
+
+    /// Gives the memory of a large item back to the system. Only while the slot is the caller's, and the item done.
+    fn release_large(&self, slot: usize) {
         let shared = &self.shared;
-        if len <= KEPT_BYTES || len <= shared.geometry.item_bytes as usize {
-            return;
-        }
         shared.backed.at(slot).store(0, std::sync::atomic::Ordering::Relaxed);
         let at = (shared.layout.large + slot * shared.layout.large_stride) as i64;
         let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;

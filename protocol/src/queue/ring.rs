@@ -81,7 +81,7 @@ pub struct Swept {
     pub returned: u64,
     /// Items that were leased and ran out of deliveries.
     pub dead: u64,
-    /// Slots that were being filled: their items had not been sent.
+    /// Slots that were being filled or cleaned up: their items had not been sent, or were done.
     pub rolled_back: u64,
 }
 
@@ -263,6 +263,14 @@ impl Ring {
             }
             word = self.word(held.slot);
         }
+    }
+
+    /// The item is done, and `owner` cleans up its slot before it [gives it away](Ring::abandon): until then nobody else
+    /// writes into it, and if `owner` dies, the sweep frees it. False if `owner` does not hold it.
+    pub fn ack_unfreed(&self, held: Held, owner: u16) -> bool {
+        // Receivers have passed the slot; for senders it is one that is filled slowly.
+        let emptied = |word: Word| Word::new(Kind::Filling, word.lap(), owner, 0).passed_over();
+        self.leave(held.slot, |word| word.is(Kind::Leased, owner), emptied).is_some()
     }
 
     /// The item is not done: it goes to the front, or is dead if it has run out of deliveries. `None` if `owner` does

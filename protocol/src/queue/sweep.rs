@@ -64,7 +64,8 @@ impl Queue {
     }
 
     /// Hands every dead item to `keep`, and frees its slot when that has worked. Gives the number of those kept.
-    /// If the process dies between the two, the item is handed over again, under the same id.
+    /// If the process dies between the two, the item is handed over again, under the same id; hence the memory of a
+    /// large one is kept until the slot's next large item is done.
     pub fn take_dead(&self, mut keep: impl FnMut(DeadItem<'_>) -> io::Result<()>) -> io::Result<u64> {
         let mut kept = 0;
         for slot in 0..self.capacity() {
@@ -76,7 +77,6 @@ impl Queue {
             let bytes = self.shared.region.bytes(offset, len);
             keep(DeadItem { id, deliveries: word.deliveries(), bytes })?;
             crash_point!("dead_letter_kept");
-            self.release_large(slot, len);
             let count = self.place(UNDERTAKER);
             count.note(Count::Acked, slot);
             if self.shared.ring.bury(slot) {

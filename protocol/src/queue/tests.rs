@@ -208,6 +208,64 @@ fn a_member_dropped_with_leases_gives_them_back() {
 }
 
 #[test]
+fn a_member_dropped_with_a_last_delivery_tells_of_the_dead_letter() {
+    let bench = queue(SMALL);
+    let (mut sender, mut receiver) = (bench.member(1), bench.member(2));
+    sender.try_send(b"poison").expect("room");
+    for _ in 0..2 {
+        let lease = receiver.try_recv().expect("an item");
+        receiver.nack(lease);
+    }
+    let _lease = receiver.try_recv().expect("the third time");
+    drop(receiver);
+    assert_eq!((bench.queue.deaths(), bench.queue.depth().dead), (1, 1));
+}
+
+#[test]
+fn the_lease_of_another_member_cannot_be_ended() {
+    let bench = queue(SMALL);
+    let (mut sender, mut one, mut two) = (bench.member(1), bench.member(2), bench.member(3));
+    for i in 0..3 {
+        sender.try_send(&[i]).expect("room");
+    }
+    let (acked, nacked, given) = (one.try_recv(), one.try_recv(), one.try_recv());
+    two.ack(acked.expect("an item"));
+    assert_eq!(two.nack(nacked.expect("an item")), None);
+    two.give_back(given.expect("an item"));
+    assert_eq!((bench.queue.depth().leased, bench.queue.totals().acked), (3, 0));
+    drop((one, two));
+    assert_eq!(bench.queue.depth().late, 3);
+}
+
+#[test]
+fn a_large_item_that_is_done_does_not_come_again_without_its_bytes() {
+    let bench = queue(Geometry { max_item_bytes: 1 << 20, ..SMALL });
+    let (mut sender, mut dead, mut living) = (bench.member(1), bench.member(2), bench.member(3));
+    sender.try_send(&vec![7; 1 << 20]).expect("room");
+    let lease = dead.try_recv().expect("the item");
+    // It died after the commit, and while it gave the bytes back.
+    assert!(bench.queue.shared.ring.ack_unfreed(lease.held, dead.index));
+    forget((dead, lease));
+    assert_eq!(bench.queue.sweep(Post(2)), Swept { rolled_back: 1, ..Swept::default() });
+    assert!(matches!(living.try_recv(), Err(Nothing::Empty)));
+    assert_eq!(bench.queue.depth().free, 4);
+}
+
+#[test]
+fn a_large_dead_letter_is_whole_however_often_it_is_handed_over() {
+    let bench = queue(Geometry { max_item_bytes: 1 << 20, max_deliveries: Some(1), ..SMALL });
+    let (mut sender, mut receiver) = (bench.member(1), bench.member(2));
+    sender.try_send(&vec![7; 1 << 20]).expect("room");
+    let lease = receiver.try_recv().expect("the item");
+    let slot = lease.held.slot;
+    assert_eq!(receiver.nack(lease), Some(Returned::Dead));
+    assert_eq!(bench.queue.take_dead(|_| Ok(())).expect("kept"), 1);
+    // What the next run would see if the supervisor had died just before it freed the slot.
+    let (_, offset, len) = bench.queue.content(slot);
+    assert!(bench.queue.shared.region.bytes(offset, len).iter().all(|byte| *byte == 7));
+}
+
+#[test]
 fn waiting_ends_at_the_deadline_or_when_it_is_interrupted() {
     let bench = queue(SMALL);
     let mut member = bench.member(1);

@@ -129,6 +129,10 @@ impl Member {
         recv_any(std::slice::from_mut(self), wait, &mut 0).map(|(_, lease)| lease)
     }
 
+    fn wake_receiver(&self) {
+        self.queue.shared.items.notify();
+    }
+
     fn prepare(&self) -> Ticket {
         let ticket = self.queue.shared.items.prepare();
         self.queue.shared.ring.recheck_late();
@@ -139,10 +143,17 @@ impl Member {
 /// Takes the next item of several queues, in turn, beginning with number `next` (which is moved on). Says which queue it
 /// is from. It has [`Ended`](Nothing::Ended) when all of them have.
 pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Result<(usize, Lease), Nothing> {
+    let mut slept = false;
     loop {
         match try_recv_any(members, next) {
             Err(Nothing::Empty) => {}
-            answer => return answer,
+            answer => {
+                // Each wake-up is for one receiver, and we may have had those of several queues in one sleep.
+                if slept {
+                    members.iter().filter(|member| !member.queue.is_empty()).for_each(Member::wake_receiver);
+                }
+                return answer;
+            }
         }
         let spins = members.iter().map(|member| member.patience.0).max().unwrap_or(0);
         for _ in 0..spins {
@@ -166,7 +177,9 @@ pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Re
             return Err(Nothing::Interrupted);
         }
         let Some(sleep) = wait.sleep(LOOK_AROUND) else { return Err(Nothing::Timeout) };
+        members.iter().for_each(Member::wake_senders);
         EventCount::wait_any(&tickets, sleep);
+        slept = true;
     }
 }
 

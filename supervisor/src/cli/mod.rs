@@ -54,6 +54,7 @@ enum Command {
     Logs(ShowLogs),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
+    /// Show the shared lists, maps and counters, or what is in one of them
     #[command(after_help = SHARED_AFTER_HELP)]
     Shared(ShowShared),
     #[command(after_help = completions::AFTER_HELP)]
@@ -105,6 +106,8 @@ impl ShowShared {
 }
 
 const SHARED_AFTER_HELP: &str = "\
+Also works when nothing runs: then it shows what the last run left.
+
 Examples:
   brigade shared                  what there is: names, kinds, lengths
   brigade shared counts           what is in one of them

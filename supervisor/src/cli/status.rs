@@ -129,11 +129,13 @@ fn heading(status: &Status, colour: bool) -> String {
     if status.pid > 0 {
         return format!("{name}: {state}, process {}, for {time}\n", status.pid);
     }
-    let how = match &status.report {
-        Some(report) => report::verdict(report),
-        None => "its supervisor was killed; what was in the queues is still there, run it again to go on".to_owned(),
-    };
-    format!("{name}: {state} after {time}, nothing runs\n{how}\n")
+    match &status.report {
+        Some(report) => format!("{name}: {state}, nothing runs\n{}\n", report::verdict(report)),
+        None => format!(
+            "{name}: {state} after {time}, nothing runs\n\
+             its supervisor was killed; what was in the queues is still there, run it again to go on\n"
+        ),
+    }
 }
 
 fn stage_table(stages: &[StageStatus]) -> Table {
@@ -264,7 +266,7 @@ sums        █▒··········    0/1,024       1       0     1     2  2
             lost: 0,
         });
         let shown = text(&at_rest(status), false);
-        assert!(shown.starts_with("checksum: ended after 12.3 s, nothing runs\ndrained in 12.3 s\n"), "{shown}");
+        assert!(shown.starts_with("checksum: ended, nothing runs\ndrained in 12.3 s\n"), "{shown}");
     }
 
     #[test]

@@ -26,6 +26,8 @@ fn every_command_is_understood() {
         "brigade stop",
         "brigade stop --now -p checksum",
         "brigade stop --kill --no-wait --state-dir /x",
+        "brigade shared",
+        "brigade shared words --json -p wordcount",
         "brigade completions bash",
         "brigade man",
         "brigade manager",
@@ -73,7 +75,7 @@ fn every_command_says_what_it_does_and_shows_an_example() {
     for command in command().get_subcommands().filter(|command| !command.is_hide_set()) {
         let name = command.get_name();
         let about = command.get_about().unwrap_or_default().to_string();
-        assert!(!about.is_empty() && about.len() < 80 && !about.ends_with('.'), "{name}: {about}");
+        assert!(about.starts_with(char::is_uppercase) && about.len() < 80 && !about.ends_with('.'), "{name}: {about}");
         let example = command.get_after_help().unwrap_or_default().to_string();
         assert!(example.contains(&format!("Examples:\n  brigade {name}")), "{name}: {example}");
         for argument in command.get_arguments() {

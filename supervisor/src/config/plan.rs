@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use brigade_protocol::queue::Geometry;
 use serde::Serialize;
 
 /// Index of a stage in [`Plan::stages`].
@@ -31,15 +32,23 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// About how much shared memory its queues take while no item is larger than `item_bytes`.
+    /// How much shared memory its queues take while no item is larger than `item_bytes`.
     pub fn inline_bytes(&self) -> u64 {
-        let of_queue = |queue: &QueuePlan| u64::from(queue.capacity) * (u64::from(queue.item_bytes) + SLOT_BYTES);
-        self.queues.iter().map(of_queue).sum()
+        self.queues.iter().map(|queue| queue.geometry().layout().large as u64).sum()
     }
 }
 
-/// About what a slot takes besides its item.
-const SLOT_BYTES: u64 = 64;
+impl QueuePlan {
+    /// The numbers that its file is made with.
+    pub fn geometry(&self) -> Geometry {
+        Geometry {
+            capacity: self.capacity,
+            item_bytes: self.item_bytes,
+            max_item_bytes: self.max_item_bytes,
+            max_deliveries: self.max_deliveries,
+        }
+    }
+}
 
 /// Stages and queues of one circle.
 #[derive(Clone, Debug, Serialize)]

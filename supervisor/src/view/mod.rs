@@ -3,6 +3,7 @@
 //! It draws in a thread of its own: a terminal that was stopped by Ctrl-S, or hangs behind a slow line, takes no output,
 //! and must hold up nothing but this view.
 
+mod echo;
 mod picture;
 mod rate;
 #[cfg(test)]
@@ -16,6 +17,7 @@ use std::time::Duration;
 
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 
+use self::echo::Echo;
 use self::picture::Size;
 use self::rate::Rates;
 use crate::logs::show::wants_colour;
@@ -30,6 +32,7 @@ const LAST_WORDS: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub struct View {
     board: Arc<Board>,
+    _echo: Option<Echo>,
 }
 
 /// What is to be shown, between those who say it and the thread that draws.
@@ -60,17 +63,17 @@ enum Stage {
 impl View {
     /// Begins to draw on stderr. If no thread can be started, nothing is drawn, and log lines are printed as they are.
     pub fn new() -> Self {
-        Self::on(ProgressDrawTarget::stderr())
+        Self::on(ProgressDrawTarget::stderr(), Some(Echo::off()))
     }
 
-    fn on(target: ProgressDrawTarget) -> Self {
+    fn on(target: ProgressDrawTarget, echo: Option<Echo>) -> Self {
         let board = Arc::new(Board::default());
         let drawn = Arc::clone(&board);
         let started = std::thread::Builder::new().name("view".to_owned()).spawn(move || draw(&drawn, target));
         if started.is_err() {
             board.lock().stage = Stage::Ended;
         }
-        Self { board }
+        Self { board, _echo: echo }
     }
 
     /// Shows this picture soon, if no newer one comes before. Returns at once.
@@ -204,7 +207,7 @@ mod tests {
     fn a_terminal_that_takes_nothing_holds_up_nobody() {
         // Nobody draws on this board, as if the thread hung in a write.
         let board = Arc::new(Board::default());
-        let mut view = View { board: Arc::clone(&board) };
+        let mut view = View { board: Arc::clone(&board), _echo: None };
         let console = view.console();
         for number in 0..MAX_LINES + 7 {
             console(&format!("line {number}"));
@@ -218,7 +221,7 @@ mod tests {
 
     #[test]
     fn the_end_waits_for_the_thread() {
-        let mut view = View::on(ProgressDrawTarget::hidden());
+        let mut view = View::on(ProgressDrawTarget::hidden(), None);
         let board = Arc::clone(&view.board);
         view.show(&sample::running());
         view.finish();

@@ -136,16 +136,37 @@ impl Bench {
 
     /// As `Member::ack`.
     pub fn ack(&self, owner: u16, taken: Taken) {
+        self.end(owner, taken, false);
+    }
+
+    /// The same for a large item, whose bytes are given back before the slot is.
+    pub fn ack_large(&self, owner: u16, taken: Taken) {
+        self.end(owner, taken, true);
+    }
+
+    fn end(&self, owner: u16, taken: Taken, is_large: bool) {
         self.check_payload(&taken);
-        let place = &self.0.places[usize::from(owner)];
+        let (ring, place) = (self.ring(), &self.0.places[usize::from(owner)]);
         place.note(Count::Acked, taken.held.slot);
         self.ledger().acking.push(taken.item);
-        assert!(self.ring().ack(taken.held, owner), "a lease was taken from its receiver");
+        let done = if is_large { ring.ack_unfreed(taken.held, owner) } else { ring.ack(taken.held, owner) };
+        assert!(done, "a lease was taken from its receiver");
         self.ledger().acked.push(taken.item);
         place.done(Count::Acked);
-        self.0.room.notify_all();
+        if is_large {
+            self.0.payload.at(taken.held.slot).store(0, Ordering::Relaxed);
+            ring.abandon(taken.held, owner);
+        }
+        self.wake_senders();
         if self.is_closed() {
             self.0.items.notify_all();
+        }
+    }
+
+    /// As `Member::wake_senders`.
+    pub fn wake_senders(&self) {
+        if self.0.room.has_sleepers() && self.ring().backlog() <= self.ring().slots() as u64 / 2 {
+            self.0.room.notify_all();
         }
     }
 

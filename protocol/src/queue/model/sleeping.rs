@@ -90,6 +90,37 @@ fn many_sleepers_are_woken_by_many_wakers() {
     explore("3 sleepers, 3 wakers, 6 tokens", || sleepers_and_wakers(3, 3, 6));
 }
 
+/// As `recv_any`: one sleeps at two stores at once and may be woken by both, but takes only from the first; the other
+/// wake-up was meant for somebody else, too.
+#[test]
+fn a_wakeup_that_was_taken_along_is_passed_on() {
+    explore("1 sleeper at two stores, 1 at the second", || {
+        let (first, second) = (Store::new(), Store::new());
+        let (one, other) = (first.clone(), second.clone());
+        let any: Part = Box::new(move || {
+            while !one.try_take() {
+                let tickets = [&one, &other].map(|store| (store.event.clone(), store.event.prepare()));
+                if one.try_take() {
+                    break;
+                }
+                EventCount::wait_any(&tickets, NO_LIMIT);
+            }
+            if other.tokens.at(0).load(Ordering::Acquire) > 0 {
+                other.event.notify();
+            }
+        });
+        let puts = second.clone();
+        together(vec![
+            any,
+            Box::new(move || second.take()),
+            Box::new(move || {
+                first.put();
+                puts.put();
+            }),
+        ]);
+    });
+}
+
 /// A bit left behind by one that was killed asleep harms nobody.
 #[test]
 fn a_dead_sleeper_leaves_nothing_that_harms() {
@@ -119,7 +150,10 @@ fn recv_until_the_end(bench: &Bench, owner: u16) {
         match bench.try_recv(owner) {
             Some(taken) => bench.ack(owner, taken),
             None if bench.is_at_end(&mut first_not_free) => return bench.has_ended(),
-            None => bench.items().wait(ticket, NO_LIMIT),
+            None => {
+                bench.wake_senders();
+                bench.items().wait(ticket, NO_LIMIT);
+            }
         }
     }
 }

@@ -18,6 +18,7 @@ use crate::config::signals;
 use crate::config::surroundings::Surroundings;
 use crate::config::table::NumberOr;
 use crate::config::units::show_duration;
+use crate::logs::own::STAGE as OWN_LOG;
 
 /// Names of the environment that the supervisor itself gives to workers.
 const OUR_ENV: &str = "BRIGADE_";
@@ -63,6 +64,10 @@ fn check_stage_name(raw: &RawStage, faults: &mut Vec<Fault>) {
     check_name("stage", &raw.name, faults);
     if raw.name.get_ref() == MANAGER_STAGE {
         let message = format!("stage {MANAGER_STAGE:?} has the name of the part that holds shared lists and maps");
+        faults.push(Fault::at(raw.name.span(), message).help("give the stage another name"));
+    }
+    if raw.name.get_ref() == OWN_LOG {
+        let message = format!("stage {OWN_LOG:?} has the name of the supervisor, whose log it would share");
         faults.push(Fault::at(raw.name.span(), message).help("give the stage another name"));
     }
 }

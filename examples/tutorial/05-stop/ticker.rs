@@ -1,0 +1,19 @@
+//! Sends a tick every 200 ms until it is told to stop. A stop wakes it; it never sleeps to the end first.
+
+use std::time::Duration;
+
+use brigade_worker::{Exit, Output, source};
+
+fn tick(out: &mut Output<u64>) -> brigade_worker::Result {
+    let mut tick = 0;
+    while out.ctx().sleep(Duration::from_millis(200)) {
+        tick += 1;
+        out.send(tick)?;
+    }
+    println!("told to stop after {tick} ticks");
+    Ok(())
+}
+
+fn main() -> Exit {
+    source(tick)
+}
