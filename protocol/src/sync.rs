@@ -2,10 +2,9 @@
 //! Without this indirection the ring could not be explored by loom and shuttle.
 
 #[cfg(not(any(all(test, model_loom), all(test, model_shuttle))))]
-pub use std::sync::atomic::{AtomicU64, Ordering, fence};
+pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 
-#[cfg(all(test, model_loom))]
-pub use loom::sync::atomic::{AtomicU64, Ordering, fence};
-
-#[cfg(all(test, model_shuttle))]
-pub use shuttle::sync::atomic::{AtomicU64, Ordering, fence};
+#[cfg(any(all(test, model_loom), all(test, model_shuttle)))]
+mod mortal;
+#[cfg(any(all(test, model_loom), all(test, model_shuttle)))]
+pub use mortal::{AtomicU32, AtomicU64, Ordering, dies_after, fence};

@@ -1,7 +1,7 @@
 //! `brigade run` from the file to the exit code: believe the plan, take the state folder, make the queues, run the
 //! reactor, tell the numbers.
 
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -139,7 +139,9 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
         None => Ok(()),
     };
     if !launch.quiet {
-        eprint!("{}", report::table(&numbers));
+        let colour = crate::logs::show::wants_colour(io::stderr().is_terminal());
+        // Nobody could be told that this fails.
+        let _ = write!(io::stderr().lock(), "{}", report::coloured(&numbers, colour));
     }
     drop(folder);
     written?;

@@ -1,5 +1,5 @@
-//! What `brigade shared` gets to see of a running pipeline: asked of the manager by a thread of its own, because the
-//! manager may take its time and the reactor may not.
+//! What `brigade shared` gets to see: asked of a running manager by a thread of its own, because the manager may take its
+//! time and the reactor may not; else what the last manager left in the state folder.
 
 use std::sync::mpsc::Sender;
 use std::thread;
@@ -7,22 +7,22 @@ use std::time::Duration;
 
 use brigade_protocol::shared::Connect;
 use ipc_channel::ipc::IpcSender;
+use serde_json::Value;
 
 use crate::control::Answer;
-use crate::manager::{ask, snapshot};
+use crate::manager::{picture, snapshot};
 use crate::state::StateDir;
 
 /// How long the manager may take.
-const PATIENCE: Duration = Duration::from_secs(5);
-/// Items of one container that are shown at most.
-pub const ITEMS: u64 = 100_000;
+const PATIENCE: Duration = Duration::from_secs(4);
 
-/// Answers a request for the list of all containers, or for the content of `name`. Without a manager the answer is what
-/// it left behind.
+/// Answers a request for the list of all containers, or for the content of `name`.
 pub fn answer(manager: Option<IpcSender<Connect>>, dir: StateDir, name: Option<String>, answer: Sender<Answer>) {
     let work = move || {
         let found = match manager {
-            Some(manager) => running(&manager, name.as_deref()),
+            Some(manager) => {
+                picture::of_manager(&manager, name.as_deref(), PATIENCE).map_err(|error| error.to_string())
+            }
             None => stored(&dir, name.as_deref()),
         };
         let _ = answer.send(found.map_or_else(Answer::Refused, Answer::Shared));
@@ -32,31 +32,8 @@ pub fn answer(manager: Option<IpcSender<Connect>>, dir: StateDir, name: Option<S
     }
 }
 
-fn running(manager: &IpcSender<Connect>, name: Option<&str>) -> Result<serde_json::Value, String> {
-    match name {
-        None => to_json(&ask::describe(manager, PATIENCE).map_err(|error| error.to_string())?),
-        Some(name) => to_json(&ask::dump(manager, name, ITEMS, PATIENCE).map_err(|error| error.to_string())?),
-    }
-}
-
 /// What the manager left in the state folder.
-pub fn stored(dir: &StateDir, name: Option<&str>) -> Result<serde_json::Value, String> {
-    use brigade_protocol::shared::op::{Op, Outcome};
-    let mut state = snapshot::load(&dir.snapshot()).map_err(|error| error.to_string())?.unwrap_or_default();
-    let op = match name {
-        None => Op::Describe,
-        Some(name) => Op::Dump { name: name.to_owned(), limit: ITEMS },
-    };
-    match crate::manager::state::apply(&mut state, &op) {
-        Outcome::Containers(containers) => to_json(&containers),
-        Outcome::Dump(dump) => to_json(&dump),
-        Outcome::Refused(_) => {
-            Err(format!("there is no shared list, map or counter named `{}`", name.unwrap_or_default()))
-        }
-        other => Err(format!("unexpected: {other:?}")),
-    }
-}
-
-fn to_json(value: &impl serde::Serialize) -> Result<serde_json::Value, String> {
-    serde_json::to_value(value).map_err(|error| error.to_string())
+pub fn stored(dir: &StateDir, name: Option<&str>) -> Result<Value, String> {
+    let state = snapshot::load(&dir.snapshot()).map_err(|error| error.to_string())?.unwrap_or_default();
+    picture::of_state(&state, name).map_err(|error| error.to_string())
 }

@@ -16,6 +16,7 @@ use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -181,10 +182,7 @@ impl StateDir {
             .mode(0o600)
             .open(self.lock())
             .map_err(io("open"))?;
-        let mut lock = Flock::lock(file, FlockArg::LockExclusiveNonblock).map_err(|(_, _)| StateError::Locked {
-            path: self.root.clone(),
-            holder: self.holder().unwrap_or_else(|| "another process took it this very moment".to_owned()),
-        })?;
+        let mut lock = self.lock_exclusively(file)?;
         let text = format!("brigade state 1\nprocess {} runs the pipeline {pipeline}\n", std::process::id());
         (|| {
             lock.set_len(0)?;
@@ -200,6 +198,22 @@ impl StateDir {
         let _ = std::fs::remove_file(self.socket());
         self.make(&self.tmp())?;
         Ok(StateFolder { dir: self.clone(), lock })
+    }
+
+    /// Whoever looks for the holder locks the file for an instant as well, hence a few tries.
+    fn lock_exclusively(&self, mut file: File) -> Result<Flock<File>, StateError> {
+        let mut tries = 0;
+        loop {
+            file = match Flock::lock(file, FlockArg::LockExclusiveNonblock) {
+                Ok(lock) => return Ok(lock),
+                Err((file, _)) => file,
+            };
+            tries += 1;
+            match self.holder() {
+                Some(holder) if tries > 10 => return Err(StateError::Locked { path: self.root.clone(), holder }),
+                Some(_) | None => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
     }
 
     /// Puts what is in the folder aside, under a name that says when. Nothing is deleted. Gives the new place, or `None`

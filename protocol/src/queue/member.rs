@@ -11,7 +11,6 @@ use super::geometry::{MEMBERS, SLOT_HEAD};
 use super::lease::Lease;
 use super::place::{Count, Place};
 use super::ring::{Met, NoSlot, Returned};
-use super::slot::Kind;
 use crate::crash_point;
 use crate::id::{ItemId, Post};
 
@@ -28,7 +27,7 @@ pub struct Member {
     pub(super) index: u16,
     place: Place,
     leases: usize,
-    first_not_free: usize,
+    pub(super) first_not_free: usize,
     pub(super) patience: super::wait::Patience,
 }
 
@@ -173,21 +172,6 @@ impl Member {
 
     fn next_id(&self) -> ItemId {
         ItemId(u64::from(self.index) << 48 | self.place.total(Count::Sent).wrapping_add(1) & ((1 << 48) - 1))
-    }
-
-    /// Whether the queue is closed and nothing is in it or in anybody's hands. Every slot that was seen free after the
-    /// close stays so, hence each is looked at until it is free, and not again.
-    fn is_at_end(&mut self) -> bool {
-        if !self.queue.is_closed() {
-            return false;
-        }
-        while self.first_not_free < self.queue.capacity() {
-            match self.queue.shared.ring.word(self.first_not_free).kind() {
-                Kind::Free | Kind::Dead => self.first_not_free += 1,
-                Kind::Filling | Kind::Staged | Kind::Ready | Kind::Leased | Kind::Settled | Kind::Late => return false,
-            }
-        }
-        true
     }
 
     /// A slot became free: senders that sleep are woken when half of the queue has been taken, not for every item, so

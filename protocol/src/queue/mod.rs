@@ -9,6 +9,7 @@
 //! and what comes back goes to the front.
 
 mod depth;
+mod end;
 mod error;
 mod file;
 mod geometry;
@@ -33,3 +34,6 @@ pub use wait::{Wait, recv_any};
 
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod tests;
+
+#[cfg(any(all(test, model_loom), all(test, model_shuttle)))]
+mod model;

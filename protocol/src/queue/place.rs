@@ -106,6 +106,17 @@ impl Place {
         (note != 0 && note >> 32 == next & 0xffff_ffff).then_some((note & 0xffff_ffff) as usize)
     }
 
+    /// Finishes the count of a dead member: if it does not hold the noted slot any more as it did before the change,
+    /// the change was made. Before its slots change hands, or that is not to be seen any more.
+    pub fn settle(&self, count: Count, holds_as_before: impl Fn(usize) -> bool) {
+        let Some(slot) = self.open_note(count) else { return };
+        if holds_as_before(slot) {
+            self.cancel(count);
+        } else {
+            self.done(count);
+        }
+    }
+
     /// Items that came back through this member.
     pub fn returned(&self) -> u64 {
         self.words.at(RETURNED).load(Ordering::Relaxed)

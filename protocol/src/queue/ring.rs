@@ -92,6 +92,11 @@ impl Ring {
         Self { states, head, tail, late, capacity, max_deliveries }
     }
 
+    /// How many slots.
+    pub fn slots(&self) -> usize {
+        self.capacity as usize
+    }
+
     /// The word of a slot.
     pub fn word(&self, slot: usize) -> Word {
         // Acquire: pairs with the release of whoever changed it, so that what it wrote before is seen.

@@ -7,7 +7,7 @@ use std::io;
 
 use super::file::Queue;
 use super::geometry::{MEMBERS, SLOT_HEAD, UNDERTAKER};
-use super::place::{Count, Place};
+use super::place::Count;
 use super::ring::Swept;
 use super::slot::Kind;
 use crate::crash_point;
@@ -33,7 +33,8 @@ impl Queue {
 
     /// The same for all posts: for a queue that nobody uses, found by a new run of the supervisor.
     pub fn sweep_all(&self) -> Swept {
-        self.settle(&self.place(UNDERTAKER), 0, Count::Acked, Kind::Dead);
+        let is_dead = |slot| slot >= self.capacity() || self.shared.ring.word(slot).kind() == Kind::Dead;
+        self.place(UNDERTAKER).settle(Count::Acked, is_dead);
         self.sweep_where(|_| true)
     }
 
@@ -43,8 +44,9 @@ impl Queue {
             if place.post().is_some_and(&is_dead) {
                 dead[usize::from(index)] = true;
                 // Before the slots change hands: from them it is seen whether what was noted came to be.
-                self.settle(&place, index, Count::Sent, Kind::Filling);
-                self.settle(&place, index, Count::Acked, Kind::Leased);
+                let holds = |slot, kind| slot >= self.capacity() || self.shared.ring.word(slot).is(kind, index);
+                place.settle(Count::Sent, |slot| holds(slot, Kind::Filling));
+                place.settle(Count::Acked, |slot| holds(slot, Kind::Leased));
                 crash_point!("sweep_counts_settled");
             }
         }
@@ -59,16 +61,6 @@ impl Queue {
         }
         self.wake_all();
         swept
-    }
-
-    /// Finishes the count of a dead member: if it does not hold the noted slot as `before` any more, the change was made.
-    fn settle(&self, place: &Place, owner: u16, count: Count, before: Kind) {
-        let Some(slot) = place.open_note(count) else { return };
-        if slot >= self.capacity() || self.shared.ring.word(slot).is(before, owner) {
-            place.cancel(count);
-        } else {
-            place.done(count);
-        }
     }
 
     /// Hands every dead item to `keep`, and frees its slot when that has worked. Gives the number of those kept.

@@ -14,13 +14,10 @@
 #![expect(unsafe_code, reason = "turns a place in a mapping into an atomic")]
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering, fence};
 use std::time::Duration;
 
-use rustix::io::Errno;
-use rustix::thread::futex;
-
-use super::Region;
+use super::{Region, kernel};
+use crate::sync::{AtomicU32, Ordering, fence};
 
 const WAITING: u32 = 1;
 const SEQUENCE: u32 = 2;
@@ -29,7 +26,14 @@ const SEQUENCE: u32 = 2;
 #[derive(Clone, Debug)]
 pub struct EventCount {
     word: *const AtomicU32,
-    _keep: Arc<Region>,
+    _keep: Keep,
+}
+
+#[derive(Clone, Debug)]
+enum Keep {
+    Mapped(#[expect(dead_code, reason = "keeps the mapping alive")] Arc<Region>),
+    #[cfg(test)]
+    Heap(#[expect(dead_code, reason = "keeps the word alive")] Arc<AtomicU32>),
 }
 
 // SAFETY: the word is an atomic, and `keep` keeps it alive wherever the handle goes.
@@ -47,7 +51,14 @@ impl EventCount {
     /// # Safety
     /// `word` is aligned to 4 and lies within `region`.
     pub(super) unsafe fn at_address(word: *const AtomicU32, region: Arc<Region>) -> Self {
-        Self { word, _keep: region }
+        Self { word, _keep: Keep::Mapped(region) }
+    }
+
+    /// One of this process alone: for models.
+    #[cfg(test)]
+    pub fn on_heap() -> Self {
+        let word = Arc::new(AtomicU32::new(0));
+        Self { word: Arc::as_ptr(&word), _keep: Keep::Heap(word) }
     }
 
     fn word(&self) -> &AtomicU32 {
@@ -65,9 +76,7 @@ impl EventCount {
 
     /// Sleeps until a notification that comes after `ticket` was taken, or for `limit` at most. May return early.
     pub fn wait(&self, ticket: Ticket, limit: Duration) {
-        let limit = timespec(limit);
-        // Not FUTEX_PRIVATE: the word is shared between processes. EAGAIN, EINTR and ETIMEDOUT all mean "look again".
-        let _ = futex::wait(self.word(), futex::Flags::empty(), ticket.0, Some(&limit));
+        kernel::wait(self.word(), ticket.0, limit);
     }
 
     /// Sleeps until one of the event counts is notified after its ticket was taken, or for `limit` at most. May return
@@ -76,23 +85,8 @@ impl EventCount {
         if let [(event, ticket)] = tickets {
             return event.wait(*ticket, limit);
         }
-        let waiters: Vec<futex::Wait> = tickets
-            .iter()
-            .map(|(event, ticket)| {
-                let mut waiter = futex::Wait::new();
-                waiter.val = u64::from(ticket.0);
-                waiter.uaddr = futex::WaitPtr::new(event.word.cast_mut().cast());
-                waiter.flags = futex::WaitFlags::SIZE_U32;
-                waiter
-            })
-            .collect();
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-        let until = now + timespec(limit);
-        match futex::waitv(&waiters, futex::WaitvFlags::empty(), Some(&until), futex::ClockId::Monotonic) {
-            Ok(_) | Err(Errno::AGAIN | Errno::INTR | Errno::TIMEDOUT) => {}
-            // A kernel before 5.16, or more queues than it takes at once: look around often instead.
-            Err(_) => tickets[0].0.wait(tickets[0].1, limit.min(Duration::from_millis(1))),
-        }
+        let words: Vec<_> = tickets.iter().map(|(event, ticket)| (event.word(), ticket.0)).collect();
+        kernel::wait_any(&words, limit);
     }
 
     /// Something has changed that one sleeper waits for. One load if nobody sleeps.
@@ -122,25 +116,18 @@ impl EventCount {
     fn notify_sleepers(&self, count: u32) {
         // Who has prepared, but does not sleep yet, must not sleep on the old word.
         let before = self.word().fetch_add(SEQUENCE, Ordering::SeqCst);
-        let woken = futex::wake(self.word(), futex::Flags::empty(), count).unwrap_or(0);
+        let woken = kernel::wake(self.word(), count);
         if woken == 0 && before & WAITING != 0 {
             let now = before.wrapping_add(SEQUENCE);
             let cleared = now.wrapping_add(SEQUENCE) & !WAITING;
             if self.word().compare_exchange(now, cleared, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
-                let _ = futex::wake(self.word(), futex::Flags::empty(), i32::MAX as u32);
+                kernel::wake(self.word(), i32::MAX as u32);
             }
         }
     }
 }
 
-fn timespec(span: Duration) -> futex::Timespec {
-    futex::Timespec {
-        tv_sec: i64::try_from(span.as_secs()).unwrap_or(i64::MAX),
-        tv_nsec: i64::from(span.subsec_nanos()),
-    }
-}
-
-#[cfg(test)]
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod tests {
     use std::sync::atomic::AtomicBool;
     use std::thread;

@@ -2,6 +2,8 @@
 //! futexes; it has never heard of queues.
 
 mod futex;
+#[cfg_attr(all(test, any(model_loom, model_shuttle)), path = "kernel_model.rs")]
+mod kernel;
 mod region;
 mod words;
 

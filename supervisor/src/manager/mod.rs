@@ -16,6 +16,8 @@ use signal_hook::consts::SIGTERM;
 use signal_hook::iterator::Signals;
 
 pub mod ask;
+mod kinds;
+pub mod picture;
 pub mod serve;
 pub mod show;
 pub mod snapshot;

@@ -17,6 +17,11 @@ pub fn value(bytes: &[u8], note: Option<&TypeNote>) -> Value {
         .unwrap_or_else(|| hex(bytes))
 }
 
+/// A counter's number.
+pub fn counter(bytes: &[u8]) -> Value {
+    codec::decode::<i64>(bytes).map_or_else(|_| hex(bytes), Value::from)
+}
+
 /// A type's name without the modules it lives in.
 pub fn short_name(name: &str) -> String {
     let mut short = String::new();

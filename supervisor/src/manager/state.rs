@@ -3,16 +3,14 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
-use brigade_protocol::codec;
 use brigade_protocol::shared::items::Items;
-use brigade_protocol::shared::op::{
-    Bytes, Container, CounterOp, Dump, Kind, ListOp, MapOp, NAME_BYTES, Op, Outcome, Refusal,
-};
-use brigade_protocol::shared::parts::MESSAGE_BYTES;
+use brigade_protocol::shared::op::{Container, Dump, Kind, NAME_BYTES, Op, Outcome, Refusal};
 use brigade_protocol::shared::shape::TypeNote;
 
-/// An outcome may hold this many bytes of values; the rest of a message is for what stands around them.
-const ANSWER_BYTES: usize = MESSAGE_BYTES - (64 << 10);
+use super::kinds::{number, on_counter, on_list, on_map};
+
+/// A dump, which is for people, holds no more than this many bytes of values.
+const DUMP_BYTES: usize = 16 << 20;
 
 /// Items of a list. A deque, so that taking the first one is as cheap as taking the last.
 pub type List = VecDeque<Box<[u8]>>;
@@ -82,11 +80,8 @@ pub fn apply(state: &mut State, op: &Op) -> Outcome {
             Body::Counter(number) => on_counter(number, op),
             body @ (Body::List(_) | Body::Map(_)) => Err(wrong(body, Kind::Counter)),
         }),
-        Op::Describe => Ok(Outcome::Containers(state.held.iter().map(|(name, held)| describe(name, held)).collect())),
-        Op::Dump { name, limit } => match state.held.get(name) {
-            Some(held) => Ok(Outcome::Dump(dump(name, held, *limit))),
-            None => Err(Refusal::Unknown),
-        },
+        Op::Describe => Ok(Outcome::Containers(state.containers())),
+        Op::Dump { name, limit } => state.dump(name, *limit).map(Outcome::Dump).ok_or(Refusal::Unknown),
     };
     outcome.unwrap_or_else(Outcome::Refused)
 }
@@ -101,6 +96,32 @@ impl State {
             self.held.insert(name.to_owned(), Held { types: Vec::new(), body: Body::new(kind) });
         }
         Ok(self.held.get_mut(name).expect("it is there or was just made"))
+    }
+
+    /// What there is, by name.
+    pub fn containers(&self) -> Vec<Container> {
+        self.held.iter().map(|(name, held)| describe(name, held)).collect()
+    }
+
+    /// The first `limit` items or entries of a container, or as many as are no more than 16 MiB; `None` if there is no
+    /// such container.
+    pub fn dump(&self, name: &str, limit: u64) -> Option<Dump> {
+        let held = self.held.get(name)?;
+        let limit = usize::try_from(limit).unwrap_or(usize::MAX);
+        let mut items = Items::new();
+        let mut takes = |group: &[&[u8]]| {
+            let fits = items.bytes() + group.iter().map(|part| part.len()).sum::<usize>() <= DUMP_BYTES;
+            if fits {
+                group.iter().for_each(|part| items.push(part));
+            }
+            fits
+        };
+        match &held.body {
+            Body::List(list) => _ = list.iter().take(limit).all(|item| takes(&[item])),
+            Body::Map(map) => _ = map.iter().take(limit).all(|(key, value)| takes(&[key, value])),
+            Body::Counter(counter) => _ = takes(&[&number(*counter)]),
+        }
+        Some(Dump { container: describe(name, held), items })
     }
 }
 
@@ -118,114 +139,6 @@ fn create(held: &mut Held, kind: Kind, types: &[TypeNote]) -> Result<Outcome, Re
     Ok(Outcome::Done)
 }
 
-fn on_list(list: &mut List, op: &ListOp) -> Result<Outcome, Refusal> {
-    let past = |position: u64, list: &List| Refusal::PastTheEnd { position, length: list.len() as u64 };
-    Ok(match op {
-        ListOp::Extend(items) => {
-            list.extend(items.iter().map(Box::from));
-            Outcome::Length(list.len() as u64)
-        }
-        ListOp::Get(at) => Outcome::Value(list.get(*at as usize).map(owned)),
-        ListOp::Set(at, value) => {
-            let place = match list.get_mut(*at as usize) {
-                Some(place) => place,
-                None => return Err(past(*at, list)),
-            };
-            *place = value.as_slice().into();
-            Outcome::Done
-        }
-        ListOp::Insert(at, value) => {
-            if *at > list.len() as u64 {
-                return Err(past(*at, list));
-            }
-            list.insert(*at as usize, value.as_slice().into());
-            Outcome::Done
-        }
-        ListOp::Remove(at) => Outcome::Value(list.remove(*at as usize).map(taken)),
-        ListOp::Pop => Outcome::Value(list.pop_back().map(taken)),
-        ListOp::Len => Outcome::Length(list.len() as u64),
-        ListOp::Range(from, to) => {
-            let to = (*to).min(list.len() as u64) as usize;
-            let from = (*from).min(to as u64) as usize;
-            packed(list.range(from..to))?
-        }
-        ListOp::Clear => {
-            list.clear();
-            Outcome::Done
-        }
-    })
-}
-
-fn on_map(map: &mut Map, op: &MapOp) -> Result<Outcome, Refusal> {
-    Ok(match op {
-        MapOp::Insert(key, value) => {
-            Outcome::Value(map.insert(key.as_slice().into(), value.as_slice().into()).map(taken))
-        }
-        MapOp::Extend(entries) => {
-            if !entries.len().is_multiple_of(2) {
-                return Err(Refusal::Malformed);
-            }
-            let mut entries = entries.iter();
-            while let (Some(key), Some(value)) = (entries.next(), entries.next()) {
-                map.insert(key.into(), value.into());
-            }
-            Outcome::Length(map.len() as u64)
-        }
-        MapOp::Get(key) => Outcome::Value(map.get(key.as_slice()).map(owned)),
-        MapOp::Remove(key) => Outcome::Value(map.remove(key.as_slice()).map(taken)),
-        MapOp::CompareExchange { key, expected, new } => {
-            let current = map.get(key.as_slice());
-            if current.map(|value| &**value) != expected.as_ref().map(|value| value.as_slice()) {
-                return Ok(Outcome::Exchanged(Err(current.map(owned))));
-            }
-            match new {
-                Some(value) => map.insert(key.as_slice().into(), value.as_slice().into()),
-                None => map.remove(key.as_slice()),
-            };
-            Outcome::Exchanged(Ok(()))
-        }
-        MapOp::Add(addends) => add_to(map, addends)?,
-        MapOp::Len => Outcome::Length(map.len() as u64),
-        MapOp::Keys => packed(map.keys())?,
-        MapOp::Entries => packed(map.iter().flat_map(|(key, value)| [key, value]))?,
-        MapOp::Clear => {
-            map.clear();
-            Outcome::Done
-        }
-    })
-}
-
-/// Adds to several numbers, or, if one of the sums cannot be, to none: first all sums are made, then all are written.
-fn add_to(map: &mut Map, addends: &[(Bytes, i64)]) -> Result<Outcome, Refusal> {
-    let mut sums: BTreeMap<&[u8], i64> = BTreeMap::new();
-    let mut numbers = Vec::with_capacity(addends.len());
-    for (key, addend) in addends {
-        let before = match (sums.get(key.as_slice()), map.get(key.as_slice())) {
-            (Some(number), _) => *number,
-            (None, Some(value)) => codec::decode::<i64>(value).map_err(|_| Refusal::NotANumber)?,
-            (None, None) => 0,
-        };
-        let sum = before.checked_add(*addend).ok_or(Refusal::Overflow)?;
-        sums.insert(key.as_slice(), sum);
-        numbers.push(sum);
-    }
-    for (key, sum) in sums {
-        map.insert(key.into(), number(sum).into_boxed_slice());
-    }
-    Ok(Outcome::Numbers(numbers))
-}
-
-fn on_counter(number: &mut i64, op: &CounterOp) -> Result<Outcome, Refusal> {
-    Ok(Outcome::Number(match op {
-        CounterOp::Add(addend) => {
-            *number = number.checked_add(*addend).ok_or(Refusal::Overflow)?;
-            *number
-        }
-        CounterOp::Get => *number,
-        CounterOp::Swap(new) => std::mem::replace(number, *new),
-    }))
-}
-
 fn describe(name: &str, held: &Held) -> Container {
     let length = match &held.body {
         Body::List(list) => list.len() as u64,
@@ -235,61 +148,11 @@ fn describe(name: &str, held: &Held) -> Container {
     Container { name: name.to_owned(), kind: held.body.kind(), length, types: held.types.clone() }
 }
 
-/// The first `limit` items or entries; fewer if they would not fit in a message.
-fn dump(name: &str, held: &Held, limit: u64) -> Dump {
-    let limit = usize::try_from(limit).unwrap_or(usize::MAX);
-    let mut items = Items::new();
-    match &held.body {
-        Body::List(list) => {
-            for item in list.iter().take(limit) {
-                if items.bytes() + item.len() > ANSWER_BYTES {
-                    break;
-                }
-                items.push(item);
-            }
-        }
-        Body::Map(map) => {
-            for (key, value) in map.iter().take(limit) {
-                if items.bytes() + key.len() + value.len() > ANSWER_BYTES {
-                    break;
-                }
-                items.push(key);
-                items.push(value);
-            }
-        }
-        Body::Counter(counter) => items.push(&number(*counter)),
-    }
-    Dump { container: describe(name, held), items }
-}
-
-/// Values as one outcome, if they fit in a message.
-fn packed<'a>(values: impl Iterator<Item = &'a Box<[u8]>> + Clone) -> Result<Outcome, Refusal> {
-    let bytes: usize = values.clone().map(|value| value.len() + 4).sum();
-    if bytes > ANSWER_BYTES {
-        return Err(Refusal::TooLarge { bytes: bytes as u64, limit: ANSWER_BYTES as u64 });
-    }
-    let mut items = Items::with_capacity(bytes);
-    values.for_each(|value| items.push(value));
-    Ok(Outcome::Items(items))
-}
-
-fn owned(value: &Box<[u8]>) -> Bytes {
-    Bytes::from(value.to_vec())
-}
-
-fn taken(value: Box<[u8]>) -> Bytes {
-    Bytes::from(value.into_vec())
-}
-
-/// A number as clients encode it.
-fn number(number: i64) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    codec::encode(&number, &mut bytes).expect("a number has an encoding");
-    bytes
-}
-
 #[cfg(test)]
 mod tests {
+    use brigade_protocol::codec;
+    use brigade_protocol::shared::op::{Bytes, CounterOp, ListOp, MapOp};
+
     use super::*;
 
     fn bytes(text: &str) -> Bytes {
@@ -409,7 +272,7 @@ mod tests {
             (map(MapOp::Add(vec![(bytes("c"), 1), (bytes("a"), i64::MAX)])), Outcome::Refused(Refusal::Overflow)),
             (map(MapOp::Get(bytes("a"))), Outcome::Value(Some(Bytes::from(number(5))))),
         ];
-        assert_eq!(tell(before.iter().cloned().collect()), tell(before.into_iter().chain(after).collect()));
+        assert_eq!(tell(before.to_vec()), tell(before.into_iter().chain(after).collect()));
     }
 
     #[test]

@@ -212,8 +212,9 @@ impl Reactor {
                     tracing::warn!("{who} said at last: {line}");
                 }
             }
-            State::Ready => tracing::info!(pid, "{who} is ready: {cause}{by}"),
-            State::Pending | State::Starting | State::Draining | State::Stopping | State::Exited => {
+            State::Ready => tracing::info!(pid, "{who} is ready{by}"),
+            State::Pending | State::Starting => tracing::debug!("{who} {}: {cause}{by}", picture_word(to)),
+            State::Draining | State::Stopping | State::Exited => {
                 tracing::info!("{who} {}: {cause}{by}", picture_word(to));
             }
         }

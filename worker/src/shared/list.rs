@@ -19,7 +19,7 @@ use super::{Pipeline, SharedError};
 /// [`pipeline`](Self::pipeline) does so for items that come one by one.
 pub struct SharedList<T> {
     handle: Handle,
-    items: PhantomData<fn(T) -> T>,
+    items: PhantomData<fn() -> T>,
 }
 
 impl<T> Clone for SharedList<T> {

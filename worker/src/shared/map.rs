@@ -18,7 +18,7 @@ use super::handle::{Handle, encoded};
 /// One operation is one round trip, some ten microseconds; [`extend`](Self::extend) takes many entries in one.
 pub struct SharedMap<K, V> {
     handle: Handle,
-    entries: PhantomData<fn(K, V) -> (K, V)>,
+    entries: PhantomData<fn() -> (K, V)>,
 }
 
 /// What came of [`SharedMap::compare_exchange`].

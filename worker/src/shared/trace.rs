@@ -7,11 +7,11 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
 use brigade_protocol::shared::shape::{Shape, TypeNote};
-use serde::de::value::U32Deserializer;
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, EnumAccess, Error, IntoDeserializer, MapAccess, SeqAccess,
-    VariantAccess, Visitor,
-};
+use serde::de::{DeserializeOwned, Deserializer, Error, Visitor};
+
+mod parts;
+
+use parts::{Parts, Variant};
 
 /// So many runs find every variant of the enums that people write.
 const RUNS: u32 = 64;
@@ -242,87 +242,6 @@ impl<'de> Deserializer<'de> for Trace<'_> {
     // As in the encoding: types that look different to people are asked for as they are encoded.
     fn is_human_readable(&self) -> bool {
         false
-    }
-}
-
-/// Parts that follow one another: of a sequence, a tuple, a struct, or key and value of a map.
-struct Parts<'a> {
-    slots: std::slice::IterMut<'a, Shape>,
-    found: &'a mut Found,
-    /// Of the whole that they are parts of.
-    depth: u32,
-}
-
-impl Parts<'_> {
-    fn next<'de, S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Stuck> {
-        self.found.parts += 1;
-        self.slots
-            .next()
-            .map(|slot| seed.deserialize(Trace { slot, found: self.found, depth: self.depth + 1 }))
-            .transpose()
-    }
-}
-
-impl<'de> SeqAccess<'de> for Parts<'_> {
-    type Error = Stuck;
-
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Stuck> {
-        self.next(seed)
-    }
-
-    fn size_hint(&self) -> Option<usize> {
-        Some(self.slots.len())
-    }
-}
-
-impl<'de> MapAccess<'de> for Parts<'_> {
-    type Error = Stuck;
-
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Stuck> {
-        self.next(seed)
-    }
-
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Stuck> {
-        self.next(seed)?.ok_or(Stuck)
-    }
-}
-
-/// One variant of an enum, and what it carries.
-struct Variant<'a> {
-    index: u32,
-    slot: &'a mut Shape,
-    found: &'a mut Found,
-    depth: u32,
-}
-
-impl<'a, 'de> EnumAccess<'de> for Variant<'a> {
-    type Error = Stuck;
-    type Variant = Trace<'a>;
-
-    fn variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<(S::Value, Trace<'a>), Stuck> {
-        let index: U32Deserializer<Stuck> = self.index.into_deserializer();
-        Ok((seed.deserialize(index)?, Trace { slot: self.slot, found: self.found, depth: self.depth }))
-    }
-}
-
-impl<'de> VariantAccess<'de> for Trace<'_> {
-    type Error = Stuck;
-
-    fn unit_variant(self) -> Result<(), Stuck> {
-        *self.slot = Shape::Unit;
-        Ok(())
-    }
-
-    fn newtype_variant_seed<S: DeserializeSeed<'de>>(self, seed: S) -> Result<S::Value, Stuck> {
-        seed.deserialize(self)
-    }
-
-    fn tuple_variant<V: Visitor<'de>>(self, length: usize, visitor: V) -> Result<V::Value, Stuck> {
-        self.deserialize_tuple(length, visitor)
-    }
-
-    fn struct_variant<V: Visitor<'de>>(self, names: &'static [&'static str], visitor: V) -> Result<V::Value, Stuck> {
-        self.deserialize_struct("", names, visitor)
     }
 }
 

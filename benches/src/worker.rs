@@ -1,0 +1,67 @@
+//! The workers of the measured pipelines: this same program, started by the supervisor.
+
+use std::process::{ExitCode, Termination};
+use std::time::Instant;
+
+use brigade_worker::{Context, Result, work};
+use serde_bytes::ByteArray;
+
+/// With the format byte and its length it makes 64 bytes in the queue.
+type Item = ByteArray<62>;
+
+/// Does one part: `typed-send`, `typed-recv`, `raw-send` or `raw-recv`.
+pub fn main(part: &str, items: &str) -> ExitCode {
+    let items: u64 = items.parse().expect("a number of items");
+    let exit = match part {
+        "typed-send" => work(|ctx| typed_send(ctx, items)),
+        "typed-recv" => work(|ctx| typed_recv(ctx, items)),
+        "raw-send" => work(|ctx| raw_send(ctx, items)),
+        "raw-recv" => work(|ctx| raw_recv(ctx, items)),
+        _ => panic!("no part is named {part}"),
+    };
+    exit.report()
+}
+
+fn typed_send(ctx: &Context, items: u64) -> Result {
+    let sender = ctx.sender::<Item>("items")?;
+    for _ in 0..items {
+        sender.send(Item::new([7; 62]))?;
+    }
+    Ok(())
+}
+
+fn typed_recv(ctx: &Context, items: u64) -> Result {
+    let receiver = ctx.receiver::<Item>("items")?;
+    receiver.recv()?.ack();
+    let start = Instant::now();
+    for _ in 1..items {
+        std::hint::black_box(receiver.recv()?.ack());
+    }
+    keep(items - 1, start)
+}
+
+fn raw_send(ctx: &Context, items: u64) -> Result {
+    let sender = ctx.raw_sender("items")?;
+    for _ in 0..items {
+        sender.send(&[7; 64])?;
+    }
+    Ok(())
+}
+
+fn raw_recv(ctx: &Context, items: u64) -> Result {
+    let receiver = ctx.raw_receiver("items")?;
+    receiver.recv()?.ack();
+    let start = Instant::now();
+    for _ in 1..items {
+        let delivery = receiver.recv()?;
+        std::hint::black_box(delivery[0]);
+        delivery.ack();
+    }
+    keep(items - 1, start)
+}
+
+fn keep(items: u64, start: Instant) -> Result {
+    let rate = items as f64 / start.elapsed().as_secs_f64();
+    std::fs::write(std::env::var("RESULT")?, rate.to_string())?;
+    Ok(())
+}

@@ -1,0 +1,255 @@
+//! The bench on which the models try the ring: a ring on the heap, a payload word per slot, members that do what
+//! [`Member`](super::super::Member) does step by step, and a ledger in which everything must balance at the end.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex};
+
+use super::super::late::LateLane;
+use super::super::place::{Count, Place};
+use super::super::ring::{Held, Met, NoSlot, Returned, Ring};
+use super::super::slot::Kind;
+use crate::shm::{EventCount, Words};
+use crate::sync::Ordering;
+
+/// A queue without its file. Cheap to clone.
+#[derive(Clone)]
+pub struct Bench(Arc<Parts>);
+
+struct Parts {
+    ring: Ring,
+    payload: Words,
+    closed: Words,
+    places: Vec<Place>,
+    items: EventCount,
+    room: EventCount,
+    /// Of the standard library: it is no part of what is modelled.
+    ledger: Mutex<Ledger>,
+}
+
+#[derive(Default)]
+struct Ledger {
+    begun: Vec<u64>,
+    sent: Vec<u64>,
+    acking: Vec<u64>,
+    acked: Vec<u64>,
+    dead: u64,
+}
+
+/// An item in a member's hands.
+pub struct Taken {
+    held: Held,
+    /// Which: `sender << 32 | number`.
+    pub item: u64,
+}
+
+/// How a try to send ended.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Sent {
+    Yes,
+    Full,
+    Closed,
+}
+
+impl Bench {
+    pub fn new(capacity: u32, members: usize, max_deliveries: u16) -> Self {
+        let late = LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(capacity)));
+        let ring =
+            Ring::new(Words::on_heap(capacity as usize), Words::on_heap(1), Words::on_heap(1), late, max_deliveries);
+        Self(Arc::new(Parts {
+            ring,
+            payload: Words::on_heap(capacity as usize),
+            closed: Words::on_heap(1),
+            places: (0..members).map(|_| Place::new(Words::on_heap(6))).collect(),
+            items: EventCount::on_heap(),
+            room: EventCount::on_heap(),
+            ledger: Mutex::default(),
+        }))
+    }
+
+    fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+        self.0.ledger.lock().expect("nobody panics with the ledger in hand")
+    }
+
+    pub fn ring(&self) -> &Ring {
+        &self.0.ring
+    }
+
+    pub fn items(&self) -> &EventCount {
+        &self.0.items
+    }
+
+    pub fn room(&self) -> &EventCount {
+        &self.0.room
+    }
+
+    /// As `Member::try_send`.
+    pub fn try_send(&self, owner: u16, number: u64) -> Sent {
+        if self.is_closed() {
+            return Sent::Closed;
+        }
+        let held = match self.ring().claim(owner) {
+            Ok(held) => held,
+            Err(NoSlot::Full) => return Sent::Full,
+            Err(NoSlot::Spoilt) => panic!("nobody scribbles here"),
+        };
+        if self.is_closed() {
+            self.ring().abandon(held, owner);
+            self.0.items.notify_all();
+            return Sent::Closed;
+        }
+        let place = &self.0.places[usize::from(owner)];
+        place.note(Count::Sent, held.slot);
+        let item = u64::from(owner) << 32 | number;
+        self.ledger().begun.push(item);
+        self.0.payload.at(held.slot).store(item, Ordering::Relaxed);
+        assert!(self.ring().publish(held, owner), "the slot was taken from its sender");
+        self.ledger().sent.push(item);
+        place.done(Count::Sent);
+        self.0.items.notify();
+        Sent::Yes
+    }
+
+    /// As `Member::try_recv`, with the least patience: an unfinished slot is looked at twice.
+    pub fn try_recv(&self, owner: u16) -> Option<Taken> {
+        let mut met = None;
+        loop {
+            match self.ring().lease(owner) {
+                Met::Item(held) => {
+                    let item = self.0.payload.at(held.slot).load(Ordering::Relaxed);
+                    let ledger = self.ledger();
+                    assert!(ledger.begun.contains(&item), "{item:x} was never sent");
+                    assert!(!ledger.acked.contains(&item), "{item:x} was acked and comes again");
+                    return Some(Taken { held, item });
+                }
+                Met::Empty => return None,
+                Met::Unfinished(unfinished) if met == Some(unfinished) => self.ring().pass_over(unfinished),
+                Met::Unfinished(unfinished) => met = Some(unfinished),
+                Met::Spoilt => panic!("nobody scribbles here"),
+            }
+        }
+    }
+
+    fn check_payload(&self, taken: &Taken) {
+        let now = self.0.payload.at(taken.held.slot).load(Ordering::Relaxed);
+        assert_eq!(now, taken.item, "a leased item was written over");
+    }
+
+    /// As `Member::ack`.
+    pub fn ack(&self, owner: u16, taken: Taken) {
+        self.check_payload(&taken);
+        let place = &self.0.places[usize::from(owner)];
+        place.note(Count::Acked, taken.held.slot);
+        self.ledger().acking.push(taken.item);
+        assert!(self.ring().ack(taken.held, owner), "a lease was taken from its receiver");
+        self.ledger().acked.push(taken.item);
+        place.done(Count::Acked);
+        self.0.room.notify_all();
+        if self.is_closed() {
+            self.0.items.notify_all();
+        }
+    }
+
+    /// As `Member::nack`.
+    pub fn nack(&self, owner: u16, taken: Taken) {
+        self.check_payload(&taken);
+        match self.ring().nack(taken.held, owner).expect("a lease was taken from its receiver") {
+            Returned::Late => self.0.items.notify(),
+            Returned::Dead => {}
+        }
+    }
+
+    /// As `Member::give_back`.
+    pub fn give_back(&self, owner: u16, taken: Taken) {
+        assert!(self.ring().give_back(taken.held, owner), "a lease was taken from its receiver");
+        self.0.items.notify();
+    }
+
+    /// As `Queue::sweep`, for one member.
+    pub fn sweep(&self, owner: u16) {
+        let place = &self.0.places[usize::from(owner)];
+        let holds = |slot: usize, kind| self.ring().word(slot).is(kind, owner);
+        place.settle(Count::Sent, |slot| holds(slot, Kind::Filling));
+        place.settle(Count::Acked, |slot| holds(slot, Kind::Leased));
+        self.ring().sweep(|other| other == owner);
+        self.0.items.notify_all();
+        self.0.room.notify_all();
+    }
+
+    /// As `Queue::close`.
+    pub fn close(&self) {
+        self.0.closed.at(0).store(1, Ordering::SeqCst);
+        self.0.items.notify_all();
+        self.0.room.notify_all();
+    }
+
+    pub fn is_closed(&self) -> bool {
+        self.0.closed.at(0).load(Ordering::SeqCst) != 0
+    }
+
+    /// As `Member::is_at_end`. When it says so, nothing may be left, nor come any more.
+    pub fn is_at_end(&self, first_not_free: &mut usize) -> bool {
+        if !self.is_closed() {
+            return false;
+        }
+        *first_not_free = self.ring().first_not_free(*first_not_free);
+        *first_not_free == self.ring().slots()
+    }
+
+    /// A receiver has seen the end and left: nothing may be held by anybody.
+    pub fn has_ended(&self) {
+        let held = (0..self.ring().slots()).any(|slot| self.holds_item(slot));
+        assert!(!held, "a receiver has left, and an item is still there");
+    }
+
+    fn holds_item(&self, slot: usize) -> bool {
+        match self.ring().word(slot).kind() {
+            Kind::Ready | Kind::Leased | Kind::Settled | Kind::Late => true,
+            // A slot that is being filled after the close is given up unsent.
+            Kind::Free | Kind::Filling | Kind::Staged | Kind::Dead => false,
+        }
+    }
+
+    /// Takes what is left with nobody else at work, then everything must balance.
+    pub fn settle_up(&self, owner: u16) {
+        while let Some(taken) = self.try_recv(owner) {
+            self.ack(owner, taken);
+        }
+        for slot in 0..self.ring().slots() {
+            if self.ring().bury(slot) {
+                self.ledger().dead += 1;
+            }
+            assert_eq!(self.ring().word(slot).kind(), Kind::Free, "slot {slot} is stuck");
+        }
+        self.balance();
+        self.can_go_on(owner);
+    }
+
+    fn balance(&self) {
+        let total = |count| self.0.places.iter().map(|place| place.total(count)).sum::<u64>();
+        let (sent, acked) = (total(Count::Sent), total(Count::Acked));
+        let ledger = self.ledger();
+        assert_eq!(sent, acked + ledger.dead, "an item was lost, doubled or counted wrongly");
+        assert!((ledger.sent.len() as u64..=ledger.begun.len() as u64).contains(&sent), "sends are counted wrongly");
+        assert!((ledger.acked.len() as u64..=ledger.acking.len() as u64).contains(&acked), "acks are counted wrongly");
+        let mut times: HashMap<u64, u32> = HashMap::new();
+        for item in &ledger.acked {
+            *times.entry(*item).or_default() += 1;
+        }
+        assert!(times.values().all(|times| *times == 1), "an item was acked twice");
+        let missing = ledger.sent.iter().filter(|item| !ledger.acking.contains(item)).count();
+        assert!(missing as u64 <= ledger.dead, "an item was lost");
+    }
+
+    /// The ring still takes and gives as many items as it has slots.
+    fn can_go_on(&self, owner: u16) {
+        let slots = self.ring().slots();
+        let held: Vec<_> = (0..slots).map(|_| self.ring().claim(owner).expect("a free slot")).collect();
+        assert_eq!(self.ring().claim(owner), Err(NoSlot::Full));
+        assert!(held.into_iter().all(|held| self.ring().publish(held, owner)));
+        for _ in 0..slots {
+            let Met::Item(held) = self.ring().lease(owner) else { panic!("an item is out of reach") };
+            assert!(self.ring().ack(held, owner));
+        }
+        assert_eq!(self.ring().lease(owner), Met::Empty);
+    }
+}

@@ -1,0 +1,28 @@
+//! What commands tell: results on stdout, errors on stderr, and the exit code that goes with it. Without it, `brigade
+//! status | head -1` would panic.
+
+use std::fmt;
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+/// Writes a result. 0, also when the reader has gone; 1 when it could not be written.
+pub fn result(text: &str) -> ExitCode {
+    let mut stdout = io::stdout().lock();
+    match stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(gone) if gone.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
+        Err(why) => error(&format_args!("cannot write to stdout: {why}")),
+    }
+}
+
+/// Writes `error: …`. 1.
+pub fn error(why: &dyn fmt::Display) -> ExitCode {
+    // Nobody could be told that this fails.
+    let _ = writeln!(io::stderr().lock(), "error: {why}");
+    ExitCode::FAILURE
+}
+
+/// Writes a line about what goes on.
+pub fn note(words: &dyn fmt::Display) {
+    let _ = writeln!(io::stderr().lock(), "{words}");
+}

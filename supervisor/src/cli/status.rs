@@ -1,0 +1,298 @@
+//! `brigade status`: how a pipeline stands, also when nothing runs.
+
+use std::io::{self, IsTerminal};
+use std::process::ExitCode;
+
+use super::ask::ask;
+use super::say;
+use super::select::{Need, Select};
+use crate::control::{Answer, ControlError, Request};
+use crate::figures::{bar, grouped, seconds};
+use crate::logs::show::wants_colour;
+use crate::report;
+use crate::state::StateDir;
+use crate::status::{QueueStatus, StageStatus, Status, WorkerStatus};
+use crate::table::{Cell, Side, Table, Tint};
+
+/// Characters of a queue's bar.
+const BAR: usize = 12;
+
+/// Show stages, workers and queues of a pipeline
+#[derive(Clone, Debug, clap::Args)]
+pub struct ShowStatus {
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show a comment here as the help of the whole command")]
+    pub select: Select,
+    /// Print everything as JSON
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// Shown after the options.
+pub const AFTER_HELP: &str = "\
+Also works when nothing runs: then it shows how things stood at the end, and what is left in the queues.
+
+Examples:
+  brigade status
+  brigade status -p checksum --json | jq '.queues[] | {name, ready, dead}'";
+
+impl ShowStatus {
+    /// Shows it. 0; 1 when there is no such pipeline, or it does not answer.
+    pub fn run(&self) -> ExitCode {
+        let dir = match self.select.find(Need::Left) {
+            Ok(dir) => dir,
+            Err(error) => return say::error(&error),
+        };
+        let status = match picture(&dir) {
+            Ok(status) => status,
+            Err(why) => return say::error(&why),
+        };
+        if self.json {
+            return match serde_json::to_string_pretty(&status) {
+                Ok(text) => say::result(&(text + "\n")),
+                Err(error) => say::error(&error),
+            };
+        }
+        say::result(&text(&status, wants_colour(io::stdout().is_terminal())))
+    }
+}
+
+/// From the pipeline itself, else from what it left.
+fn picture(dir: &StateDir) -> Result<Status, String> {
+    match ask(dir, &Request::Status) {
+        Ok(Answer::Status(status)) => Ok(*status),
+        Ok(Answer::Refused(why)) => Err(why),
+        Ok(Answer::Stopping(_) | Answer::Shared(_)) => Err("the pipeline answered something else".to_owned()),
+        Err(ControlError::NotRunning(_)) => match dir.holder() {
+            None => left(dir),
+            Some(holder) => Err(format!("{holder}, and does not answer yet: try again in a moment")),
+        },
+        Err(error @ ControlError::Io { .. }) => Err(error.to_string()),
+    }
+}
+
+/// The last picture of a pipeline that does not run.
+///
+/// # Errors
+/// In words, when there is none.
+pub fn left(dir: &StateDir) -> Result<Status, String> {
+    let path = dir.status();
+    let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound => format!("no pipeline runs on {}, and none has left a picture", dir.root().display()),
+        _ => format!("cannot read {}: {error}", path.display()),
+    })?;
+    let status = serde_json::from_str(&text).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
+    Ok(at_rest(status))
+}
+
+/// A picture that says that something runs was the last one before the supervisor was killed; its workers died with it.
+fn at_rest(mut status: Status) -> Status {
+    status.pid = 0;
+    if status.state == "ended" {
+        return status;
+    }
+    let interrupted = |state: &mut String| {
+        if !matches!(state.as_str(), "pending" | "complete" | "exited" | "failed") {
+            "interrupted".clone_into(state);
+        }
+    };
+    interrupted(&mut status.state);
+    for stage in &mut status.stages {
+        interrupted(&mut stage.state);
+        for worker in &mut stage.workers {
+            interrupted(&mut worker.state);
+            worker.pid = None;
+        }
+    }
+    status
+}
+
+fn text(status: &Status, colour: bool) -> String {
+    let mut out = heading(status, colour);
+    let (mut stages, mut queues) = (stage_table(&status.stages), queue_table(&status.queues));
+    let first = stages.first_width().max(queues.first_width());
+    stages.widen_first(first);
+    queues.widen_first(first);
+    for (table, rows) in [(stages, status.stages.len()), (queues, status.queues.len())] {
+        if rows > 0 {
+            out.push('\n');
+            out.push_str(&table.text(colour));
+        }
+    }
+    out
+}
+
+fn heading(status: &Status, colour: bool) -> String {
+    let name = Tint::Bold.paint(&Cell::new(&status.pipeline).into_text(), colour);
+    let state = Tint::of_state(&status.state).paint(&Cell::new(&status.state).into_text(), colour);
+    let time = seconds(status.elapsed_s);
+    if status.pid > 0 {
+        return format!("{name}: {state}, process {}, for {time}\n", status.pid);
+    }
+    match &status.report {
+        Some(report) => format!("{name}: {state}, nothing runs\n{}\n", report::verdict(report)),
+        None => format!(
+            "{name}: {state} after {time}, nothing runs\n\
+             its supervisor was killed; what was in the queues is still there, run it again to go on\n"
+        ),
+    }
+}
+
+fn stage_table(stages: &[StageStatus]) -> Table {
+    let right = Side::Right;
+    let mut table = Table::new(&[
+        ("stage", Side::Left),
+        ("state", Side::Left),
+        ("for", right),
+        ("pid", right),
+        ("run", right),
+        ("processed", right),
+        ("restarts", right),
+        ("last exit", Side::Left),
+    ]);
+    for stage in stages {
+        let sum = |number: fn(&WorkerStatus) -> u64| grouped(stage.workers.iter().map(number).sum());
+        table.row([
+            Cell::new(&stage.name).tint(Tint::Bold),
+            Cell::new(&stage.state).tint(Tint::of_state(&stage.state)),
+            Cell::new(""),
+            Cell::new(""),
+            Cell::new(""),
+            Cell::new(sum(|worker| worker.processed)).tint(Tint::Bold),
+            Cell::new(sum(|worker| worker.restarts)).tint(Tint::Bold),
+        ]);
+        for worker in &stage.workers {
+            table.row([
+                Cell::new(format!("  {}", worker.id)),
+                Cell::new(&worker.state).tint(Tint::of_state(&worker.state)),
+                Cell::new(seconds(worker.since_s)).tint(Tint::Dim),
+                Cell::new(worker.pid.map(|pid| pid.to_string()).unwrap_or_default()),
+                Cell::new(worker.incarnation.to_string()),
+                Cell::new(grouped(worker.processed)),
+                Cell::new(grouped(worker.restarts)).tint_if(worker.restarts > 0, Tint::Warn),
+                Cell::new(worker.last_exit.as_deref().unwrap_or_default()),
+            ]);
+        }
+    }
+    table
+}
+
+fn queue_table(queues: &[QueueStatus]) -> Table {
+    let right = Side::Right;
+    let mut table = Table::new(&[
+        ("queue", Side::Left),
+        ("", Side::Left),
+        ("ready", right),
+        ("leased", right),
+        ("staged", right),
+        ("late", right),
+        ("dead", right),
+        ("sent", right),
+        ("acked", right),
+        ("redelivered", right),
+    ]);
+    for queue in queues {
+        let in_hand = queue.leased.saturating_add(queue.staged);
+        table.row([
+            Cell::new(&queue.name).tint(Tint::Bold),
+            Cell::new(bar(queue.ready.saturating_add(queue.late), in_hand, queue.capacity, BAR)),
+            Cell::new(format!("{}/{}", grouped(queue.ready), grouped(queue.capacity))),
+            Cell::new(grouped(queue.leased)),
+            Cell::new(grouped(queue.staged)),
+            Cell::new(grouped(queue.late)),
+            Cell::new(grouped(queue.dead)).tint_if(queue.dead > 0, Tint::Bad),
+            Cell::new(grouped(queue.sent)),
+            Cell::new(grouped(queue.acked)),
+            Cell::new(grouped(queue.redelivered)).tint_if(queue.redelivered > 0, Tint::Warn),
+        ]);
+    }
+    table
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::status::Report;
+    use crate::view::sample::running;
+
+    #[test]
+    fn a_pipeline_at_work_is_shown_in_two_tables() {
+        let expected = "\
+checksum: running, process 4240, for 12.3 s
+
+stage       state       for   pid  run  processed  restarts  last exit
+walk        complete                       20,000         0
+  walk/0    exited    3.2 s          1     20,000         0  exited with 0
+hash        ready                          19,872         2
+  hash/0    ready     3.2 s  4251    1      5,012         0
+  hash/1    ready     3.2 s  4252    1      4,988         0
+  hash/2    backoff   3.2 s          3      4,871         2  was killed by SIGKILL
+  hash/3    paused    3.2 s  4254    1      5,001         0
+report      ready                          19,870         0
+  report/0  ready     3.2 s  4255    1     19,870         0
+
+queue                         ready  leased  staged  late  dead    sent   acked  redelivered
+paths       █▒··········  124/1,024       4       0     1     2  20,000  19,872            3
+sums        █▒··········    0/1,024       1       0     1     2  20,000  19,870            3
+";
+        assert_eq!(text(&running(), false), expected);
+    }
+
+    #[test]
+    fn what_a_killed_supervisor_left_is_not_taken_for_running() {
+        let status = at_rest(running());
+        assert_eq!((&*status.state, status.pid), ("interrupted", 0));
+        let states: Vec<_> = status.stages[1].workers.iter().map(|worker| (&*worker.state, worker.pid)).collect();
+        assert_eq!(states, [("interrupted", None); 4]);
+        assert_eq!((&*status.stages[0].state, &*status.stages[1].state), ("complete", "interrupted"));
+        let shown = text(&status, false);
+        assert!(
+            shown.starts_with("checksum: interrupted after 12.3 s, nothing runs\nits supervisor was killed"),
+            "{shown}"
+        );
+    }
+
+    #[test]
+    fn after_an_end_in_order_the_verdict_is_shown() {
+        let mut status = running();
+        "ended".clone_into(&mut status.state);
+        status.report = Some(Report {
+            pipeline: "checksum".to_owned(),
+            verdict: "drained".to_owned(),
+            exit_code: 0,
+            elapsed_s: 12.34,
+            stages: std::collections::BTreeMap::new(),
+            queues: std::collections::BTreeMap::new(),
+            lost: 0,
+        });
+        let shown = text(&at_rest(status), false);
+        assert!(shown.starts_with("checksum: ended, nothing runs\ndrained in 12.3 s\n"), "{shown}");
+    }
+
+    #[test]
+    fn the_last_picture_is_read_from_the_folder() {
+        let base = tempfile::tempdir().expect("a temporary folder");
+        let dir = StateDir::at(&base.path().join("one"));
+        drop(dir.take("checksum").expect("taken"));
+        assert!(picture(&dir).expect_err("none").ends_with("and none has left a picture"));
+        std::fs::write(dir.status(), serde_json::to_string(&running()).expect("JSON")).expect("written");
+        assert_eq!(picture(&dir).expect("read").state, "interrupted");
+        std::fs::write(dir.status(), "{").expect("written");
+        assert!(picture(&dir).expect_err("cut").starts_with("cannot read "));
+    }
+
+    #[test]
+    fn the_json_has_the_fields_that_scripts_rely_on() {
+        let json = serde_json::to_value(running()).expect("JSON");
+        let has = |value: &serde_json::Value, fields: &[&str]| {
+            let missing: Vec<_> = fields.iter().filter(|field| value.get(field).is_none()).collect();
+            assert!(missing.is_empty(), "{missing:?}");
+        };
+        has(&json, &["pipeline", "state", "pid", "stages", "queues"]);
+        has(&json["stages"][0], &["name", "state", "workers"]);
+        let worker = ["id", "pid", "incarnation", "state", "processed", "restarts", "last_exit"];
+        has(&json["stages"][1]["workers"][0], &worker);
+        let queue = ["name", "capacity", "ready", "leased", "staged", "late", "dead", "sent", "acked", "redelivered"];
+        has(&json["queues"][0], &queue);
+    }
+}

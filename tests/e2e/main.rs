@@ -1,0 +1,15 @@
+//! End-to-end tests: real processes through the one binary `brigade`, a file per behaviour.
+
+mod check;
+mod checksum;
+mod control;
+mod death;
+mod failures;
+mod flow;
+mod logs;
+mod pipelines;
+mod poison;
+mod restart;
+mod state;
+mod stop;
+mod terminal;

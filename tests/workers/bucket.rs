@@ -1,0 +1,86 @@
+//! Workers that behave: they make, hand on and keep items. Without them there would be nothing to disturb.
+//!
+//! `bucket emit N [BYTES]`, `bucket drip` (for ever), `bucket pass`, `bucket keep`, `bucket hold FILE` (waits with each
+//! item until FILE is there), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
+//! `bucket babble N` (items of another type).
+
+use std::path::Path;
+use std::time::Duration;
+
+use brigade_tests::{Item, crash_only_in_the_first_run, note};
+use brigade_worker::{Context, Exit, Misconfigured, Output, run, sink, source, work};
+
+fn main() -> Exit {
+    crash_only_in_the_first_run();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse::<u64>().expect("a number");
+    match words.as_slice() {
+        ["emit", n] => source(|out: &mut Output<Item>| emit(out, number(n), 0)),
+        ["emit", n, bytes] => source(|out: &mut Output<Item>| emit(out, number(n), number(bytes) as usize)),
+        ["drip"] => source(|out: &mut Output<Item>| emit(out, u64::MAX, 0)),
+        ["pass"] => run(pass),
+        ["keep"] => sink(keep),
+        ["hold", file] => run(|item: Item, out: &mut Output<Item>| hold(Path::new(file), &item, out)),
+        ["bounce", times] => run(|item: Item, out: &mut Output<Item>| bounce(number(times), &item, out)),
+        ["serve"] => work(serve),
+        ["babble", n] => source(|out: &mut Output<String>| babble(number(n), out)),
+        _ => work(|_: &Context| Err::<(), _>(Misconfigured::new("see the head of bucket.rs"))),
+    }
+}
+
+fn emit(out: &mut Output<Item>, n: u64, bytes: usize) -> brigade_worker::Result {
+    for n in 0..n {
+        if out.ctx().stop_requested() {
+            break;
+        }
+        out.send(Item::new(n, bytes))?;
+        note("sent", n);
+    }
+    Ok(())
+}
+
+fn pass(item: Item, out: &mut Output<Item>) -> brigade_worker::Result {
+    let n = item.n;
+    out.send(item)?;
+    note("passed", n);
+    Ok(())
+}
+
+fn keep(item: Item) -> brigade_worker::Result {
+    assert!(item.is_whole(), "item {} is not whole", item.n);
+    note("kept", item.n);
+    Ok(())
+}
+
+fn hold(file: &Path, item: &Item, out: &mut Output<Item>) -> brigade_worker::Result {
+    note("held", item.n);
+    while !file.exists() {
+        if !out.ctx().sleep(Duration::from_millis(5)) {
+            return Err("told to stop".into());
+        }
+    }
+    note("kept", item.n);
+    Ok(())
+}
+
+fn bounce(times: u64, item: &Item, out: &mut Output<Item>) -> brigade_worker::Result {
+    note("bounced", item.n);
+    let next = item.n + 1000;
+    if next / 1000 < times { out.send(Item::new(next, 0))? } else { note("landed", item.n % 1000) }
+    Ok(())
+}
+
+fn serve(ctx: &Context) -> brigade_worker::Result {
+    note("serving", 0);
+    while ctx.sleep(Duration::from_secs(1)) {}
+    note("served", 0);
+    Ok(())
+}
+
+fn babble(n: u64, out: &mut Output<String>) -> brigade_worker::Result {
+    for n in 0..n {
+        out.send(format!("no item {n}"))?;
+    }
+    Ok(())
+}

@@ -1,0 +1,67 @@
+//! Workers of the SDK that misbehave in one way each, most of them on certain items.
+//!
+//! `misfit MODE [N]`: `panic N` (on item N), `fail N`, `fail-once N` (its first delivery), `die N` (SIGKILL to itself),
+//! `die-once N`, `leave N` (ends with 0 after N items), `sleep` (in the handler, deaf to all stops), `crash` (exits 1 once
+//! it is ready), `stop-late` (a source that does not look at its stop flag), `misconfigured`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use brigade_tests::{Item, crash_only_in_the_first_run, note};
+use brigade_worker::{Context, Exit, Misconfigured, Output, run, work};
+use nix::sys::signal::{Signal, raise};
+
+fn main() -> Exit {
+    crash_only_in_the_first_run();
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let mode = args.first().cloned().unwrap_or_default();
+    let n: u64 = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    match mode.as_str() {
+        "crash" => work(|_: &Context| Err::<(), _>("this worker always fails")),
+        "misconfigured" => work(|_: &Context| Err::<(), _>(Misconfigured::new("there is no such bucket"))),
+        "stop-late" => work(|_: &Context| {
+            note("deaf", 0);
+            for_ever()
+        }),
+        "leave" => work(|ctx: &Context| leave(ctx, n)),
+        _ => run(move |item: Item, out: &mut Output<Item>| handle(&mode, n, item, out)),
+    }
+}
+
+fn handle(mode: &str, n: u64, item: Item, out: &mut Output<Item>) -> brigade_worker::Result {
+    static SEEN: AtomicU64 = AtomicU64::new(0);
+    let first_run = out.ctx().incarnation() == 1;
+    note("met", item.n);
+    if item.n == n {
+        let seen = SEEN.fetch_add(1, Ordering::Relaxed);
+        match mode {
+            "panic" => panic!("item {n} is poison"),
+            "fail" => return Err(format!("item {n} cannot be done").into()),
+            "fail-once" if seen == 0 && first_run => return Err(format!("item {n} cannot be done yet").into()),
+            "die" => raise(Signal::SIGKILL)?,
+            "die-once" if first_run => raise(Signal::SIGKILL)?,
+            "sleep" => return for_ever(),
+            _ => {}
+        }
+    }
+    if out.ctx().outputs().next().is_some() {
+        out.send(item.clone())?;
+    }
+    note("kept", item.n);
+    Ok(())
+}
+
+fn leave(ctx: &Context, n: u64) -> brigade_worker::Result {
+    let input = ctx.inputs().next().expect("an input").to_owned();
+    let items = ctx.receiver::<Item>(&input)?;
+    for item in items.iter().take(usize::try_from(n)?) {
+        note("kept", item.n);
+        item.ack();
+    }
+    Ok(())
+}
+
+fn for_ever() -> brigade_worker::Result {
+    loop {
+        std::thread::park();
+    }
+}

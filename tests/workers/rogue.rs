@@ -1,0 +1,99 @@
+//! Programs that do not use the SDK, and behave as badly as programs do.
+//!
+//! `rogue MODE`: `sleep`, `deaf` (ignores SIGTERM), `parent` (a grandchild that ignores SIGTERM), `scatter` (a child in a
+//! session of its own, which keeps the log pipe), `exit CODE`, `flood LINES`, `garbage` (bytes that are no text, and a
+//! last line without end), `protocol` (a knock of another protocol), `gibberish` (a knock that is none), `silent` (never
+//! knocks), `fields` (prints its environment's names).
+
+use std::io::Write;
+use std::os::unix::process::CommandExt;
+use std::process::{Command, ExitCode};
+
+use brigade_protocol::control::{DOOR_ENV, KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, TOKEN_ENV};
+use brigade_tests::note;
+use ipc_channel::ipc::{self, IpcSender};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+
+fn main() -> ExitCode {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    match words.as_slice() {
+        ["sleep" | "silent"] => sleep(),
+        ["deaf"] => {
+            block_term();
+            note("deaf", 0);
+            sleep()
+        }
+        ["parent"] => {
+            again("deaf").spawn().expect("a child");
+            note("parent", 0);
+            sleep()
+        }
+        ["scatter"] => {
+            let mut setsid = Command::new("setsid");
+            setsid.arg(std::env::current_exe().expect("a path")).arg("deaf").spawn().expect("a child");
+            note("parent", 0);
+            sleep()
+        }
+        ["exit", code] => {
+            println!("about to leave with {code}");
+            ExitCode::from(code.parse::<u8>().expect("a code"))
+        }
+        ["flood", lines] => {
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            for line in 0..lines.parse::<u64>().expect("a number") {
+                writeln!(out, "line {line:08} {}", "x".repeat(80)).expect("somebody listens");
+            }
+            ExitCode::SUCCESS
+        }
+        ["garbage"] => {
+            let mut err = std::io::stderr().lock();
+            err.write_all(b"bytes \xff\xfe\x00\x1b[2J and \x07 a bell\n").expect("written");
+            err.write_all(b"{\"level\":\"ERROR\",\"worker\":\"forged/9\"\n").expect("written");
+            err.write_all(b"the last line has no end").expect("written");
+            ExitCode::SUCCESS
+        }
+        ["protocol"] => knock(999),
+        ["gibberish"] => {
+            let door = IpcSender::<String>::connect(var(DOOR_ENV)).expect("a door");
+            door.send("good day".repeat(40)).expect("said");
+            sleep()
+        }
+        ["knock"] => knock(PROTOCOL),
+        _ => ExitCode::from(78),
+    }
+}
+
+/// Knocks as somebody of this protocol, and waits for what comes of it.
+fn knock(protocol: u32) -> ExitCode {
+    let door = IpcSender::<Knock>::connect(var(DOOR_ENV)).expect("a door");
+    let (orders, heard) = ipc::channel::<Order>().expect("a channel");
+    let (_says, reports) = ipc::channel::<Report>().expect("a channel");
+    let knock =
+        Knock { magic: KNOCK_MAGIC, protocol, sdk: "9.9.9".into(), token: var(TOKEN_ENV), orders, reports };
+    door.send(knock).expect("said");
+    while heard.recv().is_ok() {}
+    sleep()
+}
+
+fn var(name: &str) -> String {
+    std::env::var(name).expect("started by a supervisor")
+}
+
+fn again(mode: &str) -> Command {
+    let mut command = Command::new(std::env::current_exe().expect("a program knows its own path"));
+    command.arg(mode).process_group(nix::unistd::getpgrp().as_raw());
+    command
+}
+
+fn block_term() {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGTERM);
+    sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None).expect("a mask");
+}
+
+fn sleep() -> ExitCode {
+    loop {
+        std::thread::park();
+    }
+}
