@@ -74,9 +74,13 @@ fn the_printed_plan_is_a_pipeline_file_of_its_own() {
 fn variables_have_defaults_and_are_set_on_the_command_line() {
     let sandbox = Sandbox::new();
     let text = "name = \"v\"\n[vars]\ncode = \"0\"\n[stages.only]\ncommand = [\"rogue\", \"exit\", \"${code}\"]\n";
-    let run = |sets: &[&str]| sandbox.run_with(text, |command| {
-        command.args(sets);
-    }).wait();
+    let run = |sets: &[&str]| {
+        sandbox
+            .run_with(text, |command| {
+                command.args(sets);
+            })
+            .wait()
+    };
     run(&[]).with_code(0);
     run(&["--set", "code=78"]).with_code(1);
     let said = check(&sandbox, &text.replace("${code}", "${cdoe}"), &[]);

@@ -30,7 +30,9 @@ fn checksum(sandbox: &Sandbox, hash: &str) -> String {
     assert!(example.contains(wanted), "the example has changed: adapt this test");
     let example = example.replace(wanted, &format!("replicas = 4\n{hash}"));
     let manifest = sandbox.path("manifest");
-    example.replace("\"checksums.txt\"", &format!("{manifest:?}")).replace("\".\"", &format!("{:?}", sandbox.path("tree")))
+    example
+        .replace("\"checksums.txt\"", &format!("{manifest:?}"))
+        .replace("\".\"", &format!("{:?}", sandbox.path("tree")))
 }
 
 #[test]
@@ -65,7 +67,8 @@ fn storm(run: &mut Run) -> u64 {
     let begun = Instant::now();
     while run.is_running() {
         assert!(begun.elapsed() < Duration::from_secs(300), "the run does not end");
-        let hashes: Vec<_> = run.processes().into_iter().filter(|process| process.worker.starts_with("hash/")).collect();
+        let hashes: Vec<_> =
+            run.processes().into_iter().filter(|process| process.worker.starts_with("hash/")).collect();
         if !hashes.is_empty() {
             let victim = &hashes[(next(&mut seed) % hashes.len() as u64) as usize];
             kills += u64::from(kill(Pid::from_raw(victim.pid), Signal::SIGKILL).is_ok());
@@ -80,7 +83,8 @@ fn every_line_is_there_although_a_worker_is_killed_every_50_ms() {
     let sandbox = Sandbox::new();
     nasty_tree(&sandbox.path("tree"), 2000);
     let unlimited = "max_restarts = \"unlimited\"\nbackoff = \"10ms\"\nbackoff_max = \"50ms\"\n";
-    let text = checksum(&sandbox, unlimited).replace("[queues.paths]", "[queues.paths]\nmax_deliveries = \"unlimited\"");
+    let text =
+        checksum(&sandbox, unlimited).replace("[queues.paths]", "[queues.paths]\nmax_deliveries = \"unlimited\"");
     let mut run = sandbox.run(&text);
     let kills = storm(&mut run);
     let report = run.wait().with_code(0);

@@ -53,9 +53,12 @@ fn fresh_puts_the_old_state_aside_and_deletes_nothing() {
     run.wait().with_code(4);
 
     sandbox.write("gate", "");
-    let report = sandbox.run_with(&text, |command| {
-        command.arg("--fresh");
-    }).wait().with_code(0);
+    let report = sandbox
+        .run_with(&text, |command| {
+            command.arg("--fresh");
+        })
+        .wait()
+        .with_code(0);
     assert_eq!(report.queues["items"].sent, 5, "the old items were not to come along");
     let names = std::fs::read_dir(sandbox.folder()).expect("a folder").flatten();
     let aside: Vec<_> = names.filter(|entry| entry.file_name().to_string_lossy().starts_with("state.aside-")).collect();

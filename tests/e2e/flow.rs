@@ -35,9 +35,13 @@ fn the_stream_ends_when_all_producers_have_and_nothing_is_left() {
     let sandbox = Sandbox::new();
     let mut text = pair(&["bucket", "emit", "300"], "capacity = 16", &["bucket", "keep"], "replicas = 3\nthreads = 2");
     for (name, items) in [("second", "500"), ("third", "0")] {
-        text.push_str(&format!("[stages.{name}]\ncommand = [\"bucket\", \"emit\", \"{items}\"]\noutputs = [\"items\"]\n"));
+        text.push_str(&format!(
+            "[stages.{name}]\ncommand = [\"bucket\", \"emit\", \"{items}\"]\noutputs = [\"items\"]\n"
+        ));
     }
-    text.push_str("[stages.other]\ncommand = [\"bucket\", \"keep\"]\ninputs = [\"items\"]\nenv = { LEDGER = \"${ledger}\" }\n");
+    text.push_str(
+        "[stages.other]\ncommand = [\"bucket\", \"keep\"]\ninputs = [\"items\"]\nenv = { LEDGER = \"${ledger}\" }\n",
+    );
     let report = sandbox.run(&text).wait().with_code(0);
     let items = &report.queues["items"];
     assert_eq!((items.sent, items.acked, items.left), (800, 800, 0));
@@ -72,7 +76,12 @@ fn an_item_that_is_too_large_is_an_error_to_its_sender_in_words() {
 #[test]
 fn a_stage_that_feeds_itself_ends_when_nothing_goes_round_any_more() {
     let sandbox = Sandbox::new();
-    let text = pair(&["bucket", "emit", "100"], "capacity = 256", &["bucket", "bounce", "5"], "replicas = 2\noutputs = [\"items\"]");
+    let text = pair(
+        &["bucket", "emit", "100"],
+        "capacity = 256",
+        &["bucket", "bounce", "5"],
+        "replicas = 2\noutputs = [\"items\"]",
+    );
     let report = sandbox.run(&text).wait().with_code(0);
     assert_eq!((report.queues["items"].sent, report.queues["items"].acked), (500, 500));
     sandbox.ledger().assert_once("landed", 100);

@@ -66,7 +66,8 @@ fn with_on_panic_exit_a_panic_ends_the_process() {
 #[test]
 fn with_unlimited_deliveries_an_item_comes_until_it_is_done() {
     let sandbox = Sandbox::new();
-    let text = finite(50, &["misfit", "fail-once", "3"], "").replace("[queues.raw]", "[queues.raw]\nmax_deliveries = \"unlimited\"");
+    let text = finite(50, &["misfit", "fail-once", "3"], "")
+        .replace("[queues.raw]", "[queues.raw]\nmax_deliveries = \"unlimited\"");
     let report = sandbox.run(&text).wait().with_code(0);
     assert_eq!((report.queues["raw"].dead, report.queues["raw"].redelivered), (0, 1));
     sandbox.ledger().assert_each("kept", 50);

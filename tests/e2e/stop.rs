@@ -43,7 +43,10 @@ fn a_second_sigterm_stops_now_and_leaves_the_rest_in_the_queues() {
 
     // The rest is done by the next run, and the item that was given back has lost no delivery.
     sandbox.write("gate", "");
-    let report = sandbox.run(&pair(&["bucket", "emit", "0"], "capacity = 64", &["bucket", "hold", &gate], "")).wait().with_code(0);
+    let report = sandbox
+        .run(&pair(&["bucket", "emit", "0"], "capacity = 64", &["bucket", "hold", &gate], ""))
+        .wait()
+        .with_code(0);
     assert_eq!((report.queues["items"].acked, report.queues["items"].left), (items.sent, 0));
     sandbox.ledger().assert_each("kept", items.sent);
 }
@@ -107,10 +110,8 @@ fn a_source_that_is_deaf_to_its_stop_flag_is_stopped_when_the_drain_is_over() {
     let sandbox = Sandbox::new();
     let text = format!(
         "drain_timeout = \"300ms\"\n{}",
-        pair(&["misfit", "stop-late"], "", &["bucket", "keep"], "").replace(
-            "outputs = [\"items\"]",
-            "outputs = [\"items\"]\nstop_timeout = \"200ms\""
-        )
+        pair(&["misfit", "stop-late"], "", &["bucket", "keep"], "")
+            .replace("outputs = [\"items\"]", "outputs = [\"items\"]\nstop_timeout = \"200ms\"")
     );
     let mut run = sandbox.run(&text);
     until("the source is at work", || sandbox.ledger().count("deaf") == 1);

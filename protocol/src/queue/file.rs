@@ -110,6 +110,7 @@ impl Queue {
         );
         let ring = Ring::new(
             region.words(layout.states, capacity),
+            region.words(layout.born, capacity),
             region.words(header::HEAD, 1),
             region.words(header::TAIL, 1),
             late,

@@ -57,6 +57,8 @@ pub mod header {
 pub struct Layout {
     /// One state word per slot.
     pub states: usize,
+    /// One word per slot: the position at which it was claimed last.
+    pub born: usize,
     /// One word per slot: the number of the batch that it belongs to.
     pub batches: usize,
     /// One word per slot: how many bytes of its large region have been allocated.
@@ -122,7 +124,8 @@ impl Geometry {
         let capacity = self.capacity as usize;
         let words = capacity * 8;
         let states = PAGE;
-        let batches = (states + words).next_multiple_of(LINE);
+        let born = (states + words).next_multiple_of(LINE);
+        let batches = (born + words).next_multiple_of(LINE);
         let backed = (batches + words).next_multiple_of(LINE);
         let late = (backed + words).next_multiple_of(LINE);
         let members = (late + LateLane::words_for(self.capacity) * 8).next_multiple_of(LINE);
@@ -137,6 +140,7 @@ impl Geometry {
         };
         Layout {
             states,
+            born,
             batches,
             backed,
             late,
@@ -161,7 +165,11 @@ mod tests {
             geometry.check().expect("within bounds");
             let layout = geometry.layout();
             let n = capacity as usize;
-            assert!(layout.states + n * 8 <= layout.batches && layout.batches + n * 8 <= layout.backed);
+            assert!(
+                layout.states + n * 8 <= layout.born
+                    && layout.born + n * 8 <= layout.batches
+                    && layout.batches + n * 8 <= layout.backed
+            );
             assert!(layout.backed + n * 8 <= layout.late && layout.late + n.div_ceil(64) * 8 <= layout.members);
             assert!(layout.members + (MEMBERS + 1) * MEMBER_BYTES <= layout.slots);
             assert!(layout.stride >= SLOT_HEAD + item_bytes as usize && layout.stride.is_multiple_of(16));

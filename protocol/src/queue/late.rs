@@ -11,6 +11,9 @@ use crate::crash_point;
 use crate::shm::Words;
 use crate::sync::{Ordering, fence};
 
+/// How many hints to look at before one is chosen.
+const CHOICE: usize = 64;
+
 /// The bitmap of late slots.
 #[derive(Clone, Debug)]
 pub struct LateLane {
@@ -46,25 +49,53 @@ impl LateLane {
         self.top.at(0).fetch_or(1 << (word / self.words_per_part), Ordering::SeqCst);
     }
 
-    /// Takes one hint away, which is then the caller's alone to follow.
-    pub fn claim(&self) -> Option<usize> {
-        let mut parts = self.top.at(0).load(Ordering::Acquire);
-        while parts != 0 {
-            let part = parts.trailing_zeros() as usize;
-            parts &= parts - 1;
-            if let Some(slot) = self.claim_in(part) {
+    /// Takes one hint away, which is then the caller's alone to follow: that of the slot whose position is the oldest,
+    /// as `born` tells, among the first [`CHOICE`] that are found. Several items of one sender that were passed over keep
+    /// their order by this.
+    pub fn claim(&self, born: impl Fn(usize) -> u64) -> Option<usize> {
+        loop {
+            let slot = self.oldest(&born)?;
+            let bit = 1 << (slot % 64);
+            // AcqRel: pairs with the `fetch_or` in `hint`.
+            if self.bits.at(slot / 64).fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
                 crash_point!("late_hint_claimed");
                 return Some(slot);
             }
-            self.top.at(0).fetch_and(!(1 << part), Ordering::SeqCst);
-            // A hint that was set before the line above and whose `top` bit we have just cleared must not be lost.
-            fence(Ordering::SeqCst);
-            if self.words_of(part).any(|word| self.bits.at(word).load(Ordering::SeqCst) != 0) {
-                self.top.at(0).fetch_or(1 << part, Ordering::SeqCst);
+        }
+    }
+
+    fn oldest(&self, born: impl Fn(usize) -> u64) -> Option<usize> {
+        let mut parts = self.top.at(0).load(Ordering::Acquire);
+        let mut oldest: Option<(usize, u64)> = None;
+        let mut choice = 0;
+        while parts != 0 && choice < CHOICE {
+            let part = parts.trailing_zeros() as usize;
+            parts &= parts - 1;
+            let before = choice;
+            for slot in self.hinted(part).take(CHOICE - choice) {
+                choice += 1;
+                let position = born(slot);
+                // Positions count up for ever; the difference is right across the seam, too.
+                if oldest.is_none_or(|(_, other)| (position.wrapping_sub(other) as i64) < 0) {
+                    oldest = Some((slot, position));
+                }
+            }
+            if choice == before && self.clear(part) {
                 parts |= 1 << part;
             }
         }
-        None
+        oldest.map(|(slot, _)| slot)
+    }
+
+    /// Notes that a part is empty. True if it is not: a hint that was set meanwhile must not be lost.
+    fn clear(&self, part: usize) -> bool {
+        self.top.at(0).fetch_and(!(1 << part), Ordering::SeqCst);
+        fence(Ordering::SeqCst);
+        let is_hinted = self.words_of(part).any(|word| self.bits.at(word).load(Ordering::SeqCst) != 0);
+        if is_hinted {
+            self.top.at(0).fetch_or(1 << part, Ordering::SeqCst);
+        }
+        is_hinted
     }
 
     /// Looks at the whole bitmap, in case a process was stopped between clearing a part and checking it again.
@@ -82,18 +113,15 @@ impl LateLane {
         first.min(self.bits.len())..(first + self.words_per_part).min(self.bits.len())
     }
 
-    fn claim_in(&self, part: usize) -> Option<usize> {
-        for word in self.words_of(part) {
-            let mut bits = self.bits.at(word).load(Ordering::Acquire);
-            while bits != 0 {
-                let bit = bits & bits.wrapping_neg();
-                // AcqRel: pairs with the `fetch_or` in `hint`.
-                if self.bits.at(word).fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
-                    return Some(word * 64 + bit.trailing_zeros() as usize);
-                }
-                bits &= !bit;
-            }
-        }
-        None
+    /// The slots of a part whose hints are set.
+    fn hinted(&self, part: usize) -> impl Iterator<Item = usize> + '_ {
+        self.words_of(part).flat_map(|word| {
+            let mut bits = self.bits.at(word).load(Ordering::Acquire); // Pairs with `hint`.
+            std::iter::from_fn(move || {
+                let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
+                bits &= bits - 1;
+                Some(word * 64 + bit)
+            })
+        })
     }
 }

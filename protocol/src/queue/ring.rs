@@ -20,6 +20,8 @@ use crate::sync::Ordering;
 #[derive(Clone, Debug)]
 pub struct Ring {
     states: Words,
+    /// By slot: the position at which it was claimed last. Only the late lane asks.
+    born: Words,
     head: Words,
     tail: Words,
     late: LateLane,
@@ -86,10 +88,11 @@ pub struct Swept {
 }
 
 impl Ring {
-    /// Over `capacity` state words, one word each for head and tail, and the late lane. `max_deliveries` 0: no limit.
-    pub fn new(states: Words, head: Words, tail: Words, late: LateLane, max_deliveries: u16) -> Self {
+    /// Over `capacity` state words and as many for their positions, one word each for head and tail, and the late lane.
+    /// `max_deliveries` 0: no limit.
+    pub fn new(states: Words, born: Words, head: Words, tail: Words, late: LateLane, max_deliveries: u16) -> Self {
         let capacity = u32::try_from(states.len()).expect("a geometry has at most 2^24 slots");
-        Self { states, head, tail, late, capacity, max_deliveries }
+        Self { states, born, head, tail, late, capacity, max_deliveries }
     }
 
     /// How many slots.
@@ -115,6 +118,8 @@ impl Ring {
                     let filling = Word::new(Kind::Filling, tail.lap(), owner, 0);
                     if self.change(tail.index(), word, filling) {
                         crash_point!("slot_claimed");
+                        // Relaxed: released with the word when the slot is published.
+                        self.born.at(tail.index()).store(tail.word(), Ordering::Relaxed);
                         self.move_on(&self.tail, tail);
                         return Ok(Held { slot: tail.index(), word: filling });
                     }
@@ -224,7 +229,7 @@ impl Ring {
     }
 
     fn lease_late(&self, owner: u16) -> Option<Held> {
-        while let Some(slot) = self.late.claim() {
+        while let Some(slot) = self.late.claim(|slot| self.born_at(slot)) {
             if slot >= self.capacity as usize {
                 continue;
             }
@@ -239,6 +244,10 @@ impl Ring {
             }
         }
         None
+    }
+
+    fn born_at(&self, slot: usize) -> u64 {
+        if slot < self.slots() { self.born.at(slot).load(Ordering::Relaxed) } else { 0 }
     }
 
     /// Passes over a slot whose sender takes too long. Its item will come by the late lane.

@@ -169,6 +169,31 @@ fn a_half_filled_slot_of_a_dead_sender_is_passed_and_freed() {
 }
 
 #[test]
+fn items_that_were_passed_over_keep_the_order_of_their_sender() {
+    let bench = queue(SMALL);
+    let (mut other, sender, mut receiver) = (bench.member(1), bench.member(2), bench.member(3));
+    for i in 0..3 {
+        other.try_send(&[i]).expect("room");
+        assert_eq!(take(&mut receiver), [i]);
+    }
+    // Slot 3, then slot 0: the older item has the higher slot.
+    let ring = &bench.queue.shared.ring;
+    let held = [ring.claim(sender.index).expect("slot 3"), ring.claim(sender.index).expect("slot 0")];
+    assert_eq!(held.map(|held| held.slot), [3, 0]);
+    assert!(matches!(receiver.try_recv(), Err(Nothing::Empty)), "both are passed over");
+    for held in held {
+        assert!(ring.publish(held, sender.index));
+    }
+    let slots = [(); 2].map(|()| {
+        let lease = receiver.try_recv().expect("an item");
+        let slot = lease.held.slot;
+        receiver.ack(lease);
+        slot
+    });
+    assert_eq!(slots, [3, 0]);
+}
+
+#[test]
 fn the_end_is_seen_only_when_nothing_can_come_back() {
     let bench = queue(SMALL);
     let (mut sender, mut one, mut two) = (bench.member(1), bench.member(2), bench.member(3));

@@ -53,8 +53,14 @@ pub enum Sent {
 impl Bench {
     pub fn new(capacity: u32, members: usize, max_deliveries: u16) -> Self {
         let late = LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(capacity)));
-        let ring =
-            Ring::new(Words::on_heap(capacity as usize), Words::on_heap(1), Words::on_heap(1), late, max_deliveries);
+        let ring = Ring::new(
+            Words::on_heap(capacity as usize),
+            Words::on_heap(capacity as usize),
+            Words::on_heap(1),
+            Words::on_heap(1),
+            late,
+            max_deliveries,
+        );
         Self(Arc::new(Parts {
             ring,
             payload: Words::on_heap(capacity as usize),
