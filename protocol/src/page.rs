@@ -32,6 +32,14 @@ const STOP: usize = 16;
 const DONE: usize = 0;
 const HOLDS_QUEUE: usize = 1;
 const HOLDS_ITEM: usize = 2;
+/// On a cache line of its own: the store that commits.
+const COMMITTED: usize = 8;
+
+/// The largest checkpoint, encoded, in bytes.
+pub const MAX_CHECKPOINT: usize = 4096;
+/// A checkpoint: number of its batch, length, bytes. Every lane has two of them, so that one is always whole.
+const CHECKPOINT_BYTES: usize = 16 + MAX_CHECKPOINT;
+const LANE_BYTES: usize = (LANE_WORDS * 8 + 2 * CHECKPOINT_BYTES).next_multiple_of(128);
 
 /// What the supervisor wants of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,6 +78,7 @@ pub enum PageError {
 /// A worker's page, mapped. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Page {
+    region: Arc<Region>,
     head: Words,
     lanes: Words,
 }
@@ -77,8 +86,9 @@ pub struct Page {
 /// A handler thread's part of the page.
 #[derive(Clone, Debug)]
 pub struct Lane {
+    region: Arc<Region>,
     words: Words,
-    first: usize,
+    number: usize,
 }
 
 impl Page {
@@ -86,7 +96,7 @@ impl Page {
     /// for real, so that a full disk is an error here and not a SIGBUS later.
     pub fn create(path: &Path, post: Post, lanes: u16) -> Result<Self, PageError> {
         let fail = |source| PageError::Io { what: "create", path: path.to_owned(), source };
-        let bytes = (HEAD_WORDS + usize::from(lanes.max(1)) * LANE_WORDS) * 8;
+        let bytes = HEAD_WORDS * 8 + usize::from(lanes.max(1)) * LANE_BYTES;
         let _ = std::fs::remove_file(path);
         let made = (|| {
             let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
@@ -106,7 +116,7 @@ impl Page {
         let foreign = |why: String| PageError::Foreign { path: path.to_owned(), why };
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(fail)?;
         let bytes = usize::try_from(file.metadata().map_err(fail)?.len()).unwrap_or(0);
-        let Some(lanes) = bytes.checked_sub(HEAD_WORDS * 8).map(|rest| rest / (LANE_WORDS * 8)).filter(|n| *n > 0)
+        let Some(lanes) = bytes.checked_sub(HEAD_WORDS * 8).map(|rest| rest / LANE_BYTES).filter(|n| *n > 0)
         else {
             return Err(foreign("it is too short".into()));
         };
@@ -123,7 +133,11 @@ impl Page {
     }
 
     fn over(region: &Arc<Region>, lanes: u16) -> Self {
-        Self { head: region.words(0, HEAD_WORDS), lanes: region.words(HEAD_WORDS * 8, usize::from(lanes) * LANE_WORDS) }
+        Self {
+            region: Arc::clone(region),
+            head: region.words(0, HEAD_WORDS),
+            lanes: region.words(HEAD_WORDS * 8, usize::from(lanes) * LANE_BYTES / 8),
+        }
     }
 
     /// The supervisor is about to start this incarnation: it has not been asked to stop.
@@ -133,6 +147,24 @@ impl Page {
         }
         self.head.at(STOP).store(0, Ordering::Relaxed);
         self.head.at(INCARNATION).store(incarnation.0.into(), Ordering::Release); // Pairs with `incarnation`.
+    }
+
+    /// Opens the page of an earlier run for this post, with the counts, the committed batches and the checkpoints that it
+    /// holds; makes a new one if there is none, or none that fits. Only when nothing of the earlier run lives, and after
+    /// the sweep of what it held.
+    pub fn renew(path: &Path, post: Post, lanes: u16) -> Result<Self, PageError> {
+        match Self::open(path) {
+            Ok(page) if page.lanes() == lanes.max(1) => {
+                page.head.at(POST).store(post.0.into(), Ordering::Relaxed);
+                Ok(page)
+            }
+            Ok(_) | Err(_) => Self::create(path, post, lanes),
+        }
+    }
+
+    /// Whose it is.
+    pub fn post(&self) -> Post {
+        Post(self.head.at(POST).load(Ordering::Relaxed) as u16)
     }
 
     /// Which incarnation it was last made ready for.
@@ -158,7 +190,7 @@ impl Page {
 
     /// How many lanes it has.
     pub fn lanes(&self) -> u16 {
-        (self.lanes.len() / LANE_WORDS) as u16
+        (self.lanes.len() * 8 / LANE_BYTES) as u16
     }
 
     /// The lane of handler thread `number`.
@@ -167,7 +199,7 @@ impl Page {
     /// If there is none.
     pub fn lane(&self, number: u16) -> Lane {
         assert!(number < self.lanes(), "lane {number} of {}", self.lanes());
-        Lane { words: self.lanes.clone(), first: usize::from(number) * LANE_WORDS }
+        Lane { region: Arc::clone(&self.region), words: self.lanes.clone(), number: number.into() }
     }
 
     /// Items that all lanes have finished, through all incarnations.
@@ -178,7 +210,61 @@ impl Page {
 
 impl Lane {
     fn word(&self, number: usize) -> &crate::sync::AtomicU64 {
-        self.words.at(self.first + number)
+        self.words.at(self.number * (LANE_BYTES / 8) + number)
+    }
+
+    /// The number of the last batch that was committed; 0 before the first.
+    pub fn committed(&self) -> u64 {
+        self.word(COMMITTED).load(Ordering::Acquire) // Pairs with `commit`.
+    }
+
+    /// Commits batch `number`, the one after [`Lane::committed`]: all that was staged and settled under it, and the
+    /// checkpoint that was written for it. If the process dies before this store, nothing of the batch has happened; if
+    /// it dies after it, all of it has.
+    #[inline]
+    pub fn commit(&self, number: u64) {
+        // SeqCst: after all of the batch, before all that rolls it forward; pairs with `committed` in the sweep.
+        self.word(COMMITTED).store(number, Ordering::SeqCst);
+    }
+
+    /// Writes the checkpoint of batch `number` beside the one that holds now; it holds when the batch is committed.
+    /// False if it is larger than [`MAX_CHECKPOINT`].
+    pub fn write_checkpoint(&self, number: u64, bytes: &[u8]) -> bool {
+        if bytes.len() > MAX_CHECKPOINT {
+            return false;
+        }
+        let spare = match self.current_half() {
+            Some(0) => 1,
+            Some(_) | None => 0,
+        };
+        let tag = self.checkpoint_word(spare, 0);
+        // No number first: half a checkpoint must not pass for a whole one.
+        tag.store(0, Ordering::SeqCst);
+        self.checkpoint_word(spare, 1).store(bytes.len() as u64, Ordering::Relaxed);
+        self.region.write(self.checkpoint_offset(spare) + 16, bytes);
+        tag.store(number, Ordering::SeqCst);
+        true
+    }
+
+    /// The checkpoint of the last committed batch that had one.
+    pub fn checkpoint(&self) -> Option<Vec<u8>> {
+        let half = self.current_half()?;
+        let len = usize::try_from(self.checkpoint_word(half, 1).load(Ordering::Relaxed)).ok()?;
+        (len <= MAX_CHECKPOINT).then(|| self.region.bytes(self.checkpoint_offset(half) + 16, len).to_vec())
+    }
+
+    fn current_half(&self) -> Option<usize> {
+        let committed = self.committed();
+        let tags = [0, 1].map(|half| self.checkpoint_word(half, 0).load(Ordering::SeqCst));
+        (0..2).filter(|half| tags[*half] != 0 && tags[*half] <= committed).max_by_key(|half| tags[*half])
+    }
+
+    fn checkpoint_offset(&self, half: usize) -> usize {
+        HEAD_WORDS * 8 + self.number * LANE_BYTES + LANE_WORDS * 8 + half * CHECKPOINT_BYTES
+    }
+
+    fn checkpoint_word(&self, half: usize, word: usize) -> &crate::sync::AtomicU64 {
+        self.word(LANE_WORDS + half * (CHECKPOINT_BYTES / 8) + word)
     }
 
     /// One more item is finished. Only its own thread calls this.
@@ -240,6 +326,28 @@ mod tests {
         assert_eq!(theirs.stop(), StopWord::Now);
         ours.begin(Incarnation(5));
         assert_eq!((theirs.stop(), theirs.lane(2).holds(), theirs.progress()), (StopWord::None, None, 3));
+    }
+
+    #[test]
+    fn a_checkpoint_holds_when_its_batch_is_committed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("1.page");
+        let page = Page::create(&path, Post(1), 2).expect("created");
+        let lane = page.lane(1);
+        assert_eq!(lane.checkpoint(), None);
+        assert!(lane.write_checkpoint(1, b"one"));
+        assert_eq!(lane.checkpoint(), None);
+        lane.commit(1);
+        assert_eq!(lane.checkpoint().as_deref(), Some(&b"one"[..]));
+        lane.commit(2);
+        assert!(lane.write_checkpoint(3, &[7; MAX_CHECKPOINT]) && !lane.write_checkpoint(3, &[7; MAX_CHECKPOINT + 1]));
+        assert_eq!(lane.checkpoint().as_deref(), Some(&b"one"[..]));
+        lane.commit(3);
+        assert!(lane.write_checkpoint(4, b"not committed"));
+        let again = Page::renew(&path, Post(5), 2).expect("opened");
+        assert_eq!((again.post(), again.lane(1).checkpoint()), (Post(5), Some(vec![7; MAX_CHECKPOINT])));
+        assert_eq!(again.lane(0).checkpoint(), None);
+        assert_eq!(Page::renew(&path, Post(5), 3).expect("made anew").lane(1).checkpoint(), None);
     }
 
     #[test]

@@ -37,6 +37,7 @@ pub(super) struct Shared {
     closed: Words,
     deaths: Words,
     pub(super) backed: Words,
+    pub(super) batches: Words,
 }
 
 impl Queue {
@@ -123,6 +124,7 @@ impl Queue {
                 closed: region.words(header::CLOSED, 1),
                 deaths: region.words(header::DEATHS, 1),
                 backed: region.words(layout.backed, capacity),
+                batches: region.words(layout.batches, capacity),
                 file,
                 region,
                 geometry,

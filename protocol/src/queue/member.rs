@@ -5,12 +5,14 @@ use std::io;
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
+use super::batch::Share;
 use super::error::{Nothing, QueueError, Refused};
 use super::file::Queue;
 use super::geometry::{MEMBERS, SLOT_HEAD};
 use super::lease::Lease;
 use super::place::{Count, Place};
-use super::ring::{Met, NoSlot, Returned};
+use super::recovery::Fate;
+use super::ring::{Held, Met, NoSlot, Returned};
 use crate::crash_point;
 use crate::id::{ItemId, Post};
 
@@ -25,8 +27,9 @@ const KEPT_BYTES: usize = 256 << 10;
 pub struct Member {
     pub(super) queue: Queue,
     pub(super) index: u16,
-    place: Place,
-    leases: usize,
+    pub(super) place: Place,
+    pub(super) leases: usize,
+    pub(super) share: Share,
     pub(super) first_not_free: usize,
     pub(super) patience: super::wait::Patience,
 }
@@ -41,6 +44,7 @@ impl Queue {
                     index,
                     place,
                     leases: 0,
+                    share: Share::default(),
                     first_not_free: 0,
                     patience: super::wait::Patience::default(),
                 });
@@ -59,6 +63,38 @@ impl Member {
     /// Sends one item if there is room. When this returns `Ok`, the item is in the queue, whatever happens to this
     /// process. If the process dies before, nothing was sent.
     pub fn try_send(&mut self, item: &[u8]) -> Result<ItemId, Refused> {
+        let held = self.claim(item)?;
+        self.place.note(Count::Sent, held.slot);
+        crash_point!("filling");
+        let id = self.next_id(0);
+        if !self.write(held.slot, id, item) {
+            self.place.cancel(Count::Sent); // First: a freed slot looks like a sent one to who settles the note.
+            return Err(self.no_space(held));
+        }
+        crash_point!("filled");
+        if !self.queue.shared.ring.publish(held, self.index) {
+            self.place.cancel(Count::Sent);
+            return Err(Refused::Spoilt);
+        }
+        crash_point!("published");
+        self.place.done(Count::Sent);
+        self.queue.shared.items.notify();
+        Ok(id)
+    }
+
+    /// Claims a slot and writes the item into it, without publishing it. It gets the id of the item that comes after
+    /// `ahead` others which are not counted yet.
+    pub(super) fn try_fill(&mut self, item: &[u8], ahead: u64) -> Result<Held, Refused> {
+        let held = self.claim(item)?;
+        crash_point!("batch_filling");
+        if !self.write(held.slot, self.next_id(ahead), item) {
+            return Err(self.no_space(held));
+        }
+        Ok(held)
+    }
+
+    #[inline]
+    fn claim(&self, item: &[u8]) -> Result<Held, Refused> {
         let shared = &self.queue.shared;
         let max = shared.geometry.max_item_bytes as usize;
         if item.len() > max {
@@ -77,33 +113,33 @@ impl Member {
             self.end_may_be_near();
             return Err(Refused::Closed);
         }
-        self.place.note(Count::Sent, held.slot);
-        crash_point!("filling");
-        let id = self.next_id();
-        let at = shared.layout.slots + held.slot * shared.layout.stride;
+        Ok(held)
+    }
+
+    /// Writes an item into a claimed slot. False if the disk has no room for it.
+    #[inline]
+    fn write(&self, slot: usize, id: ItemId, item: &[u8]) -> bool {
+        let shared = &self.queue.shared;
+        let at = shared.layout.slots + slot * shared.layout.stride;
         let inline = item.len() <= shared.geometry.item_bytes as usize;
-        if !inline && self.queue.back_large(held.slot, item.len()).is_err() {
-            self.place.cancel(Count::Sent); // First: a freed slot looks like a sent one to who settles the note.
-            shared.ring.abandon(held, self.index);
-            shared.room.notify();
-            self.end_may_be_near();
-            return Err(Refused::NoSpace);
+        if !inline && self.queue.back_large(slot, item.len()).is_err() {
+            return false;
         }
         let mut head = [0; SLOT_HEAD];
         head[..8].copy_from_slice(&id.0.to_le_bytes());
         head[8..].copy_from_slice(&(item.len() as u64).to_le_bytes());
         shared.region.write(at, &head);
-        let place = if inline { at + SLOT_HEAD } else { shared.layout.large + held.slot * shared.layout.large_stride };
+        let place = if inline { at + SLOT_HEAD } else { shared.layout.large + slot * shared.layout.large_stride };
         shared.region.write(place, item);
-        crash_point!("filled");
-        if !shared.ring.publish(held, self.index) {
-            self.place.cancel(Count::Sent);
-            return Err(Refused::Spoilt);
-        }
-        crash_point!("published");
-        self.place.done(Count::Sent);
-        shared.items.notify();
-        Ok(id)
+        true
+    }
+
+    #[cold]
+    fn no_space(&self, held: Held) -> Refused {
+        self.queue.shared.ring.abandon(held, self.index);
+        self.queue.shared.room.notify();
+        self.end_may_be_near();
+        Refused::NoSpace
     }
 
     /// Takes the next item if there is one: what came back first, then in the order of sending.
@@ -184,14 +220,15 @@ impl Member {
         }
     }
 
-    fn next_id(&self) -> ItemId {
-        ItemId(u64::from(self.index) << 48 | self.place.total(Count::Sent).wrapping_add(1) & ((1 << 48) - 1))
+    fn next_id(&self, ahead: u64) -> ItemId {
+        let number = self.place.total(Count::Sent).wrapping_add(1).wrapping_add(ahead);
+        ItemId(u64::from(self.index) << 48 | number & ((1 << 48) - 1))
     }
 
     /// A slot became free: senders that sleep are woken when half of the queue has been taken, not for every item, so
     /// that the two sides do not take turns item by item. (A sender that sleeps also looks around by itself.)
     #[inline]
-    fn room_made(&self) {
+    pub(super) fn room_made(&self) {
         self.wake_senders();
         self.end_may_be_near();
     }
@@ -207,7 +244,7 @@ impl Member {
     }
 
     #[inline]
-    fn end_may_be_near(&self) {
+    pub(super) fn end_may_be_near(&self) {
         if self.queue.is_closed() {
             self.queue.shared.items.notify_all();
         }
@@ -216,8 +253,9 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
-        if self.leases > 0 {
-            let swept = self.queue.shared.ring.sweep(|owner| owner == self.index);
+        if self.leases > 0 || self.share.is_open() {
+            let ours = |_, owner| if owner == self.index { Fate::Dead } else { Fate::Alive };
+            let swept = self.queue.shared.ring.sweep(ours);
             self.place.count_returned(swept.returned);
             if swept.dead > 0 {
                 self.queue.count_death();
@@ -251,12 +289,12 @@ impl Queue {
     }
 
     /// Whether the memory of an item of this length is given back to the system with it.
-    fn is_released(&self, len: usize) -> bool {
+    pub(super) fn is_released(&self, len: usize) -> bool {
         len > KEPT_BYTES && len > self.shared.geometry.item_bytes as usize
     }
 
     /// Gives the memory of a large item back to the system. Only while the slot is the caller's, and the item done.
-    fn release_large(&self, slot: usize) {
+    pub(super) fn release_large(&self, slot: usize) {
         let shared = &self.shared;
         shared.backed.at(slot).store(0, std::sync::atomic::Ordering::Relaxed);
         let at = (shared.layout.large + slot * shared.layout.large_stride) as i64;

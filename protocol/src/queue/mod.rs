@@ -8,6 +8,7 @@
 //! nothing but the items in its hands; `capacity` counts everything that is not free; first in, first out per sender,
 //! and what comes back goes to the front.
 
+mod batch;
 mod depth;
 mod end;
 mod error;
@@ -17,6 +18,7 @@ mod late;
 mod lease;
 mod member;
 mod place;
+mod recovery;
 mod ring;
 mod slot;
 mod sweep;
@@ -28,7 +30,8 @@ pub use file::Queue;
 pub use geometry::Geometry;
 pub use lease::Lease;
 pub use member::Member;
-pub use ring::{Returned, Swept};
+pub use recovery::Swept;
+pub use ring::Returned;
 pub use sweep::DeadItem;
 pub use wait::{Wait, recv_any};
 

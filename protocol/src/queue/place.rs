@@ -15,6 +15,10 @@ const SENDING: usize = 2;
 const ACKED: usize = 3;
 const ACKING: usize = 4;
 const RETURNED: usize = 5;
+/// What the counts are once a batch is committed, and the number of that batch.
+const BATCH_SENT: usize = 6;
+const BATCH_ACKED: usize = 7;
+const BATCH: usize = 8;
 
 const USED: u64 = 1 << 63;
 
@@ -114,6 +118,37 @@ impl Place {
             self.cancel(count);
         } else {
             self.done(count);
+        }
+    }
+
+    /// Which thread of its post has the place.
+    pub fn lane(&self) -> u16 {
+        (self.words.at(OWNER).load(Ordering::Acquire) >> 16) as u16 // Pairs with `take`.
+    }
+
+    /// Notes what the counts will be when batch `number`, which sends and acks so many items, is committed.
+    pub fn note_batch(&self, number: u64, sent: u64, acked: u64) {
+        // First no number: one that dies in the middle must not leave the number of one batch beside the counts of another.
+        self.words.at(BATCH).store(0, Ordering::Release);
+        self.words.at(BATCH_SENT).store(self.total(Count::Sent).wrapping_add(sent), Ordering::Release);
+        self.words.at(BATCH_ACKED).store(self.total(Count::Acked).wrapping_add(acked), Ordering::Release);
+        self.words.at(BATCH).store(number, Ordering::Release); // Pairs with `settle_batch`.
+    }
+
+    /// The batch that was noted is committed and rolled forward.
+    pub fn count_batch(&self) {
+        self.words.at(SENT).store(self.words.at(BATCH_SENT).load(Ordering::Relaxed), Ordering::Release);
+        self.words.at(ACKED).store(self.words.at(BATCH_ACKED).load(Ordering::Relaxed), Ordering::Release);
+        self.words.at(BATCH).store(0, Ordering::Release);
+    }
+
+    /// Finishes the counts of a dead member that had committed all batches up to `committed`.
+    pub fn settle_batch(&self, committed: u64) {
+        let number = self.words.at(BATCH).load(Ordering::Acquire); // Pairs with `note_batch`.
+        if number != 0 && number <= committed {
+            self.count_batch();
+        } else {
+            self.words.at(BATCH).store(0, Ordering::Release);
         }
     }
 

@@ -24,7 +24,7 @@ pub struct Ring {
     born: Words,
     head: Words,
     tail: Words,
-    late: LateLane,
+    pub(super) late: LateLane,
     capacity: u32,
     max_deliveries: u16,
 }
@@ -74,17 +74,6 @@ pub enum Returned {
     Late,
     /// It has run out of deliveries.
     Dead,
-}
-
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Items that were leased and wait again.
-    pub returned: u64,
-    /// Items that were leased and ran out of deliveries.
-    pub dead: u64,
-    /// Slots that were being filled or cleaned up: their items had not been sent, or were done.
-    pub rolled_back: u64,
 }
 
 impl Ring {
@@ -309,39 +298,6 @@ impl Ring {
             .is_some()
     }
 
-    /// Gives back all that the owners held who are dead. Only for owners that cannot act any more. May be repeated, and
-    /// may be broken off anywhere and begun again.
-    pub fn sweep(&self, is_dead: impl Fn(u16) -> bool) -> Swept {
-        let mut swept = Swept::default();
-        for slot in 0..self.capacity as usize {
-            let word = self.word(slot);
-            match word.kind() {
-                Kind::Free | Kind::Ready | Kind::Dead => {}
-                // Whoever made it late, or claimed its hint, may have died before the next step.
-                Kind::Late => self.late.hint(slot),
-                Kind::Filling | Kind::Staged if is_dead(word.owner()) => {
-                    let owner = word.owner();
-                    let mine = |word: Word| word.is(Kind::Filling, owner) || word.is(Kind::Staged, owner);
-                    let free = |word: Word| Word::new(Kind::Free, word.lap().next(), 0, 0);
-                    swept.rolled_back += u64::from(self.leave(slot, mine, free).is_some());
-                }
-                Kind::Leased | Kind::Settled if is_dead(word.owner()) => {
-                    let owner = word.owner();
-                    let mine = |word: Word| word.is(Kind::Leased, owner) || word.is(Kind::Settled, owner);
-                    if let Some(word) = self.leave(slot, mine, |word| self.after_failure(word)) {
-                        match self.announce(slot, word) {
-                            Returned::Late => swept.returned += 1,
-                            Returned::Dead => swept.dead += 1,
-                        }
-                    }
-                }
-                Kind::Filling | Kind::Staged | Kind::Leased | Kind::Settled => {}
-            }
-            crash_point!("sweep_slot_done");
-        }
-        swept
-    }
-
     /// How many items wait in the ring, roughly: leased ones and the late lane do not count. By this senders decide
     /// when to wake up, so it must come from the shared words and not from somebody's own position.
     #[inline]
@@ -359,13 +315,13 @@ impl Ring {
         self.late.recheck();
     }
 
-    fn after_failure(&self, word: Word) -> Word {
+    pub(super) fn after_failure(&self, word: Word) -> Word {
         let out_of_deliveries = self.max_deliveries != 0 && word.deliveries() >= self.max_deliveries;
         let kind = if out_of_deliveries { Kind::Dead } else { Kind::Late };
         Word::new(kind, word.lap(), 0, word.deliveries())
     }
 
-    fn announce(&self, slot: usize, word: Word) -> Returned {
+    pub(super) fn announce(&self, slot: usize, word: Word) -> Returned {
         if word.kind() == Kind::Dead {
             return Returned::Dead;
         }
@@ -376,7 +332,7 @@ impl Ring {
 
     /// Changes a slot's word by `next` as long as `expected` holds of it; only its lap or its late mark can change under
     /// the hands of an owner. Gives the new word.
-    fn leave(&self, slot: usize, expected: impl Fn(Word) -> bool, next: impl Fn(Word) -> Word) -> Option<Word> {
+    pub(super) fn leave(&self, slot: usize, expected: impl Fn(Word) -> bool, next: impl Fn(Word) -> Word) -> Option<Word> {
         loop {
             let word = self.word(slot);
             if !expected(word) {

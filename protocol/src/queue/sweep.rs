@@ -8,10 +8,11 @@ use std::io;
 use super::file::Queue;
 use super::geometry::{MEMBERS, SLOT_HEAD, UNDERTAKER};
 use super::place::Count;
-use super::ring::Swept;
+use super::recovery::{Fate, Swept};
 use super::slot::Kind;
 use crate::crash_point;
 use crate::id::{ItemId, Post};
+use crate::sync::Ordering;
 
 /// An item that has run out of deliveries.
 #[derive(Debug)]
@@ -25,36 +26,47 @@ pub struct DeadItem<'a> {
 }
 
 impl Queue {
-    /// Gives back everything that a dead post held: items it had leased go to the front or become dead letters, slots it
-    /// was filling are free again, its counts are made true and its places free. Then everybody is woken.
-    pub fn sweep(&self, post: Post) -> Swept {
-        self.sweep_where(|owner| owner == post)
+    /// Finishes or gives back everything that a dead post held: its committed batches are rolled forward; items it had
+    /// leased go to the front or become dead letters, slots it was filling are free again, its counts are made true and
+    /// its places free. Then everybody is woken. `committed` is asked how far a thread of a post has committed its
+    /// batches (its page tells).
+    pub fn sweep(&self, post: Post, committed: impl Fn(Post, u16) -> u64) -> Swept {
+        self.sweep_where(|owner| owner == post, committed)
     }
 
     /// The same for all posts: for a queue that nobody uses, found by a new run of the supervisor.
-    pub fn sweep_all(&self) -> Swept {
+    pub fn sweep_all(&self, committed: impl Fn(Post, u16) -> u64) -> Swept {
         let is_dead = |slot| slot >= self.capacity() || self.shared.ring.word(slot).kind() == Kind::Dead;
         self.place(UNDERTAKER).settle(Count::Acked, is_dead);
-        self.sweep_where(|_| true)
+        self.sweep_where(|_| true, committed)
     }
 
-    fn sweep_where(&self, is_dead: impl Fn(Post) -> bool) -> Swept {
-        let mut dead = vec![false; MEMBERS];
+    fn sweep_where(&self, is_dead: impl Fn(Post) -> bool, committed: impl Fn(Post, u16) -> u64) -> Swept {
+        // By member: how far a dead one has committed.
+        let mut dead: Vec<Option<u64>> = vec![None; MEMBERS];
         for (index, place) in self.places() {
-            if place.post().is_some_and(&is_dead) {
-                dead[usize::from(index)] = true;
+            if let Some(post) = place.post()
+                && is_dead(post)
+            {
+                let committed = committed(post, place.lane());
+                dead[usize::from(index)] = Some(committed);
                 // Before the slots change hands: from them it is seen whether what was noted came to be.
                 let holds = |slot, kind| slot >= self.capacity() || self.shared.ring.word(slot).is(kind, index);
                 place.settle(Count::Sent, |slot| holds(slot, Kind::Filling));
                 place.settle(Count::Acked, |slot| holds(slot, Kind::Leased));
+                place.settle_batch(committed);
                 crash_point!("sweep_counts_settled");
             }
         }
-        let swept = self.shared.ring.sweep(|owner| dead.get(usize::from(owner)).copied().unwrap_or(false));
+        let swept = self.shared.ring.sweep(|slot, owner| match dead.get(usize::from(owner)) {
+            None | Some(None) => Fate::Alive,
+            Some(Some(committed)) if self.shared.batches.at(slot).load(Ordering::Relaxed) <= *committed => Fate::Committed,
+            Some(Some(_)) => Fate::Dead,
+        });
         crash_point!("sweep_slots_done");
         let mut returned = swept.returned;
         for (index, place) in self.places() {
-            if dead[usize::from(index)] {
+            if dead[usize::from(index)].is_some() {
                 place.count_returned(std::mem::take(&mut returned));
                 place.free();
             }

@@ -143,9 +143,9 @@ fn a_sweep_gives_back_what_the_dead_held_and_nothing_else() {
     let lost = dead.try_recv().expect("an item");
     let kept = living.try_recv().expect("an item");
     forget((dead, lost));
-    let swept = bench.queue.sweep(Post(2));
+    let swept = bench.queue.sweep(Post(2), |_, _| 0);
     assert_eq!((swept.returned, swept.dead, swept.rolled_back), (1, 0, 0));
-    assert_eq!(bench.queue.sweep(Post(2)), Swept::default());
+    assert_eq!(bench.queue.sweep(Post(2), |_, _| 0), Swept::default());
     assert_eq!(take(&mut living), [0]);
     assert_eq!(take(&mut living), [2]);
     living.ack(kept);
@@ -160,7 +160,7 @@ fn a_half_filled_slot_of_a_dead_sender_is_passed_and_freed() {
     forget(dead);
     sender.try_send(b"next").expect("room");
     assert_eq!(take(&mut receiver), b"next");
-    assert_eq!(bench.queue.sweep(Post(1)).rolled_back, 1);
+    assert_eq!(bench.queue.sweep(Post(1), |_, _| 0).rolled_back, 1);
     assert_eq!(bench.queue.depth().free, 4);
     for i in 0..20u8 {
         sender.try_send(&[i]).expect("room");
@@ -271,7 +271,7 @@ fn a_large_item_that_is_done_does_not_come_again_without_its_bytes() {
     // It died after the commit, and while it gave the bytes back.
     assert!(bench.queue.shared.ring.ack_unfreed(lease.held, dead.index));
     forget((dead, lease));
-    assert_eq!(bench.queue.sweep(Post(2)), Swept { rolled_back: 1, ..Swept::default() });
+    assert_eq!(bench.queue.sweep(Post(2), |_, _| 0), Swept { rolled_back: 1, ..Swept::default() });
     assert!(matches!(living.try_recv(), Err(Nothing::Empty)));
     assert_eq!(bench.queue.depth().free, 4);
 }
@@ -386,4 +386,67 @@ fn many_threads_lose_nothing_double_nothing_and_keep_each_senders_order() {
         assert_eq!((totals.sent, totals.acked), (SENDERS * EACH, SENDERS * EACH));
         assert_eq!(totals.returned, failures.load(Ordering::Relaxed));
     }
+}
+
+#[test]
+fn a_batch_is_seen_all_at_once_or_not_at_all() {
+    let bench = queue(SMALL);
+    let more = queue(SMALL);
+    let (mut feeder, mut taker, mut hander, mut watcher) =
+        (bench.member(1), bench.member(2), more.member(2), more.member(3));
+    for i in 0..2 {
+        feeder.try_send(&[i]).expect("room");
+    }
+    let leases = [taker.try_recv().expect("an item"), taker.try_recv().expect("an item")];
+    for i in 0..2 {
+        hander.stage(&[10 + i], 1, &FOR_EVER).expect("room");
+    }
+    assert!(matches!(watcher.try_recv(), Err(Nothing::Empty)));
+    for lease in leases {
+        taker.settle(lease, 1);
+    }
+    taker.note_batch(1);
+    hander.note_batch(1);
+    assert_eq!((bench.queue.totals().acked, more.queue.totals().sent), (0, 0));
+    taker.roll_forward();
+    hander.roll_forward();
+    assert_eq!((bench.queue.totals().acked, more.queue.totals().sent), (2, 2));
+    assert_eq!([take(&mut watcher), take(&mut watcher)], [[10], [11]]);
+    assert_eq!((bench.queue.depth().free, more.queue.depth().free), (4, 4));
+}
+
+#[test]
+fn the_sweep_finishes_a_committed_batch_and_undoes_any_other() {
+    for (committed, acked, sent) in [(7, 1, 1), (6, 0, 0)] {
+        let bench = queue(SMALL);
+        let more = queue(SMALL);
+        let (mut feeder, mut taker, mut hander) = (bench.member(1), bench.member(2), more.member(2));
+        feeder.try_send(&[1]).expect("room");
+        let lease = taker.try_recv().expect("an item");
+        hander.stage(&[2], 7, &FOR_EVER).expect("room");
+        taker.settle(lease, 7);
+        taker.note_batch(7);
+        hander.note_batch(7);
+        forget((taker, hander));
+        for queue in [&bench.queue, &more.queue] {
+            queue.sweep(Post(2), |post, lane| if (post, lane) == (Post(2), 0) { committed } else { 0 });
+            assert_eq!(queue.sweep(Post(2), |_, _| 0), Swept::default());
+        }
+        assert_eq!((bench.queue.totals().acked, more.queue.totals().sent), (acked, sent));
+        assert_eq!((bench.queue.depth().late, more.queue.depth().ready), (1 - acked, sent));
+        assert_eq!(more.queue.depth().free, 4 - sent);
+    }
+}
+
+#[test]
+fn a_batch_larger_than_its_queue_is_refused_and_can_be_taken_back() {
+    let bench = queue(SMALL);
+    let mut member = bench.member(1);
+    for i in 0..4 {
+        member.stage(&[i], 1, &FOR_EVER).expect("room");
+    }
+    assert_eq!(member.stage(&[4], 1, &FOR_EVER), Err(Refused::Full));
+    member.roll_back();
+    assert_eq!(bench.queue.depth().free, 4);
+    member.try_send(&[5]).expect("room");
 }

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::error::{Nothing, Refused};
 use super::lease::Lease;
 use super::member::Member;
-use super::ring::Unfinished;
+use super::ring::{Held, Unfinished};
 use crate::id::ItemId;
 use crate::shm::{EventCount, Ticket};
 
@@ -92,16 +92,33 @@ impl Wait<'_> {
 
 impl Member {
     /// Sends one item, waiting for room as long as `wait` says.
+    #[inline]
     pub fn send(&mut self, item: &[u8], wait: &Wait<'_>) -> Result<ItemId, Refused> {
+        match self.try_send(item) {
+            Err(Refused::Full) => self.when_room(wait, |member| member.try_send(item)),
+            answer => answer,
+        }
+    }
+
+    /// Claims a slot and writes into it, waiting for room as long as `wait` says.
+    pub(super) fn fill(&mut self, item: &[u8], ahead: u64, wait: &Wait<'_>) -> Result<Held, Refused> {
+        match self.try_fill(item, ahead) {
+            Err(Refused::Full) => self.when_room(wait, |member| member.try_fill(item, ahead)),
+            answer => answer,
+        }
+    }
+
+    /// Tries again and again, as long as there is no room and `wait` allows.
+    fn when_room<T>(
+        &mut self,
+        wait: &Wait<'_>,
+        mut attempt: impl FnMut(&mut Self) -> Result<T, Refused>,
+    ) -> Result<T, Refused> {
         let mut nap = FIRST_NAP;
         loop {
-            match self.try_send(item) {
-                Err(Refused::Full) => {}
-                answer => return answer,
-            }
             for _ in 0..self.patience.0 {
                 std::hint::spin_loop();
-                match self.try_send(item) {
+                match attempt(self) {
                     Err(Refused::Full) => {}
                     answer => {
                         self.patience.rewarded();
@@ -111,7 +128,7 @@ impl Member {
             }
             self.patience.disappointed();
             let ticket = self.queue.shared.room.prepare();
-            match self.try_send(item) {
+            match attempt(self) {
                 Err(Refused::Full) => {}
                 answer => return answer,
             }

@@ -1,0 +1,149 @@
+//! A batch: what one commit covers. Items that a worker hands on are *staged*, items that it has dealt with are
+//! *settled*; nobody else sees a difference until one store in the worker's page ([`Lane::commit`](crate::page::Lane))
+//! makes the whole batch true at once.
+//!
+//! The number of the batch stands beside a slot's word *before* the word changes, so that a slot of a batch can always
+//! be told from one of an earlier batch. After the commit its owner rolls the batch forward: staged slots become ready,
+//! settled ones free. If it dies before it is done with that, the sweep does the same. If it dies before the commit, the
+//! sweep rolls back: staged slots are freed, settled items go back to the front of their queue.
+
+use super::error::Refused;
+use super::lease::Lease;
+use super::member::Member;
+use super::ring::{Held, Ring};
+use super::slot::{Kind, Word};
+use super::wait::Wait;
+use crate::crash_point;
+use crate::sync::Ordering;
+
+impl Ring {
+    /// The slot that `owner` was filling is part of its batch now. Gives it back with its new word.
+    pub fn stage(&self, held: Held, owner: u16) -> Option<Held> {
+        let staged = |word: Word| {
+            let staged = Word::new(Kind::Staged, word.lap(), owner, 0);
+            if word.is_late() { staged.passed_over() } else { staged }
+        };
+        let word = self.leave(held.slot, |word| word.is(Kind::Filling, owner), staged)?;
+        Some(Held { slot: held.slot, word })
+    }
+
+    /// The leased item is dealt with in `owner`'s batch. Gives its slot back with its new word.
+    pub fn settle(&self, held: Held, owner: u16) -> Option<Held> {
+        let settled = |word: Word| Word::new(Kind::Settled, word.lap(), owner, word.deliveries());
+        let word = self.leave(held.slot, |word| word.is(Kind::Leased, owner), settled)?;
+        Some(Held { slot: held.slot, word })
+    }
+
+    /// A staged slot of a committed batch holds an item now.
+    pub fn publish_staged(&self, held: Held, owner: u16) -> bool {
+        let published = |word: Word| {
+            let kind = if word.is_late() { Kind::Late } else { Kind::Ready };
+            Word::new(kind, word.lap(), 0, 0)
+        };
+        let word = self.leave(held.slot, |word| word.is(Kind::Staged, owner), published);
+        if word.is_some_and(|word| word.kind() == Kind::Late) {
+            crash_point!("staged_published_late");
+            self.late.hint(held.slot);
+        }
+        word.is_some()
+    }
+
+    /// A settled item of a committed batch is gone.
+    pub fn free_settled(&self, held: Held, owner: u16) -> bool {
+        let free = |word: Word| Word::new(Kind::Free, word.lap().next(), 0, 0);
+        self.leave(held.slot, |word| word.is(Kind::Settled, owner), free).is_some()
+    }
+
+    /// A staged slot of a batch that will not be committed is free again.
+    pub fn unstage(&self, held: Held, owner: u16) {
+        let free = |word: Word| Word::new(Kind::Free, word.lap().next(), 0, 0);
+        self.leave(held.slot, |word| word.is(Kind::Staged, owner), free);
+    }
+}
+
+/// What a member has in the batch at hand.
+#[derive(Debug, Default)]
+pub struct Share {
+    staged: Vec<Held>,
+    settled: Vec<(Held, usize)>,
+}
+
+impl Share {
+    /// Whether it holds anything.
+    pub fn is_open(&self) -> bool {
+        !(self.staged.is_empty() && self.settled.is_empty())
+    }
+}
+
+impl Member {
+    /// Writes one item into the queue as part of batch `number`, waiting for room as long as `wait` says. Nobody sees it
+    /// before [`Member::roll_forward`]. A batch can stage as many items as the queue has slots, and no more:
+    /// [`Refused::Full`], instead of waiting for ever for the room that it takes itself.
+    pub fn stage(&mut self, item: &[u8], number: u64, wait: &Wait<'_>) -> Result<(), Refused> {
+        if self.share.staged.len() >= self.queue.capacity() {
+            return Err(Refused::Full);
+        }
+        let ahead = self.share.staged.len() as u64;
+        let held = self.fill(item, ahead, wait)?;
+        // Relaxed: released with the word.
+        self.queue.shared.batches.at(held.slot).store(number, Ordering::Relaxed);
+        crash_point!("batch_numbered");
+        let held = self.queue.shared.ring.stage(held, self.index).ok_or(Refused::Spoilt)?;
+        crash_point!("batch_staged_one");
+        self.share.staged.push(held);
+        Ok(())
+    }
+
+    /// The item is dealt with as part of batch `number`: it is gone when the batch is committed, and comes back if it is
+    /// not.
+    pub fn settle(&mut self, lease: Lease, number: u64) {
+        let shared = &self.queue.shared;
+        shared.batches.at(lease.held.slot).store(number, Ordering::Relaxed);
+        if let Some(held) = shared.ring.settle(lease.held, self.index) {
+            self.share.settled.push((held, lease.len));
+        }
+        self.leases -= 1;
+        crash_point!("batch_settled_one");
+    }
+
+    /// Notes what the counts will be once batch `number` is committed. The last step before the commit, at every member
+    /// that has a share in it.
+    pub fn note_batch(&mut self, number: u64) {
+        self.place.note_batch(number, self.share.staged.len() as u64, self.share.settled.len() as u64);
+    }
+
+    /// The batch is committed: its items are in the queue, and those that it settled are gone.
+    pub fn roll_forward(&mut self) {
+        let shared = &self.queue.shared;
+        for held in self.share.staged.drain(..) {
+            shared.ring.publish_staged(held, self.index);
+            crash_point!("batch_published_one");
+            shared.items.notify();
+        }
+        let settled = !self.share.settled.is_empty();
+        for (held, len) in self.share.settled.drain(..) {
+            if self.queue.is_released(len) {
+                self.queue.release_large(held.slot);
+            }
+            shared.ring.free_settled(held, self.index);
+            crash_point!("batch_freed_one");
+        }
+        self.place.count_batch();
+        if settled {
+            self.room_made();
+        }
+    }
+
+    /// The batch will not be committed: what was staged is free again. Nothing may be settled yet.
+    pub fn roll_back(&mut self) {
+        let shared = &self.queue.shared;
+        if self.share.staged.is_empty() {
+            return;
+        }
+        for held in self.share.staged.drain(..) {
+            shared.ring.unstage(held, self.index);
+        }
+        shared.room.notify_all();
+        self.end_may_be_near();
+    }
+}

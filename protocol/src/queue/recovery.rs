@@ -1,0 +1,85 @@
+//! Recovery: what becomes of the slots that dead owners held. Slots of a batch whose commit was stored roll forward, all
+//! others roll back; the commit is the only thing that tells one from the other.
+
+use super::ring::{Held, Returned, Ring};
+use super::slot::{Kind, Word};
+use crate::crash_point;
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Items that were leased and wait again.
+    pub returned: u64,
+    /// Items that were leased and ran out of deliveries.
+    pub dead: u64,
+    /// Slots that were being filled, or staged in a batch that was not committed: their items had not been sent.
+    pub rolled_back: u64,
+    /// Slots of a committed batch that were not finished yet: they are now.
+    pub rolled_forward: u64,
+}
+
+/// What is known of the owner of a slot.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It may still act: hands off.
+    Alive,
+    /// It is dead, and the batch that the slot belongs to (if to any) was not committed.
+    Dead,
+    /// It is dead, and has committed the batch that the slot belongs to.
+    Committed,
+}
+
+impl Ring {
+    /// Finishes or gives back all that dead owners held. `fate` is asked about slots that somebody owns. Only for owners
+    /// that cannot act any more. May be repeated, and may be broken off anywhere and begun again.
+    pub fn sweep(&self, fate: impl Fn(usize, u16) -> Fate) -> Swept {
+        let mut swept = Swept::default();
+        for slot in 0..self.slots() {
+            let word = self.word(slot);
+            let owner = word.owner();
+            match word.kind() {
+                Kind::Free | Kind::Ready | Kind::Dead => {}
+                // Whoever made it late, or claimed its hint, may have died before the next step.
+                Kind::Late => self.late.hint(slot),
+                Kind::Filling => match fate(slot, owner) {
+                    Fate::Alive => {}
+                    // Also what belongs to a batch: a slot that is filled is not yet part of it.
+                    Fate::Dead | Fate::Committed => swept.rolled_back += u64::from(self.take_back(slot, owner)),
+                },
+                Kind::Staged => match fate(slot, owner) {
+                    Fate::Alive => {}
+                    Fate::Dead => swept.rolled_back += u64::from(self.take_back(slot, owner)),
+                    Fate::Committed => swept.rolled_forward += u64::from(self.publish_staged(Held { slot, word }, owner)),
+                },
+                Kind::Leased => match fate(slot, owner) {
+                    Fate::Alive => {}
+                    Fate::Dead | Fate::Committed => self.fail(slot, owner, &mut swept),
+                },
+                Kind::Settled => match fate(slot, owner) {
+                    Fate::Alive => {}
+                    Fate::Dead => self.fail(slot, owner, &mut swept),
+                    Fate::Committed => swept.rolled_forward += u64::from(self.free_settled(Held { slot, word }, owner)),
+                },
+            }
+            crash_point!("sweep_slot_done");
+        }
+        swept
+    }
+
+    /// A slot whose item was never sent is free again.
+    fn take_back(&self, slot: usize, owner: u16) -> bool {
+        let mine = |word: Word| word.is(Kind::Filling, owner) || word.is(Kind::Staged, owner);
+        self.leave(slot, mine, |word| Word::new(Kind::Free, word.lap().next(), 0, 0)).is_some()
+    }
+
+    /// An item that its owner did not finish goes back, or is dead.
+    fn fail(&self, slot: usize, owner: u16, swept: &mut Swept) {
+        let mine = |word: Word| word.is(Kind::Leased, owner) || word.is(Kind::Settled, owner);
+        if let Some(word) = self.leave(slot, mine, |word| self.after_failure(word)) {
+            match self.announce(slot, word) {
+                Returned::Late => swept.returned += 1,
+                Returned::Dead => swept.dead += 1,
+            }
+        }
+    }
+}
