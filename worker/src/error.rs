@@ -64,6 +64,26 @@ impl From<Refused> for Refusal {
     }
 }
 
+/// Why a checkpoint was not taken.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum CheckpointError {
+    /// It has no encoding.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// It is larger than a page has room for.
+    #[error("the checkpoint has {len} bytes, and {max} are allowed")]
+    TooLarge {
+        /// Bytes of the encoded checkpoint.
+        len: usize,
+        /// That are allowed.
+        max: usize,
+    },
+    /// What was to be committed with it could not be sent.
+    #[error("the checkpoint is not committed")]
+    Refused(#[from] Refusal),
+}
+
 /// A send that did not happen: the item comes back, with the reason.
 ///
 /// ```

@@ -45,6 +45,7 @@ mod exit;
 mod handlers;
 mod listen;
 mod logs;
+mod outbox;
 mod output;
 mod panics;
 mod raw_receiver;
@@ -62,7 +63,7 @@ pub use brigade_protocol::id::ItemId;
 
 pub use context::Context;
 pub use delivery::{Delivery, RawDelivery};
-pub use error::{Error, Misconfigured, OpenError, RecvError, Refusal, Result, SendError};
+pub use error::{CheckpointError, Error, Misconfigured, OpenError, RecvError, Refusal, Result, SendError};
 pub use exit::Exit;
 pub use output::{Output, Port};
 pub use raw_receiver::RawReceiver;

@@ -4,16 +4,18 @@
 use std::fmt;
 use std::marker::PhantomData;
 
-use serde::Serialize;
+use brigade_protocol::codec::DecodeError;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::context::Context;
-use crate::error::{OpenError, Refusal, SendError};
-use crate::sender::{RawSender, encode_into};
+use crate::error::{CheckpointError, OpenError, Refusal, SendError};
+use crate::outbox::Outbox;
 
 /// Takes a handler's results to the stage's outputs.
 ///
-/// All that a handler sends is in the queues before its item is acknowledged. If its process dies in between, the item
-/// is handled again, and what it had sent until then may come twice.
+/// What a handler sends and the end of the item that it came from are committed together, by one store. If the process
+/// dies before it, nothing of both has happened; if it dies after it, all of both has. (A handler that sends more for
+/// one item than the output queue can hold at once is warned in the log: that cannot be committed together.)
 ///
 /// ```no_run
 /// use brigade_worker::{Exit, Output, run};
@@ -33,65 +35,84 @@ use crate::sender::{RawSender, encode_into};
 /// }
 /// ```
 pub struct Output<T> {
-    ctx: Context,
-    ports: Vec<RawSender>,
-    buffer: Vec<u8>,
+    outbox: Outbox,
     items: PhantomData<fn(T)>,
 }
 
 impl<T> Output<T> {
     pub(crate) fn new(ctx: &Context) -> Result<Self, OpenError> {
-        let ports = ctx.station().outputs.iter().map(|line| RawSender::new(ctx, line)).collect::<Result<_, _>>()?;
-        Ok(Self { ctx: ctx.clone(), ports, buffer: Vec::new(), items: PhantomData })
+        Ok(Self { outbox: Outbox::new(ctx)?, items: PhantomData })
     }
 
-    /// Sends to the stage's output; to the first in the pipeline file, if it has several. Waits while the queue is
-    /// full.
+    pub(crate) fn outbox(&mut self) -> &mut Outbox {
+        &mut self.outbox
+    }
+
+    /// Sends to the stage's output; to the first in the pipeline file, if it has several. From a handler the item goes out
+    /// when the handler has returned `Ok`; from a source at once, waiting while the queue is full, or, if it keeps
+    /// [checkpoints](Output::checkpoint), with the next one.
     ///
     /// # Errors
-    /// [`Refusal::Stopped`] if the worker is told to stop while it waits: return, and the item in hand goes back
-    /// without the delivery being counted. `Closed`, `TooLarge`, `Encode`, `NoSpace`; `NoQueue` if the stage has no
-    /// outputs, which ends the worker when the handler returns it.
+    /// `TooLarge`, `Encode`; `NoQueue` if the stage has no outputs, which ends the worker when the handler returns it. For
+    /// a source also [`Refusal::Stopped`] if the worker is told to stop while it waits, `Closed` and `NoSpace`.
     pub fn send(&mut self, item: T) -> Result<(), SendError<T>>
     where
         T: Serialize,
     {
-        send(self.ports.first(), &mut self.buffer, item, || OpenError::NoOutputs { stage: self.ctx.stage().to_owned() })
+        send(&mut self.outbox, None, item)
     }
 
     /// The output of this name, for a stage that has several. What is sent there may be of any type.
     pub fn to<'a>(&'a mut self, queue: &'a str) -> Port<'a> {
-        let port = self.ports.iter().find(|port| port.queue() == queue);
-        Port { port, queue, buffer: &mut self.buffer, ctx: &self.ctx }
+        Port { outbox: &mut self.outbox, queue }
+    }
+
+    /// The checkpoint of the last commit, whoever made it: this process, or one before it at the same post. To be asked
+    /// first, by a source that wants to go on where it was: from then on what it sends is held back until it calls
+    /// [`checkpoint`](Output::checkpoint), so that the two can never disagree.
+    ///
+    /// # Errors
+    /// The checkpoint is of another type: the program has changed.
+    pub fn restore<C: DeserializeOwned>(&mut self) -> Result<Option<C>, DecodeError> {
+        self.outbox.restore()
+    }
+
+    /// Sets the checkpoint, any serde value of up to 4 KiB. In a source, what was sent since the last one is committed
+    /// together with it, by one store: if the process dies before, neither has happened, if it dies after, both have.
+    /// What is sent between two checkpoints must fit into the output's capacity. In a handler it is committed with the
+    /// item in hand.
+    ///
+    /// # Errors
+    /// It is too large, or (in a source) the commit was interrupted: `Stopped`.
+    pub fn checkpoint<C: Serialize>(&mut self, checkpoint: &C) -> Result<(), CheckpointError> {
+        self.outbox.checkpoint(checkpoint)
     }
 
     /// Where the worker is, and its stop flag.
     pub fn ctx(&self) -> &Context {
-        &self.ctx
+        self.outbox.ctx()
     }
 }
 
 impl<T> fmt::Debug for Output<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Output").field("ports", &self.ports).finish_non_exhaustive()
+        f.debug_struct("Output").finish_non_exhaustive()
     }
 }
 
 /// One of several outputs, chosen by name: [`Output::to`].
 pub struct Port<'a> {
-    port: Option<&'a RawSender>,
+    outbox: &'a mut Outbox,
     queue: &'a str,
-    buffer: &'a mut Vec<u8>,
-    ctx: &'a Context,
 }
 
 impl Port<'_> {
-    /// Sends to this output. Waits while the queue is full.
+    /// Sends to this output.
     ///
     /// # Errors
     /// As [`Output::send`]; `NoQueue` if the stage has no output of this name.
     pub fn send<U: Serialize>(self, item: U) -> Result<(), SendError<U>> {
-        send(self.port, self.buffer, item, || self.ctx.not_an_output(self.queue))
+        send(self.outbox, Some(self.queue), item)
     }
 }
 
@@ -101,17 +122,13 @@ impl fmt::Debug for Port<'_> {
     }
 }
 
-fn send<U: Serialize>(
-    port: Option<&RawSender>,
-    buffer: &mut Vec<u8>,
-    item: U,
-    no_queue: impl FnOnce() -> OpenError,
-) -> Result<(), SendError<U>> {
-    let sent = match port {
-        Some(port) => encode_into(&item, buffer).and_then(|()| port.send(buffer)),
-        None => Err(Refusal::NoQueue(no_queue())),
+fn send<U: Serialize>(outbox: &mut Outbox, queue: Option<&str>, item: U) -> Result<(), SendError<U>> {
+    let sent = match (outbox.port(queue), queue) {
+        (Some(port), _) => outbox.send(port, &item),
+        (None, Some(queue)) => Err(Refusal::NoQueue(outbox.ctx().not_an_output(queue))),
+        (None, None) => Err(Refusal::NoQueue(OpenError::NoOutputs { stage: outbox.ctx().stage().to_owned() })),
     };
-    sent.map(drop).map_err(|reason| SendError { item, reason })
+    sent.map_err(|reason| SendError { item, reason })
 }
 
 #[cfg(test)]

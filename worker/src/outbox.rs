@@ -1,0 +1,278 @@
+//! What one handler thread is about to hand on: kept in private memory until one commit puts it into the queues,
+//! together with the end of the items that it came from and a checkpoint.
+
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use brigade_protocol::codec;
+use brigade_protocol::crash_point;
+use brigade_protocol::page::{Lane, MAX_CHECKPOINT};
+use brigade_protocol::queue::{Lease, Member, Refused, Wait};
+use serde::Serialize;
+
+use crate::context::Context;
+use crate::error::{CheckpointError, OpenError, Refusal};
+
+/// How long a commit that has claimed room waits for more. Then it gives back what it has: two workers that each hold
+/// half of a queue's room and wait for the other half would wait for ever.
+const HOLD: Duration = Duration::from_millis(20);
+/// How long to wait for the disk to have room again.
+const DISK: Duration = Duration::from_millis(500);
+
+/// Results on their way, of one handler thread.
+pub(crate) struct Outbox {
+    ctx: Context,
+    ports: Vec<Port>,
+    lane: Lane,
+    mode: Mode,
+    /// The encoded items, one behind the other.
+    bytes: Vec<u8>,
+    entries: Vec<(usize, Range<usize>)>,
+    checkpoint: Option<Vec<u8>>,
+    warned: bool,
+}
+
+/// One output queue.
+struct Port {
+    name: String,
+    member: Member,
+    waiting: usize,
+}
+
+/// When what is sent goes out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Mode {
+    /// With the item that it came from.
+    WithItem,
+    /// At once: a source that keeps no checkpoint.
+    AtOnce,
+    /// With the next checkpoint.
+    WithCheckpoint,
+}
+
+/// Where an outbox stood, to go back to.
+pub(crate) struct Mark {
+    entries: usize,
+    checkpoint: Option<Vec<u8>>,
+}
+
+impl Outbox {
+    pub(crate) fn new(ctx: &Context) -> Result<Self, OpenError> {
+        let join = |line: &crate::station::Line| {
+            let member = line.queue.join(ctx.station().welcome.post, ctx.thread());
+            let member = member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })?;
+            Ok(Port { name: line.name.clone(), member, waiting: 0 })
+        };
+        let ports = ctx.station().outputs.iter().map(join).collect::<Result<_, _>>()?;
+        Ok(Self {
+            ports,
+            lane: ctx.station().stop.page().lane(ctx.thread()),
+            mode: if ctx.station().takes_items() { Mode::WithItem } else { Mode::AtOnce },
+            ctx: ctx.clone(),
+            bytes: Vec::new(),
+            entries: Vec::new(),
+            checkpoint: None,
+            warned: false,
+        })
+    }
+
+    pub(crate) fn ctx(&self) -> &Context {
+        &self.ctx
+    }
+
+    /// The output of this name, or the first.
+    pub(crate) fn port(&self, name: Option<&str>) -> Option<usize> {
+        match name {
+            None => (!self.ports.is_empty()).then_some(0),
+            Some(name) => self.ports.iter().position(|port| port.name == name),
+        }
+    }
+
+    /// Takes one item on its way.
+    pub(crate) fn send(&mut self, port: usize, item: &impl Serialize) -> Result<(), Refusal> {
+        let start = self.bytes.len();
+        codec::encode(item, &mut self.bytes)?;
+        let (len, max) = (self.bytes.len() - start, self.ports[port].member.queue().geometry().max_item_bytes as usize);
+        if len > max {
+            self.bytes.truncate(start);
+            return Err(Refusal::TooLarge { len, max });
+        }
+        match self.mode {
+            Mode::AtOnce => {
+                let sent = self.send_now(port, start..self.bytes.len());
+                self.bytes.truncate(start);
+                sent
+            }
+            Mode::WithItem | Mode::WithCheckpoint => {
+                self.entries.push((port, start..self.bytes.len()));
+                self.ports[port].waiting += 1;
+                if self.ports[port].waiting > self.ports[port].member.queue().capacity() {
+                    return self.overflow(port);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    fn send_now(&mut self, port: usize, range: Range<usize>) -> Result<(), Refusal> {
+        let stop = &self.ctx.station().stop;
+        let wait = Wait { deadline: None, interrupted: &|| stop.now() };
+        self.ports[port].member.send(&self.bytes[range], &wait)?;
+        if self.mode == Mode::AtOnce {
+            self.lane.done();
+        }
+        Ok(())
+    }
+
+    /// More than the queue can hold at once: what is here goes out by itself.
+    fn overflow(&mut self, port: usize) -> Result<(), Refusal> {
+        if !self.warned {
+            self.warned = true;
+            let (queue, capacity) = (&self.ports[port].name, self.ports[port].member.queue().capacity());
+            tracing::warn!(
+                queue,
+                capacity,
+                "more results at once than the queue has room for: they cannot be committed together, and may be sent again if this process dies now; raise the queue's capacity"
+            );
+        }
+        let entries = std::mem::take(&mut self.entries);
+        let mut sent = Ok(());
+        for (port, range) in entries {
+            sent = sent.and_then(|()| self.send_now(port, range));
+        }
+        self.forget();
+        sent
+    }
+
+    /// The last committed checkpoint. From now on what is sent goes out with the next checkpoint.
+    pub(crate) fn restore<C: serde::de::DeserializeOwned>(&mut self) -> Result<Option<C>, codec::DecodeError> {
+        if self.mode == Mode::AtOnce {
+            self.mode = Mode::WithCheckpoint;
+        }
+        self.lane.checkpoint().map(|bytes| codec::decode(&bytes)).transpose()
+    }
+
+    /// The checkpoint that the next commit will write, or else the last committed one.
+    pub(crate) fn pending<C: serde::de::DeserializeOwned>(&self) -> Result<Option<C>, codec::DecodeError> {
+        let bytes = self.checkpoint.clone().or_else(|| self.lane.checkpoint());
+        bytes.map(|bytes| codec::decode(&bytes)).transpose()
+    }
+
+    /// Sets the checkpoint of the next commit; a source commits by this.
+    pub(crate) fn checkpoint(&mut self, checkpoint: &impl Serialize) -> Result<(), CheckpointError> {
+        let mut bytes = Vec::new();
+        codec::encode(checkpoint, &mut bytes)?;
+        if bytes.len() > MAX_CHECKPOINT {
+            return Err(CheckpointError::TooLarge { len: bytes.len(), max: MAX_CHECKPOINT });
+        }
+        self.checkpoint = Some(bytes);
+        match self.mode {
+            Mode::WithItem => Ok(()),
+            Mode::AtOnce | Mode::WithCheckpoint => {
+                self.mode = Mode::WithCheckpoint;
+                let sent = self.entries.len() as u64;
+                self.commit(&mut [], &mut Vec::new())?;
+                self.lane.done_many(sent);
+                Ok(())
+            }
+        }
+    }
+
+    /// Where it stands.
+    pub(crate) fn mark(&self) -> Mark {
+        Mark { entries: self.entries.len(), checkpoint: self.checkpoint.clone() }
+    }
+
+    /// Forgets what came after the mark: the handler failed.
+    pub(crate) fn back_to(&mut self, mark: Mark) {
+        for (port, _) in self.entries.drain(mark.entries.min(self.entries.len())..) {
+            self.ports[port].waiting -= 1;
+        }
+        self.bytes.truncate(self.entries.last().map_or(0, |(_, range)| range.end));
+        self.checkpoint = mark.checkpoint;
+    }
+
+    fn forget(&mut self) {
+        self.entries.clear();
+        self.bytes.clear();
+        self.ports.iter_mut().for_each(|port| port.waiting = 0);
+    }
+
+    /// Commits: what is on its way is in the queues, the items that it came from are gone, the checkpoint holds, all by
+    /// one store. If it fails (told to stop while it waited for room) nothing has happened, and `taken` is as it was.
+    pub(crate) fn commit(&mut self, inputs: &mut [Member], taken: &mut Vec<(usize, Lease)>) -> Result<(), Refusal> {
+        if self.entries.is_empty() && self.checkpoint.is_none() && taken.len() <= 1 {
+            // One change of hands is atomic by itself.
+            for (queue, lease) in taken.drain(..) {
+                inputs[queue].ack(lease);
+            }
+            return Ok(());
+        }
+        let number = self.lane.committed() + 1;
+        self.stage(number)?;
+        crash_point!("batch_staged");
+        for (queue, lease) in taken.drain(..) {
+            inputs[queue].settle(lease, number);
+        }
+        crash_point!("batch_settled");
+        if let Some(checkpoint) = self.checkpoint.take() {
+            self.lane.write_checkpoint(number, &checkpoint);
+        }
+        for member in inputs.iter_mut().chain(self.ports.iter_mut().map(|port| &mut port.member)) {
+            member.note_batch(number);
+        }
+        crash_point!("batch_noted");
+        self.lane.commit(number);
+        crash_point!("batch_committed");
+        for member in self.ports.iter_mut().map(|port| &mut port.member).chain(inputs) {
+            member.roll_forward();
+        }
+        crash_point!("batch_rolled_forward");
+        self.forget();
+        Ok(())
+    }
+
+    /// Writes everything into the queues, still unseen. Afterwards all is staged, or nothing.
+    fn stage(&mut self, number: u64) -> Result<(), Refusal> {
+        let mut attempt = 0u32;
+        loop {
+            let refused = match self.try_stage(number) {
+                Ok(()) => return Ok(()),
+                Err(refused) => refused,
+            };
+            self.ports.iter_mut().for_each(|port| port.member.roll_back());
+            attempt += 1;
+            let pause = match refused {
+                // Each worker after another time, so that they do not meet again and again.
+                Refused::Timeout => HOLD * (attempt.min(8) * (1 + u32::from(self.ctx.replica()) % 7)) / 8,
+                Refused::NoSpace => {
+                    if attempt == 1 {
+                        tracing::warn!("no space left where the state folder is: waiting until there is");
+                    }
+                    DISK
+                }
+                Refused::Full
+                | Refused::Closed
+                | Refused::TooLarge { .. }
+                | Refused::Interrupted
+                | Refused::Spoilt => return Err(refused.into()),
+            };
+            if !self.ctx.station().stop.sleep(pause, crate::stop::Stop::now) {
+                return Err(Refusal::Stopped);
+            }
+        }
+    }
+
+    fn try_stage(&mut self, number: u64) -> Result<(), Refused> {
+        let stop = &self.ctx.station().stop;
+        let mut deadline = None;
+        for (port, range) in &self.entries {
+            let wait = Wait { deadline, interrupted: &|| stop.now() };
+            self.ports[*port].member.stage(&self.bytes[range.clone()], number, &wait)?;
+            if deadline.is_none() && self.entries.len() > 1 {
+                deadline = Some(Instant::now() + HOLD);
+            }
+        }
+        Ok(())
+    }
+}
