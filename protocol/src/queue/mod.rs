@@ -28,8 +28,8 @@ pub use file::Queue;
 pub use geometry::Geometry;
 pub use lease::Lease;
 pub use member::Member;
-pub use ring::{Returned, Swept};
-pub use sweep::DeadItem;
+pub use ring::Returned;
+pub use sweep::{DeadItem, Swept};
 pub use wait::{Wait, recv_any};
 
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]

@@ -12,6 +12,7 @@
 
 use super::late::LateLane;
 use super::slot::{Compared, Kind, Position, Word};
+use super::sweep::Swept;
 use crate::crash_point;
 use crate::shm::Words;
 use crate::sync::Ordering;
@@ -74,17 +75,6 @@ pub enum Returned {
     Late,
     /// It has run out of deliveries.
     Dead,
-}
-
-/// What a sweep did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Swept {
-    /// Items that were leased and wait again.
-    pub returned: u64,
-    /// Items that were leased and ran out of deliveries.
-    pub dead: u64,
-    /// Slots that were being filled or cleaned up: their items had not been sent, or were done.
-    pub rolled_back: u64,
 }
 
 impl Ring {

@@ -8,10 +8,20 @@ use std::io;
 use super::file::Queue;
 use super::geometry::{MEMBERS, SLOT_HEAD, UNDERTAKER};
 use super::place::Count;
-use super::ring::Swept;
 use super::slot::Kind;
 use crate::crash_point;
 use crate::id::{ItemId, Post};
+
+/// What a sweep did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Items that were leased and wait again.
+    pub returned: u64,
+    /// Items that were leased and ran out of deliveries.
+    pub dead: u64,
+    /// Slots that were being filled or cleaned up: their items had not been sent, or were done.
+    pub rolled_back: u64,
+}
 
 /// An item that has run out of deliveries.
 #[derive(Debug)]
