@@ -231,7 +231,7 @@ impl Story {
 
     fn exits(&mut self, name: &str, exit: Exit) {
         let (post, incarnation) = self.id(name);
-        self.tell(Event::Exited { post, incarnation, exit });
+        self.tell(Event::Exited { post, incarnation, exit, items_left: false });
     }
 
     fn all_exit(&mut self, names: &[&str], exit: Exit) {

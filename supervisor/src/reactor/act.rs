@@ -114,6 +114,8 @@ impl Reactor {
             door: Some(door.name),
             orders: None,
             ended: None,
+            heard: false,
+            gone: None,
         });
         Ok(process.pid)
     }
