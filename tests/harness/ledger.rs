@@ -37,14 +37,11 @@ impl Ledger {
         Self { path: path.to_owned() }
     }
 
-    /// All lines so far.
-    ///
-    /// # Panics
-    ///
-    /// At a line that no worker has written whole: single appends cannot be torn.
+    /// All lines so far. What somebody is still writing, or was killed while writing, does not count.
     pub fn entries(&self) -> Vec<Entry> {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
-        text.lines().map(|line| parse(line).unwrap_or_else(|| panic!("a torn line in the ledger: {line:?}"))).collect()
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().filter_map(parse).collect()
     }
 
     /// How often each item met this deed.
@@ -108,7 +105,8 @@ pub fn note(deed: &str, item: u64) {
     let Some(path) = std::env::var_os(LEDGER_ENV) else { return };
     let var = |name| std::env::var(name).unwrap_or_default();
     let (worker, incarnation) = (var("BRIGADE_WORKER"), var("BRIGADE_INCARNATION"));
-    let line = format!("{worker} {incarnation} {} {deed} {item} .\n", std::process::id());
+    // A line break before it as well: the line of somebody who is killed in the middle of it is nobody else's.
+    let line = format!("\n{worker} {incarnation} {} {deed} {item} .\n", std::process::id());
     let mut file = OpenOptions::new().create(true).append(true).open(path).expect("the ledger opens");
     file.write_all(line.as_bytes()).expect("the ledger takes a line");
 }
