@@ -14,14 +14,19 @@ fn serve(ctx: &Context) -> brigade_worker::Result {
         return Err(Misconfigured::new("usage: crawl-server PAGES DELAY_MS").into());
     };
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-    ports(ctx).insert("server", &listener.local_addr()?.port())?;
+    let port = listener.local_addr()?.port();
     thread::spawn(move || {
         for stream in listener.incoming().flatten() {
             thread::spawn(move || answer(stream, pages, Duration::from_millis(delay)));
         }
     });
-    while ctx.sleep(Duration::MAX) {}
-    Ok(())
+    loop {
+        // More than once: should the manager die, the next one knows nothing of us.
+        ports(ctx).insert("server", &port)?;
+        if !ctx.sleep(Duration::from_millis(500)) {
+            return Ok(());
+        }
+    }
 }
 
 /// Page n links to four pages of its own, to one that others link to as well, and to the first.

@@ -10,6 +10,7 @@ fn factor(range: Range, out: &mut Output<(u64, Findings)>) -> brigade_worker::Re
             return Err(Refusal::Stopped.into()); // The range goes back, for the next run.
         }
         let factors = factors(number);
+        findings.numbers += 1;
         findings.factors += u64::from(factors);
         if factors == 1 {
             findings.primes += 1;

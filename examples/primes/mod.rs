@@ -14,6 +14,8 @@ pub struct Range {
 /// What was found in a range.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct Findings {
+    /// How many numbers were looked at.
+    pub numbers: u64,
     /// How many primes.
     pub primes: u64,
     /// The largest of them, or 0.

@@ -25,11 +25,13 @@ impl Worker for Tally {
     fn finish(&mut self, _: &mut Output<()>) -> Result {
         let mut all = Findings::default();
         for (_, findings) in self.by_range.iter()? {
+            all.numbers += findings.numbers;
             all.primes += findings.primes;
             all.largest = all.largest.max(findings.largest);
             all.factors += findings.factors;
         }
-        println!("{} primes, the largest is {}; {} prime factors in all", all.primes, all.largest, all.factors);
+        let Findings { numbers, primes, largest, factors } = all;
+        println!("{numbers} numbers, {primes} primes, the largest is {largest}; {factors} prime factors in all");
         Ok(())
     }
 }

@@ -93,6 +93,8 @@ pub struct Welcome {
     pub incarnation: Incarnation,
     /// Handler threads, at least 1.
     pub threads: u16,
+    /// Items that one commit covers at most, at least 1.
+    pub batch: u32,
     /// Whether a panic of a handler ends the process (else it is that item's failure).
     pub exit_on_panic: bool,
     /// Path of the worker's page.

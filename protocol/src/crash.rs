@@ -1,8 +1,9 @@
-//! Places at which a test can make a process die, for real, by SIGKILL. In a build without debug assertions
-//! [`crash_point!`](crate::crash_point) is nothing at all.
+//! Places at which a test can make a process die, for real, by SIGKILL, or stand still. In a build without debug
+//! assertions [`crash_point!`](crate::crash_point) is nothing at all.
 
 /// Dies here by SIGKILL if the environment variable `BRIGADE_CRASH` names this point (`name`, or `name:n` for the
-/// n-th time it is reached). Compiled in with debug assertions only.
+/// n-th time it is reached), and stops here by SIGSTOP, until SIGCONT, if `BRIGADE_PAUSE` does. Compiled in with debug
+/// assertions only.
 #[macro_export]
 macro_rules! crash_point {
     ($name:literal) => {
@@ -11,25 +12,52 @@ macro_rules! crash_point {
     };
 }
 
+#[cfg(debug_assertions)]
+mod wish {
+    use std::sync::OnceLock;
+    use std::sync::atomic::{AtomicU64, Ordering};
+
+    use nix::sys::signal::{Signal, kill};
+    use nix::unistd::Pid;
+
+    /// What is to happen at the n-th time that a point is reached.
+    pub(super) struct Wish {
+        variable: &'static str,
+        signal: Signal,
+        wanted: OnceLock<Option<(String, u64)>>,
+        times: AtomicU64,
+    }
+
+    impl Wish {
+        pub(super) const fn new(variable: &'static str, signal: Signal) -> Self {
+            Self { variable, signal, wanted: OnceLock::new(), times: AtomicU64::new(0) }
+        }
+
+        pub(super) fn reached(&self, name: &str) {
+            let wanted = self.wanted.get_or_init(|| {
+                let value = std::env::var(self.variable).ok()?;
+                Some(match value.split_once(':') {
+                    Some((name, nth)) => (name.to_owned(), nth.parse().unwrap_or(1)),
+                    None => (value, 1),
+                })
+            });
+            if let Some((wanted, nth)) = wanted
+                && wanted == name
+                && self.times.fetch_add(1, Ordering::Relaxed) + 1 == *nth
+            {
+                let _ = kill(Pid::this(), self.signal);
+            }
+        }
+    }
+}
+
 /// The slow part of [`crash_point!`](crate::crash_point).
 #[cfg(debug_assertions)]
 #[doc(hidden)]
 pub fn reached(name: &str) {
-    use std::sync::OnceLock;
-    use std::sync::atomic::{AtomicU64, Ordering};
-    static WANTED: OnceLock<Option<(String, u64)>> = OnceLock::new();
-    static TIMES: AtomicU64 = AtomicU64::new(0);
-    let wanted = WANTED.get_or_init(|| {
-        let value = std::env::var("BRIGADE_CRASH").ok()?;
-        Some(match value.split_once(':') {
-            Some((name, nth)) => (name.to_owned(), nth.parse().unwrap_or(1)),
-            None => (value, 1),
-        })
-    });
-    if let Some((wanted, nth)) = wanted
-        && wanted == name
-        && TIMES.fetch_add(1, Ordering::Relaxed) + 1 == *nth
-    {
-        let _ = nix::sys::signal::kill(nix::unistd::Pid::this(), nix::sys::signal::Signal::SIGKILL);
-    }
+    use nix::sys::signal::Signal;
+    static PAUSE: wish::Wish = wish::Wish::new("BRIGADE_PAUSE", Signal::SIGSTOP);
+    static CRASH: wish::Wish = wish::Wish::new("BRIGADE_CRASH", Signal::SIGKILL);
+    PAUSE.reached(name);
+    CRASH.reached(name);
 }

@@ -15,7 +15,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 
 use crate::control::PROTOCOL;
 use crate::id::{Incarnation, ItemId, Post};
-use crate::shm::{Region, Words};
+use crate::shm::{Region, Words, boot_id};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEP");
 
@@ -27,6 +27,7 @@ const LANE_WORDS: usize = 32;
 const POST: usize = 2;
 const LANES: usize = 3;
 const INCARNATION: usize = 4;
+const BOOT: usize = 5;
 const STOP: usize = 16;
 
 const DONE: usize = 0;
@@ -34,6 +35,8 @@ const HOLDS_QUEUE: usize = 1;
 const HOLDS_ITEM: usize = 2;
 /// On a cache line of its own: the store that commits.
 const COMMITTED: usize = 8;
+/// The number of the batch that ends the thread's work.
+const FINISH: usize = 9;
 
 /// The largest checkpoint, encoded, in bytes.
 pub const MAX_CHECKPOINT: usize = 4096;
@@ -104,7 +107,10 @@ impl Page {
             Region::map(&file, bytes)
         })();
         let page = Self::over(&made.map_err(fail)?, lanes.max(1));
-        for (word, value) in [(0, MAGIC), (1, PROTOCOL.into()), (POST, post.0.into()), (LANES, lanes.max(1).into())] {
+        let [boot, more] = boot_id().map_err(fail)?;
+        let fixed = [(0, MAGIC), (1, PROTOCOL.into()), (LANES, lanes.max(1).into()), (BOOT, boot), (BOOT + 1, more)];
+        page.head.at(POST).store(post.0.into(), Ordering::Relaxed);
+        for (word, value) in fixed {
             page.head.at(word).store(value, Ordering::Relaxed);
         }
         Ok(page)
@@ -116,8 +122,7 @@ impl Page {
         let foreign = |why: String| PageError::Foreign { path: path.to_owned(), why };
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(fail)?;
         let bytes = usize::try_from(file.metadata().map_err(fail)?.len()).unwrap_or(0);
-        let Some(lanes) = bytes.checked_sub(HEAD_WORDS * 8).map(|rest| rest / LANE_BYTES).filter(|n| *n > 0)
-        else {
+        let Some(lanes) = bytes.checked_sub(HEAD_WORDS * 8).map(|rest| rest / LANE_BYTES).filter(|n| *n > 0) else {
             return Err(foreign("it is too short".into()));
         };
         let lanes = u16::try_from(lanes).map_err(|_| foreign("it is too long".into()))?;
@@ -128,6 +133,10 @@ impl Page {
         let version = page.head.at(1).load(Ordering::Relaxed);
         if version != u64::from(PROTOCOL) {
             return Err(foreign(format!("it has version {version}, this program knows {PROTOCOL}")));
+        }
+        let boot = [BOOT, BOOT + 1].map(|word| page.head.at(word).load(Ordering::Relaxed));
+        if boot != boot_id().map_err(fail)? {
+            return Err(foreign("it is from before the last start of this machine".into()));
         }
         Ok(page)
     }
@@ -149,17 +158,31 @@ impl Page {
         self.head.at(INCARNATION).store(incarnation.0.into(), Ordering::Release); // Pairs with `incarnation`.
     }
 
-    /// Opens the page of an earlier run for this post, with the counts, the committed batches and the checkpoints that it
-    /// holds; makes a new one if there is none, or none that fits. Only when nothing of the earlier run lives, and after
+    /// The page of an earlier run, now for this post: with its committed batches and checkpoints, its counts from 0.
+    /// Makes a new one if there is none, or none that can be used. Only when nothing of the earlier run lives, and after
     /// the sweep of what it held.
     pub fn renew(path: &Path, post: Post, lanes: u16) -> Result<Self, PageError> {
-        match Self::open(path) {
-            Ok(page) if page.lanes() == lanes.max(1) => {
-                page.head.at(POST).store(post.0.into(), Ordering::Relaxed);
-                Ok(page)
-            }
-            Ok(_) | Err(_) => Self::create(path, post, lanes),
+        let Ok(old) = Self::open(path) else { return Self::create(path, post, lanes) };
+        if old.lanes() == lanes.max(1) {
+            old.head.at(POST).store(post.0.into(), Ordering::Relaxed);
+            (0..old.lanes()).for_each(|lane| old.lane(lane).word(DONE).store(0, Ordering::Relaxed));
+            return Ok(old);
         }
+        // Another number of threads: those that stay keep their checkpoints.
+        let page = Self::create(path, post, lanes)?;
+        for number in 0..old.lanes().min(page.lanes()) {
+            let (from, to) = (old.lane(number), page.lane(number));
+            if let Some(checkpoint) = from.checkpoint() {
+                to.write_checkpoint(from.committed(), &checkpoint);
+            }
+            to.commit(from.committed());
+        }
+        Ok(page)
+    }
+
+    /// It is nobody's, until it is [renewed](Page::renew).
+    pub fn disown(&self) {
+        self.head.at(POST).store(0, Ordering::Relaxed);
     }
 
     /// Whose it is.
@@ -225,6 +248,17 @@ impl Lane {
     pub fn commit(&self, number: u64) {
         // SeqCst: after all of the batch, before all that rolls it forward; pairs with `committed` in the sweep.
         self.word(COMMITTED).store(number, Ordering::SeqCst);
+    }
+
+    /// Batch `number`, when it is committed, will be the last of this thread: it has come to the end of its inputs.
+    pub fn mark_finish(&self, number: u64) {
+        self.word(FINISH).store(number, Ordering::SeqCst);
+    }
+
+    /// Whether the last batch that was committed was the last of all.
+    pub fn has_finished(&self) -> bool {
+        let finish = self.word(FINISH).load(Ordering::SeqCst);
+        finish != 0 && finish == self.committed()
     }
 
     /// Writes the checkpoint of batch `number` beside the one that holds now; it holds when the batch is committed.
@@ -347,7 +381,8 @@ mod tests {
         let again = Page::renew(&path, Post(5), 2).expect("opened");
         assert_eq!((again.post(), again.lane(1).checkpoint()), (Post(5), Some(vec![7; MAX_CHECKPOINT])));
         assert_eq!(again.lane(0).checkpoint(), None);
-        assert_eq!(Page::renew(&path, Post(5), 3).expect("made anew").lane(1).checkpoint(), None);
+        let wider = Page::renew(&path, Post(5), 3).expect("made anew");
+        assert_eq!((wider.lane(1).checkpoint(), wider.lane(2).checkpoint()), (Some(vec![7; MAX_CHECKPOINT]), None));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub enum Entry {
     Said(Report),
     /// It broke the protocol; in words.
     Broke(String),
+    /// Nothing comes any more: all that it had said before its end has been told.
+    Closed,
 }
 
 /// A door that waits for its worker.
@@ -50,6 +52,7 @@ impl Door {
         let expected = token.clone();
         let wait = move || {
             let tell = |entry| deliver(post, incarnation, entry);
+            let _closing = Closing(&tell);
             let knock = match catch_unwind(AssertUnwindSafe(|| server.accept())) {
                 Ok(Ok((receiver, knock))) => {
                     drop(receiver); // Its descriptor is not close-on-exec.
@@ -79,6 +82,15 @@ impl Door {
     pub fn give_up(name: String) {
         // Connects, says nothing and hangs up; the thread takes that for a worker that died.
         drop(IpcSender::<Knock>::connect(name));
+    }
+}
+
+/// Tells, however the thread behind a door ends, that it has ended.
+struct Closing<'a, Tell: Fn(Entry)>(&'a Tell);
+
+impl<Tell: Fn(Entry)> Drop for Closing<'_, Tell> {
+    fn drop(&mut self) {
+        (self.0)(Entry::Closed);
     }
 }
 

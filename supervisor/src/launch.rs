@@ -5,15 +5,14 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use brigade_protocol::queue::{Geometry, Queue, QueueError};
-
-use crate::config::plan::{Plan, QueuePlan};
+use crate::config::plan::Plan;
 use crate::config::{self, Surroundings};
 use crate::core::Core;
-use crate::effects::dead::DeadFile;
+use crate::core::action::Verdict;
 use crate::logs::own::{self, Console};
 use crate::logs::{Capture, Rotation};
 use crate::reactor::{Ending, Outfit, Reactor};
+use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
 use crate::state::{StateDir, StateError, StateFolder};
 use crate::view::View;
@@ -44,21 +43,9 @@ enum LaunchError {
     #[error("no place for the state folder: set XDG_STATE_HOME or HOME, or name one with --state-dir")]
     NoBase,
     #[error(transparent)]
-    Queue(#[from] QueueError),
-    #[error(
-        "queue {name} in {} was made with other numbers ({found:?}, now {wanted:?}): run with the old ones, or put the old state aside with --fresh",
-        path.display()
-    )]
-    Changed { name: String, path: PathBuf, found: Box<Geometry>, wanted: Box<Geometry> },
+    Resume(#[from] ResumeError),
     #[error("cannot {what}: {source}")]
     Io { what: String, source: io::Error },
-}
-
-/// What was found of an earlier run.
-#[derive(Debug, Default)]
-struct Found {
-    items: u64,
-    leased: u64,
 }
 
 /// Runs a pipeline to its end.
@@ -105,12 +92,11 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
     if let Some(aside) = aside {
         tracing::info!("the old state is in {}", aside.display());
     }
-    let (queues, found) = open_queues(&plan, &dir)?;
-    if found.items > 0 {
+    let resumed = resume::resume(&plan, &dir)?;
+    if resumed.goes_on {
+        let (items, leased) = (resumed.items, resumed.leased);
         tracing::info!(
-            "goes on from an earlier run: {} items were left, {} of them in the hands of workers",
-            found.items,
-            found.leased
+            "goes on with an earlier run: {items} items were left, {leased} of them in the hands of workers"
         );
     } else {
         forget_shared(&dir);
@@ -120,7 +106,7 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
 
     let seed = u64::from(std::process::id()) ^ jiff::Timestamp::now().as_microsecond().unsigned_abs();
     let core = Core::new(plan.clone(), seed);
-    let outfit = Outfit { core, dir: dir.clone(), queues, capture, signals, view };
+    let outfit = Outfit { core, dir: dir.clone(), queues: resumed.queues, capture, signals, view };
     let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
     conclude(launch, &plan, folder, ending)
 }
@@ -132,6 +118,12 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
     picture.report = Some(numbers.clone());
     if let Err(error) = crate::reactor::keep(&folder.dir, &picture) {
         tracing::warn!(%error, "cannot write {}", folder.dir.status().display());
+    }
+    if ending.verdict == Verdict::Complete
+        && numbers.exit_code == verdict::FINE
+        && let Err(error) = resume::forget(&folder.dir)
+    {
+        tracing::warn!(%error, "cannot remove the pages of the workers");
     }
     let written = match &launch.report {
         Some(path) => report::write(&numbers, path)
@@ -150,44 +142,6 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     }
     Ok(ExitCode::from(numbers.exit_code))
-}
-
-/// Opens the queues that an earlier run left, with their items, and makes those that are missing.
-fn open_queues(plan: &Plan, dir: &StateDir) -> Result<(Vec<(Queue, DeadFile)>, Found), LaunchError> {
-    let mut found = Found::default();
-    let mut queues = Vec::new();
-    for queue in &plan.queues {
-        let dead = dir.dead(&queue.name);
-        let dead = DeadFile::open(&dead)
-            .map_err(|source| LaunchError::Io { what: format!("open the dead letters {}", dead.display()), source })?;
-        queues.push((open_queue(queue, dir, &mut found)?, dead));
-    }
-    Ok((queues, found))
-}
-
-fn open_queue(plan: &QueuePlan, dir: &StateDir, found: &mut Found) -> Result<Queue, LaunchError> {
-    let wanted = plan.geometry();
-    let path = dir.queue(&plan.name);
-    if !path.exists() {
-        return Ok(Queue::create(&path, &wanted)?);
-    }
-    let queue = Queue::open(&path)?;
-    let leased = queue.depth().leased;
-    queue.sweep_all();
-    let left = queue.depth().left();
-    if left == 0 && queue.depth().dead == 0 {
-        // Nothing to go on from: its counts begin anew.
-        drop(queue);
-        return Ok(Queue::create(&path, &wanted)?);
-    }
-    if queue.geometry() != wanted {
-        let found = Box::new(queue.geometry());
-        return Err(LaunchError::Changed { name: plan.name.clone(), path, found, wanted: Box::new(wanted) });
-    }
-    found.items += left;
-    found.leased += leased;
-    queue.reopen();
-    Ok(queue)
 }
 
 /// The lists, maps and counters of a run that has come to its end are not those of the next one.

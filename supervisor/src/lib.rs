@@ -15,6 +15,7 @@ pub mod logs;
 pub mod manager;
 pub mod reactor;
 pub mod report;
+pub mod resume;
 pub mod roster;
 pub mod shared;
 pub mod sources;

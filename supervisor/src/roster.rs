@@ -2,6 +2,7 @@
 //! doors and channels are known here alone.
 
 use std::collections::HashMap;
+use std::time::Instant;
 
 use brigade_protocol::control::Order;
 use brigade_protocol::id::{Incarnation, Post};
@@ -24,6 +25,10 @@ pub struct Present {
     pub orders: Option<IpcSender<Order>>,
     /// How its leader ended, if it did; some of its group may still be there.
     pub ended: Option<Exit>,
+    /// Everything that it had to say has been heard: its door is closed.
+    pub heard: bool,
+    /// Since when nobody of its group is there any more.
+    pub gone: Option<Instant>,
 }
 
 /// Everyone present.
@@ -66,12 +71,13 @@ impl Roster {
     }
 
     /// Those whose leader has ended.
-    pub fn ended(&self) -> Vec<(Post, i32)> {
-        self.present
-            .values()
-            .filter(|present| present.ended.is_some())
-            .map(|present| (present.post, present.pid))
-            .collect()
+    pub fn ended(&self) -> Vec<Post> {
+        self.present.values().filter(|present| present.ended.is_some()).map(|present| present.post).collect()
+    }
+
+    /// Who fills the post, to be changed.
+    pub fn at_mut(&mut self, post: Post) -> Option<&mut Present> {
+        self.present.get_mut(&post)
     }
 
     /// Whether nobody is present.

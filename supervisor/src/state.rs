@@ -132,6 +132,11 @@ impl StateDir {
         self.root.join("pages").join(format!("{stage}-{replica}.page"))
     }
 
+    /// All pages.
+    pub fn pages(&self) -> PathBuf {
+        self.root.join("pages")
+    }
+
     /// The log files.
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")

@@ -37,8 +37,18 @@ fn checksum(sandbox: &Sandbox, hash: &str) -> String {
 
 #[test]
 fn the_manifest_equals_that_of_sha256sum_on_a_nasty_tree() {
+    the_manifest_equals_that_of_sha256sum(2_000);
+}
+
+#[test]
+#[ignore = "slow: run by .ci/slow"]
+fn the_manifest_equals_that_of_sha256sum_on_20_000_files() {
+    the_manifest_equals_that_of_sha256sum(20_000);
+}
+
+fn the_manifest_equals_that_of_sha256sum(files: usize) {
     let sandbox = Sandbox::new();
-    let files = nasty_tree(&sandbox.path("tree"), 2000) as u64;
+    let files = nasty_tree(&sandbox.path("tree"), files) as u64;
     let mut run = sandbox.run(&checksum(&sandbox, ""));
     let report = run.wait().with_code(0);
     let manifest = std::fs::read(sandbox.path("manifest")).expect("a manifest");
@@ -80,14 +90,25 @@ fn storm(run: &mut Run) -> u64 {
 
 #[test]
 fn every_line_is_there_although_a_worker_is_killed_every_50_ms() {
+    every_line_is_there_in_a_storm(2_000);
+}
+
+#[test]
+#[ignore = "slow: run by .ci/slow"]
+fn every_line_of_20_000_is_there_although_a_worker_is_killed_every_50_ms() {
+    every_line_is_there_in_a_storm(20_000);
+}
+
+fn every_line_is_there_in_a_storm(files: usize) {
     let sandbox = Sandbox::new();
-    nasty_tree(&sandbox.path("tree"), 2000);
+    nasty_tree(&sandbox.path("tree"), files);
     let unlimited = "max_restarts = \"unlimited\"\nbackoff = \"10ms\"\nbackoff_max = \"50ms\"\n";
     let text =
         checksum(&sandbox, unlimited).replace("[queues.paths]", "[queues.paths]\nmax_deliveries = \"unlimited\"");
     let mut run = sandbox.run(&text);
     let kills = storm(&mut run);
     let report = run.wait().with_code(0);
+    eprintln!("{files} files, {kills} kills, {} restarts", report.stages["hash"].restarts);
     let manifest = std::fs::read(sandbox.path("manifest")).expect("a manifest");
     let found: BTreeSet<_> = sorted(&manifest).into_iter().collect();
     let wanted: BTreeSet<_> = expected(&sandbox.path("tree")).into_iter().collect();

@@ -2,9 +2,13 @@
 
 mod check;
 mod checksum;
+mod control;
 mod death;
 mod flow;
+mod logs;
 mod pipelines;
 mod poison;
 mod restart;
+mod state;
 mod stop;
+mod terminal;

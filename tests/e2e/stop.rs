@@ -57,6 +57,7 @@ fn a_third_sigterm_kills_and_the_supervisor_dies_of_it() {
     let text = pair(&["bucket", "emit", "20"], "", &["misfit", "sleep", "0"], "stop_timeout = \"10m\"");
     let mut run = sandbox.run(&text);
     until("the taker met an item", || sandbox.ledger().count("met") == 1);
+    until("all are sent", || sandbox.ledger().count("sent") == 20);
     run.signal(Signal::SIGTERM);
     run.until_said("again: stop now");
     run.signal(Signal::SIGTERM);
@@ -76,6 +77,7 @@ fn a_drain_that_takes_too_long_becomes_a_stop() {
     let text = pair(&["bucket", "emit", "20"], "", &["misfit", "sleep", "0"], "stop_timeout = \"200ms\"");
     let mut run = sandbox.run(&format!("drain_timeout = \"300ms\"\n{text}"));
     until("the taker met an item", || sandbox.ledger().count("met") == 1);
+    until("all are sent", || sandbox.ledger().count("sent") == 20);
     run.signal(Signal::SIGINT);
     let report = run.wait().with_code(4);
     assert_eq!((report.verdict.as_str(), report.queues["items"].left), ("stopped", 20));

@@ -37,14 +37,11 @@ impl Ledger {
         Self { path: path.to_owned() }
     }
 
-    /// All lines so far.
-    ///
-    /// # Panics
-    ///
-    /// At a line that no worker has written whole: single appends cannot be torn.
+    /// All lines so far. What somebody is still writing, or was killed while writing, does not count.
     pub fn entries(&self) -> Vec<Entry> {
         let text = std::fs::read_to_string(&self.path).unwrap_or_default();
-        text.lines().map(|line| parse(line).unwrap_or_else(|| panic!("a torn line in the ledger: {line:?}"))).collect()
+        let whole = text.rfind('\n').map_or("", |end| &text[..end]);
+        whole.lines().filter_map(parse).collect()
     }
 
     /// How often each item met this deed.
@@ -108,23 +105,34 @@ pub fn note(deed: &str, item: u64) {
     let Some(path) = std::env::var_os(LEDGER_ENV) else { return };
     let var = |name| std::env::var(name).unwrap_or_default();
     let (worker, incarnation) = (var("BRIGADE_WORKER"), var("BRIGADE_INCARNATION"));
-    let line = format!("{worker} {incarnation} {} {deed} {item} .\n", std::process::id());
+    // A line break before it as well: the line of somebody who is killed in the middle of it is nobody else's.
+    let line = format!("\n{worker} {incarnation} {} {deed} {item} .\n", std::process::id());
     let mut file = OpenOptions::new().create(true).append(true).open(path).expect("the ledger opens");
     file.write_all(line.as_bytes()).expect("the ledger takes a line");
 }
 
-/// For the worker: `BRIGADE_CRASH` and `BRIGADE_PAUSE` are meant for the first run of a post; a later one starts itself
-/// anew without them.
+/// For the worker: it dies at the point of the queue that `DIE_AT` names, and stands still at that of `STAND_STILL_AT`
+/// (both as `BRIGADE_CRASH` is written), in the first run of its post only. What was meant for the supervisor and was
+/// inherited from it does not count.
+///
+/// # Panics
+///
+/// When the program cannot start itself anew with the environment that this needs.
 pub fn crash_only_in_the_first_run() {
-    let meant = ["BRIGADE_CRASH", "BRIGADE_PAUSE"];
-    let first = std::env::var("BRIGADE_INCARNATION").is_ok_and(|incarnation| incarnation == "1");
-    if first || meant.iter().all(|name| std::env::var_os(name).is_none()) {
+    const MEANT: [(&str, &str); 2] = [("DIE_AT", "BRIGADE_CRASH"), ("STAND_STILL_AT", "BRIGADE_PAUSE")];
+    const SETTLED: &str = "CRASHES_SETTLED";
+    let names = MEANT.iter().flat_map(|(wish, variable)| [*wish, *variable]);
+    if std::env::var_os(SETTLED).is_some() || names.clone().all(|name| std::env::var_os(name).is_none()) {
         return;
     }
+    let first = std::env::var("BRIGADE_INCARNATION").is_ok_and(|incarnation| incarnation == "1");
     let mut again = std::process::Command::new(std::env::current_exe().expect("a program knows its own path"));
-    again.args(std::env::args_os().skip(1));
-    for name in meant {
-        again.env_remove(name);
+    again.args(std::env::args_os().skip(1)).env(SETTLED, "1");
+    for (wish, variable) in MEANT {
+        again.env_remove(variable);
+        if let Some(value) = std::env::var_os(wish).filter(|_| first) {
+            again.env(variable, value);
+        }
     }
     panic!("cannot start anew: {}", again.exec());
 }

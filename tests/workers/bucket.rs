@@ -1,7 +1,7 @@
 //! Workers that behave: they make, hand on and keep items. Without them there would be nothing to disturb.
 //!
 //! `bucket emit N [BYTES]`, `bucket drip` (for ever), `bucket pass`, `bucket keep`, `bucket hold FILE` (waits with each
-//! item until FILE is there), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
+//! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
 //! `bucket babble N` (items of another type).
 
 use std::path::Path;
@@ -22,6 +22,12 @@ fn main() -> Exit {
         ["pass"] => run(pass),
         ["keep"] => sink(keep),
         ["hold", file] => run(|item: Item, out: &mut Output<Item>| hold(Path::new(file), &item, out)),
+        ["hold-first", file] => run(|item: Item, out: &mut Output<Item>| {
+            if item.n == 0 {
+                hold(Path::new(file), &item, out)?
+            }
+            pass(item, out)
+        }),
         ["bounce", times] => run(|item: Item, out: &mut Output<Item>| bounce(number(times), &item, out)),
         ["serve"] => work(serve),
         ["babble", n] => source(|out: &mut Output<String>| babble(number(n), out)),

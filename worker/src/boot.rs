@@ -130,6 +130,7 @@ mod tests {
             post: Post(1),
             incarnation: Incarnation(4),
             threads: 1,
+            batch: 1,
             exit_on_panic: false,
             page: "1.page".into(),
             inputs: Vec::new(),

@@ -2,16 +2,18 @@
 //! by side, each with its own state, and end together.
 
 use std::sync::atomic::{AtomicU16, Ordering};
+use std::time::{Duration, Instant};
 
 use brigade_protocol::codec;
 use brigade_protocol::control::Report;
 use brigade_protocol::page::Lane;
-use brigade_protocol::queue::{Lease, Member, Nothing, Wait, recv_any};
+use brigade_protocol::queue::{Lease, Member, Nothing, Wait, recv_any, try_recv_any};
 use serde::de::DeserializeOwned;
 use signal_hook::low_level;
 
 use crate::context::Context;
-use crate::error::{Error, OpenError, RecvError, Result, in_words, is_permanent};
+use crate::error::{Error, OpenError, RecvError, Result, in_words, is_permanent, is_stop};
+use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::panics::{self, Panic};
 use crate::raw_receiver::nack;
@@ -86,14 +88,32 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
         if unready.fetch_sub(1, Ordering::Relaxed) == 1 {
             ctx.station().report(Report::Ready);
         }
+        let result = self.until_the_end(ctx, &mut state, &mut inputs, &mut out);
+        // Whatever is not committed now goes back; it was not the items' fault.
+        inputs.give_back_taken();
+        result
+    }
+
+    fn until_the_end<S, I, O>(&self, ctx: &Context, state: &mut S, inputs: &mut Inputs, out: &mut Output<O>) -> Result
+    where
+        I: DeserializeOwned,
+        Handle: Fn(&mut S, I, &mut Output<O>) -> Result,
+        Finish: Fn(&mut S, &mut Output<O>) -> Result,
+    {
         loop {
-            match inputs.next(ctx) {
+            match inputs.next(ctx, out.outbox()) {
                 Ok((queue, lease)) => {
-                    let handle = |item: I| (self.handle)(&mut state, item, &mut out);
-                    inputs.settle(ctx, queue, lease, handle)?;
+                    inputs.settle(ctx, queue, lease, out, |item, out| (self.handle)(state, item, out))?
                 }
-                Err(RecvError::Ended) => return (self.finish)(&mut state, &mut out),
-                Err(RecvError::Stopped) => return Ok(()),
+                Err(RecvError::Ended) => {
+                    inputs.commit(out.outbox())?;
+                    if out.outbox().has_finished() {
+                        return Ok(()); // An earlier run of this post did, and died before it could exit.
+                    }
+                    (self.finish)(state, out)?;
+                    return Ok(out.outbox().finish()?);
+                }
+                Err(RecvError::Stopped) => return inputs.commit(out.outbox()),
                 Err(error) => return Err(error.into()),
             }
         }
@@ -116,7 +136,16 @@ struct Inputs {
     turn: usize,
     /// Where this thread shows what it holds and how far it is.
     lane: Lane,
+    /// Items that are dealt with and not committed yet.
+    taken: Vec<(usize, Lease)>,
+    /// When the first of them was.
+    since: Instant,
+    /// How many items one commit covers at most.
+    batch: usize,
 }
+
+/// How long an item that is dealt with may wait for others before it is committed.
+const BATCH_TIME: Duration = Duration::from_millis(20);
 
 impl Inputs {
     fn join(ctx: &Context) -> Result<Self> {
@@ -125,33 +154,75 @@ impl Inputs {
             member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })
         };
         let members = ctx.station().inputs.iter().map(join).collect::<Result<_, _>>()?;
-        Ok(Self { members, turn: 0, lane: ctx.station().stop.page().lane(ctx.thread()) })
+        Ok(Self {
+            members,
+            turn: 0,
+            lane: ctx.station().stop.page().lane(ctx.thread()),
+            taken: Vec::new(),
+            since: Instant::now(),
+            batch: usize::try_from(ctx.station().welcome.batch.max(1)).unwrap_or(1),
+        })
     }
 
-    fn next(&mut self, ctx: &Context) -> Result<(usize, Lease), RecvError> {
+    /// Commits what is dealt with.
+    fn commit(&mut self, outbox: &mut Outbox) -> Result {
+        let done = self.taken.len() as u64;
+        outbox.commit(&mut self.members, &mut self.taken)?;
+        self.lane.done_many(done);
+        Ok(())
+    }
+
+    fn give_back_taken(&mut self) {
+        for (queue, lease) in std::mem::take(&mut self.taken) {
+            self.members[queue].give_back(lease);
+        }
+    }
+
+    fn next(&mut self, ctx: &Context, outbox: &mut Outbox) -> Result<(usize, Lease), RecvError> {
         let stop = &ctx.station().stop;
         if stop.now() {
             return Err(RecvError::Stopped);
+        }
+        if !self.taken.is_empty() {
+            // Nothing that is dealt with waits while there is nothing else to do.
+            match try_recv_any(&mut self.members, &mut self.turn) {
+                Err(Nothing::Empty | Nothing::Ended) => match self.commit(outbox) {
+                    Ok(()) => {}
+                    Err(error) if is_stop(&*error) => return Err(RecvError::Stopped),
+                    Err(error) => {
+                        tracing::error!("cannot commit: {}", in_words(&*error));
+                        return Err(RecvError::Spoilt);
+                    }
+                },
+                answer => return answer.map_err(RecvError::from),
+            }
         }
         let wait = Wait { deadline: None, interrupted: &|| stop.now() };
         recv_any(&mut self.members, &wait, &mut self.turn).map_err(|nothing: Nothing| nothing.into())
     }
 
     /// Calls the handler and settles the item. An error is one that no other item would escape.
-    fn settle<I: DeserializeOwned>(
+    fn settle<I: DeserializeOwned, O>(
         &mut self,
         ctx: &Context,
         queue: usize,
         lease: Lease,
-        handle: impl FnOnce(I) -> Result,
+        out: &mut Output<O>,
+        handle: impl FnOnce(I, &mut Output<O>) -> Result,
     ) -> Result {
         let station = ctx.station();
-        let lane = &self.lane;
+        // An item that came back may be one that kills: it gets a commit of its own, and takes no others along.
+        let alone = lease.deliveries() > 1;
+        if alone && let Err(error) = self.commit(out.outbox()) {
+            self.members[queue].give_back(lease);
+            return Err(error);
+        }
         let member = &mut self.members[queue];
-        lane.hold(u16::try_from(queue).expect("a stage has fewer than 65,536 inputs"), lease.id());
+        self.lane.hold(u16::try_from(queue).expect("a stage has fewer than 65,536 inputs"), lease.id());
+        let mark = out.outbox().mark();
         let outcome = match codec::decode(member.bytes(&lease)) {
             Err(error) => Outcome::Undecodable(error),
-            Ok(item) => match panics::caught(|| handle(item)) {
+            Ok(item) => match panics::caught(|| handle(item, out)) {
                 Ok(Ok(())) => Outcome::Done,
                 Ok(Err(error)) if is_permanent(&*error) => Outcome::Hopeless(error),
                 Ok(Err(_)) if station.stop.now() => Outcome::Stopped,
@@ -159,14 +230,33 @@ impl Inputs {
                 Err(panic) => Outcome::Panicked(panic),
             },
         };
+        match outcome {
+            Outcome::Done => {
+                if self.taken.is_empty() {
+                    self.since = Instant::now();
+                }
+                self.taken.push((queue, lease));
+                if alone || self.taken.len() >= self.batch || self.since.elapsed() >= BATCH_TIME {
+                    self.commit(out.outbox())?;
+                }
+                self.lane.release();
+                Ok(())
+            }
+            failure => {
+                out.outbox().back_to(mark);
+                self.failed(ctx, queue, lease, failure)
+            }
+        }
+    }
+
+    fn failed(&mut self, ctx: &Context, queue: usize, lease: Lease, outcome: Outcome) -> Result {
+        let station = ctx.station();
+        let (member, lane) = (&mut self.members[queue], &self.lane);
         let name = station.inputs[queue].name.as_str();
         let (item, deliveries) = (lease.id(), lease.deliveries());
         let mut end = Ok(());
         match outcome {
-            Outcome::Done => {
-                member.ack(lease);
-                lane.done();
-            }
+            Outcome::Done => {}
             Outcome::Failed(error) => {
                 tracing::error!(%item, queue = name, deliveries, "the handler failed: {}", in_words(&*error));
                 nack(member, lease, name);

@@ -232,6 +232,21 @@ impl Outbox {
         Ok(())
     }
 
+    /// Whether the last commit of this thread was that of its end.
+    pub(crate) fn has_finished(&self) -> bool {
+        self.lane.has_finished()
+    }
+
+    /// Commits what is left, and with it that this thread has come to its end: if its process dies before it exits, the
+    /// next one does not finish once more.
+    pub(crate) fn finish(&mut self) -> Result<(), Refusal> {
+        if self.entries.is_empty() && self.checkpoint.is_none() {
+            return Ok(());
+        }
+        self.lane.mark_finish(self.lane.committed() + 1);
+        self.commit(&mut [], &mut Vec::new())
+    }
+
     /// Writes everything into the queues, still unseen. Afterwards all is staged, or nothing.
     fn stage(&mut self, number: u64) -> Result<(), Refusal> {
         let mut attempt = 0u32;
@@ -251,11 +266,9 @@ impl Outbox {
                     }
                     DISK
                 }
-                Refused::Full
-                | Refused::Closed
-                | Refused::TooLarge { .. }
-                | Refused::Interrupted
-                | Refused::Spoilt => return Err(refused.into()),
+                Refused::Full | Refused::Closed | Refused::TooLarge { .. } | Refused::Interrupted | Refused::Spoilt => {
+                    return Err(refused.into());
+                }
             };
             if !self.ctx.station().stop.sleep(pause, crate::stop::Stop::now) {
                 return Err(Refusal::Stopped);

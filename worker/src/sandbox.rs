@@ -46,6 +46,7 @@ pub(crate) fn sandbox_with(inputs: &[&str], outputs: &[&str], change: impl FnOnc
         post: Post(3),
         incarnation: Incarnation(1),
         threads: 1,
+        batch: 1,
         exit_on_panic: false,
         page: dir.path().join("3.page").to_str().expect("UTF-8").to_owned(),
         inputs: inputs.iter().map(made).collect(),

@@ -15,7 +15,7 @@ use super::late::LateLane;
 use super::place::Place;
 use super::ring::Ring;
 use crate::control::PROTOCOL;
-use crate::shm::{EventCount, Region, Words};
+use crate::shm::{EventCount, Region, Words, boot_id};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEQ");
 
@@ -250,12 +250,4 @@ fn read_header(bytes: &[u8; header::FIXED_WORDS * 8], boot: [u64; 2]) -> Result<
         max_item_bytes: small(words[6])?,
         max_deliveries: (deliveries != 0).then_some(deliveries),
     })
-}
-
-/// The kernel's name for this start of the machine.
-fn boot_id() -> io::Result<[u64; 2]> {
-    let text = std::fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
-    let hex: String = text.chars().filter(char::is_ascii_hexdigit).collect();
-    let number = u128::from_str_radix(&hex, 16).map_err(io::Error::other)?;
-    Ok([(number >> 64) as u64, number as u64])
 }

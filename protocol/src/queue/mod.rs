@@ -33,7 +33,7 @@ pub use member::Member;
 pub use recovery::Swept;
 pub use ring::Returned;
 pub use sweep::DeadItem;
-pub use wait::{Wait, recv_any};
+pub use wait::{Wait, recv_any, try_recv_any};
 
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod tests;

@@ -8,7 +8,7 @@
 //! sweep then races with the living, and may be cut short as well.
 //!
 //! Not modelled: batches, large regions, several processes (the checkers see threads), clocks: a limit on a sleep,
-//! patience in its real length, and the senders' hysteresis. loom orders SeqCst fences, but takes SeqCst accesses for
+//! and patience in its real length. loom orders SeqCst fences, but takes SeqCst accesses for
 //! acquiring and releasing ones; in its builds a fence stands before each SeqCst load, which is a little stronger than
 //! the truth. shuttle knows sequential consistency only.
 //!
@@ -85,9 +85,13 @@ fn explore_deaths(name: &str, steps: u32, story: impl Fn(u32) + Clone + Send + S
 }
 
 /// A number below `bound`: any with shuttle, 0 with loom.
+#[cfg(model_loom)]
+fn chance(_bound: u32) -> u32 {
+    0
+}
+
+/// A number below `bound`: any with shuttle, 0 with loom.
+#[cfg(model_shuttle)]
 fn chance(bound: u32) -> u32 {
-    #[cfg(model_loom)]
-    return bound.min(0);
-    #[cfg(model_shuttle)]
-    return shuttle::rand::Rng::gen_range(&mut shuttle::rand::thread_rng(), 0..bound);
+    shuttle::rand::Rng::gen_range(&mut shuttle::rand::thread_rng(), 0..bound)
 }

@@ -12,7 +12,8 @@ pub struct Swept {
     pub returned: u64,
     /// Items that were leased and ran out of deliveries.
     pub dead: u64,
-    /// Slots that were being filled, or staged in a batch that was not committed: their items had not been sent.
+    /// Slots that were being filled or cleaned up, or staged in a batch that was not committed: their items had not been sent,
+    /// or were done.
     pub rolled_back: u64,
     /// Slots of a committed batch that were not finished yet: they are now.
     pub rolled_forward: u64,
@@ -49,7 +50,9 @@ impl Ring {
                 Kind::Staged => match fate(slot, owner) {
                     Fate::Alive => {}
                     Fate::Dead => swept.rolled_back += u64::from(self.take_back(slot, owner)),
-                    Fate::Committed => swept.rolled_forward += u64::from(self.publish_staged(Held { slot, word }, owner)),
+                    Fate::Committed => {
+                        swept.rolled_forward += u64::from(self.publish_staged(Held { slot, word }, owner))
+                    }
                 },
                 Kind::Leased => match fate(slot, owner) {
                     Fate::Alive => {}

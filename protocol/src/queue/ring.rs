@@ -332,7 +332,12 @@ impl Ring {
 
     /// Changes a slot's word by `next` as long as `expected` holds of it; only its lap or its late mark can change under
     /// the hands of an owner. Gives the new word.
-    pub(super) fn leave(&self, slot: usize, expected: impl Fn(Word) -> bool, next: impl Fn(Word) -> Word) -> Option<Word> {
+    pub(super) fn leave(
+        &self,
+        slot: usize,
+        expected: impl Fn(Word) -> bool,
+        next: impl Fn(Word) -> Word,
+    ) -> Option<Word> {
         loop {
             let word = self.word(slot);
             if !expected(word) {

@@ -60,7 +60,9 @@ impl Queue {
         }
         let swept = self.shared.ring.sweep(|slot, owner| match dead.get(usize::from(owner)) {
             None | Some(None) => Fate::Alive,
-            Some(Some(committed)) if self.shared.batches.at(slot).load(Ordering::Relaxed) <= *committed => Fate::Committed,
+            Some(Some(committed)) if self.shared.batches.at(slot).load(Ordering::Relaxed) <= *committed => {
+                Fate::Committed
+            }
             Some(Some(_)) => Fate::Dead,
         });
         crash_point!("sweep_slots_done");

@@ -200,7 +200,8 @@ pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Re
     }
 }
 
-fn try_recv_any(members: &mut [Member], next: &mut usize) -> Result<(usize, Lease), Nothing> {
+/// The same without waiting: [`Nothing::Empty`] if there is none at present.
+pub fn try_recv_any(members: &mut [Member], next: &mut usize) -> Result<(usize, Lease), Nothing> {
     let mut all_ended = true;
     for _ in 0..members.len() {
         let index = *next % members.len();

@@ -1,12 +1,14 @@
 //! Memory that several processes share: the unsafe floor of Brigade, and the only one. It knows files, words and
 //! futexes; it has never heard of queues.
 
+mod boot;
 mod futex;
 #[cfg_attr(all(test, any(model_loom, model_shuttle)), path = "kernel_model.rs")]
 mod kernel;
 mod region;
 mod words;
 
+pub use boot::boot_id;
 pub use futex::{EventCount, Ticket};
 pub use region::Region;
 pub use words::Words;

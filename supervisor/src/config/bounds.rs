@@ -39,6 +39,7 @@ pub(super) const MAX_ITEM_BYTES: Bounds<i64> = size("max_item_bytes", 16, 1 << 3
 pub(super) const MAX_DELIVERIES: Bounds<i64> = number("max_deliveries", 1, u16::MAX as i64, 5);
 pub(super) const REPLICAS: Bounds<i64> = number("replicas", 1, 4_096, 1);
 pub(super) const THREADS: Bounds<i64> = number("threads", 1, 1_024, 1);
+pub(super) const BATCH: Bounds<i64> = number("batch", 1, 4_096, 1);
 pub(super) const MAX_RESTARTS: Bounds<i64> = number("max_restarts", 0, u32::MAX as i64, 5);
 pub(super) const RESTART_PERIOD: Bounds<Duration> = time("restart_period", 1, 60_000);
 pub(super) const BACKOFF: Bounds<Duration> = time("backoff", 1, 100);

@@ -107,6 +107,8 @@ pub struct StagePlan {
     pub replicas: u16,
     /// Handler threads in each, 1 to 1,024. Default 1.
     pub threads: u16,
+    /// Items that one commit covers at most, 1 to 4,096. Default 1.
+    pub batch: u32,
     /// Queues that it takes from.
     pub inputs: Vec<QueueIx>,
     /// Queues that it sends to.

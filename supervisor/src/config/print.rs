@@ -39,6 +39,7 @@ fn stage_text(stage: &StagePlan, queues: &[QueuePlan]) -> String {
     line("command", list(command));
     line("replicas", stage.replicas.to_string());
     line("threads", stage.threads.to_string());
+    line("batch", stage.batch.to_string());
     let names = |ixs: &[QueueIx]| list(ixs.iter().map(|ix| quoted(&queues[*ix].name)));
     line("inputs", names(&stage.inputs));
     line("outputs", names(&stage.outputs));

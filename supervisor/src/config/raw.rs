@@ -13,10 +13,11 @@ use super::vars::Vars;
 
 const PIPELINE_KEYS: [&str; 5] = ["name", "drain_timeout", "vars", "queues", "stages"];
 const QUEUE_KEYS: [&str; 4] = ["capacity", "item_bytes", "max_item_bytes", "max_deliveries"];
-const STAGE_KEYS: [&str; 16] = [
+const STAGE_KEYS: [&str; 17] = [
     "command",
     "replicas",
     "threads",
+    "batch",
     "inputs",
     "outputs",
     "env",
@@ -58,6 +59,7 @@ pub(super) struct RawStage {
     pub(super) command: Given<Vec<Spanned<String>>>,
     pub(super) replicas: Given<NumberOr>,
     pub(super) threads: Given<i64>,
+    pub(super) batch: Given<i64>,
     /// `None`: at fault; empty if not given.
     pub(super) inputs: Option<Vec<Spanned<String>>>,
     /// `None`: at fault; empty if not given.
@@ -141,6 +143,7 @@ impl RawStage {
             command: table.list(reader, "command"),
             replicas: table.number_or(reader, "replicas", "cpus"),
             threads: table.number(reader, "threads"),
+            batch: table.number(reader, "batch"),
             env: table.strings(reader, "env"),
             cwd: table.text(reader, "cwd"),
             restart: table.text(reader, "restart"),

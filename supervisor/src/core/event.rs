@@ -97,6 +97,8 @@ pub enum Event {
         incarnation: Incarnation,
         /// How.
         exit: Exit,
+        /// Items are left in the queues that its stage takes from.
+        items_left: bool,
     },
     /// The process was stopped (SIGSTOP and the like).
     Paused {

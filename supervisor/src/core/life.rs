@@ -74,7 +74,7 @@ impl Core {
         if worker.process == Process::Asked {
             worker.blame(words);
             worker.run.hopeless = permanent && worker.run.asked.is_none();
-            self.ended(ix, None, now);
+            self.ended(ix, None, true, now);
         }
     }
 
@@ -104,16 +104,16 @@ impl Core {
     }
 
     /// Its process has ended.
-    pub(super) fn exited(&mut self, ix: usize, exit: Exit, now: Instant) {
+    pub(super) fn exited(&mut self, ix: usize, exit: Exit, items_left: bool, now: Instant) {
         let worker = &mut self.workers[ix];
         worker.last_exit = Some(exit);
         let (post, incarnation) = (worker.post, worker.incarnation);
         self.out.push(Action::Sweep { post, incarnation });
-        self.ended(ix, Some(exit), now);
+        self.ended(ix, Some(exit), items_left, now);
     }
 
     /// A run has ended, or has never begun: decides what follows.
-    fn ended(&mut self, ix: usize, exit: Option<Exit>, now: Instant) {
+    fn ended(&mut self, ix: usize, exit: Option<Exit>, items_left: bool, now: Instant) {
         let inputs_closed = self.inputs_closed(self.workers[ix].stage).is_some();
         let company = self.has_company(ix);
         let stopping = self.level() >= Some(StopLevel::Now);
@@ -125,6 +125,7 @@ impl Core {
             hopeless: worker.run.hopeless,
             failing: worker.run.failing,
             inputs_closed,
+            items_left,
             spared: worker.run.killed_paused && company,
         };
         let actor = worker.run.asked.map_or(Actor::Core, |(_, actor)| actor);

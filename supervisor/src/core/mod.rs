@@ -177,9 +177,9 @@ impl Core {
                     self.said_failed(ix, words, permanent, now);
                 }
             }
-            Event::Exited { post, incarnation, exit } => {
+            Event::Exited { post, incarnation, exit, items_left } => {
                 if let Some(ix) = self.current(post, incarnation) {
-                    self.exited(ix, exit, now);
+                    self.exited(ix, exit, items_left, now);
                 }
             }
             Event::Paused { post, incarnation } => {

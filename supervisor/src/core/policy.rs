@@ -17,6 +17,8 @@ pub(super) struct Ending {
     pub(super) failing: bool,
     /// Every queue that its stage takes from is closed.
     pub(super) inputs_closed: bool,
+    /// Items are left in them.
+    pub(super) items_left: bool,
     /// It was killed for being paused at the end of its stage, and others of the stage are there to finish.
     pub(super) spared: bool,
 }
@@ -44,7 +46,7 @@ pub(super) fn next(role: Role, policy: RestartPolicy, ending: Ending) -> Next {
         return Next::Hopeless;
     }
     let complete = ending.exit == Some(Exit::Code(0)) && !ending.failing;
-    if complete && completes(role, policy, ending.inputs_closed) {
+    if complete && completes(role, policy, ending.inputs_closed && !ending.items_left) {
         return Next::Rest;
     }
     match policy {
@@ -55,11 +57,11 @@ pub(super) fn next(role: Role, policy: RestartPolicy, ending: Ending) -> Next {
 }
 
 /// Whether exit code 0 means that the worker is done. A permanent consumer may leave and come back (after so many
-/// items, say) as long as more can come in.
-fn completes(role: Role, policy: RestartPolicy, inputs_closed: bool) -> bool {
+/// items, say) as long as there is more or more can come in.
+fn completes(role: Role, policy: RestartPolicy, at_end: bool) -> bool {
     match (role, policy) {
         (Role::Service, _) => false,
-        (Role::Consumer, RestartPolicy::Permanent) => inputs_closed,
+        (Role::Consumer, RestartPolicy::Permanent) => at_end,
         (Role::Consumer, RestartPolicy::Transient | RestartPolicy::Temporary) | (Role::Source | Role::Task, _) => true,
     }
 }
@@ -74,7 +76,15 @@ mod tests {
     const KILLED: Option<Exit> = Some(Exit::Signal { signal: 9, core: false });
 
     fn by(exit: Option<Exit>) -> Ending {
-        Ending { exit, asked: false, hopeless: false, failing: false, inputs_closed: false, spared: false }
+        Ending {
+            exit,
+            asked: false,
+            hopeless: false,
+            failing: false,
+            inputs_closed: false,
+            items_left: false,
+            spared: false,
+        }
     }
 
     #[test]
@@ -100,7 +110,9 @@ mod tests {
     #[test]
     fn a_permanent_consumer_that_leaves_comes_back_while_more_can_come_in() {
         assert_eq!(next(Role::Consumer, Permanent, by(OK)), Next::Restart);
-        assert_eq!(next(Role::Consumer, Permanent, Ending { inputs_closed: true, ..by(OK) }), Next::Rest);
+        let closed = Ending { inputs_closed: true, ..by(OK) };
+        assert_eq!(next(Role::Consumer, Permanent, closed), Next::Rest);
+        assert_eq!(next(Role::Consumer, Permanent, Ending { items_left: true, ..closed }), Next::Restart);
     }
 
     #[test]

@@ -66,6 +66,7 @@ impl Told for Plan {
             cwd: PathBuf::from("/"),
             replicas: 1,
             threads: 1,
+            batch: 1,
             inputs,
             outputs,
             restart: RestartPolicy::Transient,
@@ -231,7 +232,7 @@ impl Story {
 
     fn exits(&mut self, name: &str, exit: Exit) {
         let (post, incarnation) = self.id(name);
-        self.tell(Event::Exited { post, incarnation, exit });
+        self.tell(Event::Exited { post, incarnation, exit, items_left: false });
     }
 
     fn all_exit(&mut self, names: &[&str], exit: Exit) {

@@ -63,7 +63,7 @@ impl Reactor {
         let stage = self.core.worker(post).and_then(|worker| worker.stage).map(|index| &plan.stages[index]);
         if !self.pages.contains_key(&post) {
             let lanes = stage.map_or(1, |stage| stage.threads);
-            let page = Page::create(&self.dir.page(&name, replica), post, lanes).map_err(|e| failed("start it", &e))?;
+            let page = Page::renew(&self.dir.page(&name, replica), post, lanes).map_err(|e| failed("start it", &e))?;
             self.pages.insert(post, page);
         }
         self.pages[&post].begin(incarnation);
@@ -114,6 +114,8 @@ impl Reactor {
             door: Some(door.name),
             orders: None,
             ended: None,
+            heard: false,
+            gone: None,
         });
         Ok(process.pid)
     }
@@ -145,7 +147,8 @@ impl Reactor {
     fn sweep(&mut self, post: Post) {
         let (name, replica) = self.name_of(post);
         for index in 0..self.queues.len() {
-            let swept = self.queues[index].queue.sweep(post);
+            let committed = |post, lane| committed(self.pages.get(&post), lane);
+            let swept = self.queues[index].queue.sweep(post, committed);
             if swept != Default::default() {
                 let queue = &self.core.plan().queues[index].name;
                 let (returned, dead, rolled_back) = (swept.returned, swept.dead, swept.rolled_back);
@@ -248,6 +251,11 @@ impl Reactor {
             None => (post.to_string(), 0),
         }
     }
+}
+
+/// How far a thread has committed its batches. What stands in a queue about posts and threads is input.
+pub fn committed(page: Option<&Page>, lane: u16) -> u64 {
+    page.filter(|page| lane < page.lanes()).map_or(0, |page| page.lane(lane).committed())
 }
 
 use super::QueueInUse;

@@ -1,5 +1,7 @@
 //! From news to events.
 
+use std::time::{Duration, Instant};
+
 use brigade_protocol::control::{Order, Report, Welcome};
 use brigade_protocol::id::{Incarnation, Post};
 
@@ -10,6 +12,10 @@ use crate::door::Entry;
 use crate::effects::signal;
 use crate::sources::commands::Call;
 use crate::sources::exits;
+
+/// How long the last words of a worker are waited for when it is gone. Its line to us is closed then, unless somebody
+/// outside of its group has inherited it.
+const WORDS_GRACE: Duration = Duration::from_millis(100);
 
 impl Reactor {
     pub(super) fn hear_signals(&mut self) {
@@ -57,23 +63,40 @@ impl Reactor {
         }
     }
 
-    /// An exit counts when the whole group is gone: only then can nothing of it touch shared memory any more.
+    /// An exit counts when the whole group is gone: only then can nothing of it touch shared memory any more. And when
+    /// all that it had said has been heard: a worker says why it fails and exits, and the news of the exit, which the
+    /// kernel brings, can overtake its words, which another thread reads.
     pub(super) fn look_after_groups(&mut self) {
-        for (post, group) in self.roster.ended() {
-            if !signal::is_gone(group) {
+        let now = Instant::now();
+        for post in self.roster.ended() {
+            let Some(present) = self.roster.at_mut(post) else { continue };
+            if present.gone.is_none() && signal::is_gone(present.pid) {
+                present.gone = Some(now);
+                if let Some(name) = present.door.take() {
+                    crate::door::Door::give_up(name);
+                }
+            }
+            let Some(gone) = present.gone else { continue };
+            if !present.heard && now.duration_since(gone) < WORDS_GRACE {
                 continue;
             }
             let Some(present) = self.roster.leave(post) else { continue };
-            if let Some(name) = present.door {
-                crate::door::Door::give_up(name);
-            }
             self.want_manager.remove(&post);
             if post == self.core.manager_post() {
                 self.manager = None;
             }
             let Some(exit) = present.ended else { continue };
-            self.events.push_back(Event::Exited { post, incarnation: present.incarnation, exit });
+            let incarnation = present.incarnation;
+            let items_left = self.items_left(post);
+            self.events.push_back(Event::Exited { post, incarnation, exit, items_left });
         }
+    }
+
+    /// Whether items are left in the queues that a post takes from, in whosever hands.
+    fn items_left(&self, post: Post) -> bool {
+        let stage = self.core.worker(post).and_then(|worker| worker.stage);
+        let inputs = stage.map_or(&[][..], |stage| &self.core.plan().stages[stage].inputs);
+        inputs.iter().any(|queue| self.queues[*queue].queue.depth().left() > 0)
     }
 
     pub(super) fn hear_news(&mut self) {
@@ -107,6 +130,11 @@ impl Reactor {
             Entry::Refused(words) => self.events.push_back(Event::Failed { post, incarnation, words, permanent: true }),
             Entry::Broke(words) => self.events.push_back(Event::Failed { post, incarnation, words, permanent: false }),
             Entry::Said(report) => self.hear_report(post, incarnation, report),
+            Entry::Closed => {
+                if let Some(present) = self.roster.get(post, incarnation) {
+                    present.heard = true;
+                }
+            }
         }
     }
 
@@ -162,6 +190,7 @@ impl Reactor {
             post,
             incarnation,
             threads: stage.map_or(1, |stage| stage.threads),
+            batch: stage.map_or(1, |stage| stage.batch),
             exit_on_panic: stage.is_some_and(|stage| stage.exit_on_panic),
             page: self.dir.page(&name, replica).to_string_lossy().into_owned(),
             inputs: stage.map_or_else(Vec::new, |stage| stage.inputs.iter().map(queue).collect()),

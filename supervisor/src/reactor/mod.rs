@@ -8,6 +8,7 @@ mod hear;
 mod idle;
 mod picture;
 
+pub use act::committed;
 pub use picture::keep;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};

@@ -33,6 +33,7 @@ struct Ledger {
     acking: Vec<u64>,
     acked: Vec<u64>,
     dead: u64,
+    ended: bool,
 }
 
 /// An item in a member's hands.
@@ -226,6 +227,7 @@ impl Bench {
     pub fn has_ended(&self) {
         let held = (0..self.ring().slots()).any(|slot| self.holds_item(slot));
         assert!(!held, "a receiver has left, and an item is still there");
+        self.ledger().ended = true;
     }
 
     fn holds_item(&self, slot: usize) -> bool {
@@ -238,6 +240,9 @@ impl Bench {
 
     /// Takes what is left with nobody else at work, then everything must balance.
     pub fn settle_up(&self, owner: u16) {
+        if self.ledger().ended {
+            self.has_ended();
+        }
         while let Some(taken) = self.try_recv(owner) {
             self.ack(owner, taken);
         }

@@ -90,6 +90,35 @@ fn many_sleepers_are_woken_by_many_wakers() {
     explore("3 sleepers, 3 wakers, 6 tokens", || sleepers_and_wakers(3, 3, 6));
 }
 
+/// A change for all wakes all, though another notification clears the bit at the same time. (With the bit cleared alone,
+/// and the sequence as it was, one sleeper could set the bit again and another sleep on its old ticket.)
+#[test]
+fn a_change_for_all_wakes_all() {
+    explore("2 sleepers, 1 change for all, 1 notification", || {
+        let store = Store::new();
+        let mut parts: Vec<Part> = Vec::new();
+        for _ in 0..2 {
+            let store = store.clone();
+            parts.push(Box::new(move || {
+                while store.tokens.at(0).load(Ordering::Acquire) == 0 {
+                    let ticket = store.event.prepare();
+                    if store.tokens.at(0).load(Ordering::Acquire) != 0 {
+                        return;
+                    }
+                    store.event.wait(ticket, NO_LIMIT);
+                }
+            }));
+        }
+        let other = store.clone();
+        parts.push(Box::new(move || other.event.notify()));
+        parts.push(Box::new(move || {
+            store.tokens.at(0).fetch_or(1, Ordering::SeqCst);
+            store.event.notify_all();
+        }));
+        together(parts);
+    });
+}
+
 /// As `recv_any`: one sleeps at two stores at once and may be woken by both, but takes only from the first; the other
 /// wake-up was meant for somebody else, too.
 #[test]
@@ -156,6 +185,57 @@ fn recv_until_the_end(bench: &Bench, owner: u16) {
             }
         }
     }
+}
+
+/// One slot of three is freed while two items wait, too many to wake the sender; then somebody takes both and keeps them
+/// until the sender's next item has come. Whoever finds nothing more must wake the sender before it sleeps.
+#[test]
+#[cfg(model_shuttle)]
+fn a_sender_does_not_sleep_beside_room_while_the_receivers_wait_for_it() {
+    explore("3 slots, the backlog falls by leases", || {
+        let (bench, has_come) = (Bench::new(3, 8, 0), Store::new());
+        for number in 0..3 {
+            assert_eq!(bench.try_send(0, number), Sent::Yes);
+        }
+        let first = bench.try_recv(4).expect("the first item");
+        let (sends, takes, keeps) = (bench.clone(), bench.clone(), bench.clone());
+        let came = has_come.clone();
+        together(vec![
+            Box::new(move || {
+                takes.ack(4, first);
+                loop {
+                    let ticket = takes.items().prepare();
+                    match takes.try_recv(4) {
+                        Some(taken) => {
+                            let is_next = taken.item == 3;
+                            takes.ack(4, taken);
+                            if is_next {
+                                return came.put();
+                            }
+                        }
+                        None => {
+                            takes.wake_senders();
+                            takes.items().wait(ticket, NO_LIMIT);
+                        }
+                    }
+                }
+            }),
+            Box::new(move || send(&sends, 0, 3)),
+            Box::new(move || {
+                let mut kept = Vec::new();
+                for taken in (0..2).filter_map(|_| keeps.try_recv(5)) {
+                    if taken.item == 3 {
+                        keeps.give_back(5, taken);
+                    } else {
+                        kept.push(taken);
+                    }
+                }
+                has_come.take();
+                kept.into_iter().for_each(|taken| keeps.ack(5, taken));
+            }),
+        ]);
+        bench.settle_up(7);
+    });
 }
 
 /// Everybody waits for each other, and all come to the end.

@@ -8,7 +8,7 @@ use toml::Spanned;
 
 use super::{check_name, intensity, program};
 use crate::config::bounds::{
-    BACKOFF, BACKOFF_MAX, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT, THREADS,
+    BACKOFF, BACKOFF_MAX, BATCH, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT, THREADS,
 };
 use crate::config::fault::Fault;
 use crate::config::nearest::{did_you_mean, nearest};
@@ -35,6 +35,7 @@ pub(super) fn believe(
     let (program, args) = command(raw, folder, surroundings, faults);
     let replicas = REPLICAS.hold(replicas(raw, surroundings).as_ref(), faults);
     let threads = THREADS.hold(raw.threads.as_ref(), faults);
+    let batch = BATCH.hold(raw.batch.as_ref(), faults);
     let stage = StagePlan {
         name: raw.name.get_ref().clone(),
         program,
@@ -43,6 +44,7 @@ pub(super) fn believe(
         cwd: cwd(raw, folder, surroundings, faults),
         replicas: u16::try_from(replicas).expect("the bounds of replicas are within 16 bits"),
         threads: u16::try_from(threads).expect("the bounds of threads are within 16 bits"),
+        batch: u32::try_from(batch).expect("the bounds of batch are within 32 bits"),
         inputs: queues(raw.inputs.as_deref(), "inputs", &pipeline.queues, faults),
         outputs: queues(raw.outputs.as_deref(), "outputs", &pipeline.queues, faults),
         restart: restart(raw, faults),

@@ -100,7 +100,7 @@ fn happens(world: &mut World) {
         _ => {
             let codes = [OK, OK, OK, OK, CRASH, CRASH, KILLED, KILLED, Exit::Code(2), Exit::Code(3)];
             let exit = if world.chance(100) { Exit::Code(127) } else { world.pick(&codes) };
-            Event::Exited { post, incarnation, exit }
+            Event::Exited { post, incarnation, exit, items_left: false }
         }
     };
     world.tell(event);
@@ -114,7 +114,7 @@ fn is_mad(world: &mut World) {
         0 => Event::Spawned { post, incarnation, pid: 8 },
         1 if !lives => Event::SpawnFailed { post, incarnation, words: "late".into(), permanent: true },
         2 if !lives => Event::Failed { post, incarnation, words: "late".into(), permanent: true },
-        3 if !lives => Event::Exited { post, incarnation, exit: KILLED },
+        3 if !lives => Event::Exited { post, incarnation, exit: KILLED, items_left: false },
         4 => Event::Ready { post, incarnation },
         5 => Event::Hello { post, incarnation },
         6 => Event::Resumed { post, incarnation },

@@ -115,13 +115,13 @@ fn news_of_an_earlier_run_changes_nothing() {
     story.unread.clear();
     let before = story.who("hash/0").clone();
     for event in [
-        Event::Exited { post, incarnation, exit: KILLED },
+        Event::Exited { post, incarnation, exit: KILLED, items_left: false },
         Event::Failed { post, incarnation, words: "late".into(), permanent: true },
         Event::SpawnFailed { post, incarnation, words: "late".into(), permanent: true },
         Event::Spawned { post, incarnation, pid: 1 },
         Event::Paused { post, incarnation },
-        Event::Exited { post: Post(0), incarnation, exit: KILLED },
-        Event::Exited { post: Post(999), incarnation, exit: KILLED },
+        Event::Exited { post: Post(0), incarnation, exit: KILLED, items_left: false },
+        Event::Exited { post: Post(999), incarnation, exit: KILLED, items_left: false },
         Event::LoopIdle(7),
     ] {
         story.tell(event);
@@ -134,8 +134,8 @@ fn news_of_an_earlier_run_changes_nothing() {
 fn an_exit_is_believed_once() {
     let mut story = Story::running(line());
     let (post, incarnation) = story.id("hash/0");
-    story.tell(Event::Exited { post, incarnation, exit: KILLED });
-    story.tell(Event::Exited { post, incarnation, exit: KILLED });
+    story.tell(Event::Exited { post, incarnation, exit: KILLED, items_left: false });
+    story.tell(Event::Exited { post, incarnation, exit: KILLED, items_left: false });
     story.tell(Event::Ready { post, incarnation });
     story.expect(&["sweep hash/0 #1"]);
     assert_eq!(story.state("hash/0"), State::Backoff);

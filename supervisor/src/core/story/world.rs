@@ -271,7 +271,7 @@ impl World {
             } else if gone || (!starting && self.sees_end(post)) {
                 let signal = self.processes[&post].killed;
                 let exit = if signal { Exit::Signal { signal: 9, core: false } } else { Exit::Code(0) };
-                self.tell(Event::Exited { post, incarnation, exit });
+                self.tell(Event::Exited { post, incarnation, exit, items_left: false });
             } else if starting {
                 self.tell(Event::Ready { post, incarnation });
             } else {

@@ -1,0 +1,128 @@
+//! What an earlier run left in the state folder, and how the next one goes on with it: queues with items in them, and
+//! the pages by which it is known what their workers had committed.
+
+use std::collections::HashMap;
+use std::io;
+use std::path::PathBuf;
+
+use brigade_protocol::id::Post;
+use brigade_protocol::page::Page;
+use brigade_protocol::queue::{Geometry, Queue, QueueError};
+
+use crate::config::plan::{Plan, QueuePlan};
+use crate::effects::dead::DeadFile;
+use crate::reactor::committed;
+use crate::state::StateDir;
+
+/// Why what is there cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ResumeError {
+    /// A queue's file.
+    #[error(transparent)]
+    Queue(#[from] QueueError),
+    /// Items are in it, and they do not fit the new plan.
+    #[error(
+        "queue {name} in {} was made with other numbers ({found:?}, now {wanted:?}): run with the old ones, or put the old state aside with --fresh",
+        path.display()
+    )]
+    Changed {
+        /// Of the queue.
+        name: String,
+        /// Of its file.
+        path: PathBuf,
+        /// What it was made with.
+        found: Box<Geometry>,
+        /// What the plan says now.
+        wanted: Box<Geometry>,
+    },
+    /// Something else in the folder.
+    #[error("cannot {what} {}: {source}", path.display())]
+    Io {
+        /// Such as "read".
+        what: &'static str,
+        /// Of the file or folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
+}
+
+/// Queues and dead letters, ready for use, and what was found.
+#[derive(Debug)]
+pub struct Resumed {
+    /// By their number in the plan.
+    pub queues: Vec<(Queue, DeadFile)>,
+    /// An earlier run was not complete: this one goes on with it.
+    pub goes_on: bool,
+    /// Items that were left.
+    pub items: u64,
+    /// Of those, how many were in the hands of workers.
+    pub leased: u64,
+}
+
+/// Opens what is there and makes what is missing. Nobody of an earlier run lives any more: workers die with their
+/// supervisor, and the folder is locked.
+pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
+    let pages = pages(dir)?;
+    let mut resumed = Resumed { queues: Vec::new(), goes_on: !pages.is_empty(), items: 0, leased: 0 };
+    for queue in &plan.queues {
+        let path = dir.dead(&queue.name);
+        let dead = DeadFile::open(&path).map_err(|source| ResumeError::Io { what: "open", path, source })?;
+        let queue = open(queue, dir, &pages, &mut resumed)?;
+        resumed.queues.push((queue, dead));
+    }
+    resumed.goes_on |= resumed.items > 0;
+    // Nothing in the queues belongs to anybody any more: from now on the old numbers of posts mean nothing.
+    pages.iter().for_each(Page::disown);
+    Ok(resumed)
+}
+
+/// The run is complete: there is nothing to go on with.
+pub fn forget(dir: &StateDir) -> io::Result<()> {
+    for entry in std::fs::read_dir(dir.pages())? {
+        std::fs::remove_file(entry?.path())?;
+    }
+    Ok(())
+}
+
+fn pages(dir: &StateDir) -> Result<Vec<Page>, ResumeError> {
+    let io = |source| ResumeError::Io { what: "read", path: dir.pages(), source };
+    let mut pages = Vec::new();
+    for entry in std::fs::read_dir(dir.pages()).map_err(io)? {
+        let path = entry.map_err(io)?.path();
+        match Page::open(&path) {
+            Ok(page) => pages.push(page),
+            // Half made when its supervisor died, or from before a restart of the machine, after which the queues are
+            // refused as well.
+            Err(error) => tracing::warn!("{error}: what its worker had not finished is done again"),
+        }
+    }
+    Ok(pages)
+}
+
+fn open(plan: &QueuePlan, dir: &StateDir, pages: &[Page], resumed: &mut Resumed) -> Result<Queue, ResumeError> {
+    let wanted = plan.geometry();
+    let path = dir.queue(&plan.name);
+    if !path.exists() {
+        return Ok(Queue::create(&path, &wanted)?);
+    }
+    let by_post: HashMap<Post, &Page> = pages.iter().map(|page| (page.post(), page)).collect();
+    let queue = Queue::open(&path)?;
+    let leased = queue.depth().leased;
+    queue.sweep_all(|post, lane| committed(by_post.get(&post).copied(), lane));
+    let depth = queue.depth();
+    let is_empty = depth.left() == 0 && depth.dead == 0;
+    if is_empty && (pages.is_empty() || queue.geometry() != wanted) {
+        // Nothing to go on with: its counts begin anew.
+        drop(queue);
+        return Ok(Queue::create(&path, &wanted)?);
+    }
+    if queue.geometry() != wanted {
+        let found = Box::new(queue.geometry());
+        return Err(ResumeError::Changed { name: plan.name.clone(), path, found, wanted: Box::new(wanted) });
+    }
+    resumed.items += depth.left();
+    resumed.leased += leased;
+    queue.reopen();
+    Ok(queue)
+}

@@ -1,0 +1,95 @@
+//! Terminals and streams: Ctrl-C reaches the supervisor alone, and nobody needs somebody who listens.
+
+use std::fs::File;
+use std::io::{Read, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::process::Stdio;
+
+use brigade_tests::{Run, Sandbox, until};
+use nix::sys::signal::Signal;
+use rustix::pty;
+
+use crate::pipelines::{endless, finite};
+
+#[test]
+fn ctrl_c_on_a_terminal_drains_and_no_worker_hears_it() {
+    let sandbox = Sandbox::new();
+    let master = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).expect("a terminal");
+    pty::grantpt(&master).expect("granted");
+    pty::unlockpt(&master).expect("unlocked");
+    let name = pty::ptsname(&master, Vec::new()).expect("a name").into_string().expect("text");
+    let slave = || {
+        let mut options = File::options();
+        options.read(true).write(true).custom_flags(rustix::fs::OFlags::NOCTTY.bits().cast_signed());
+        Stdio::from(options.open(&name).expect("the terminal opens"))
+    };
+    let run_command = sandbox.run_command(&endless("replicas = 2"));
+    let mut command = std::process::Command::new("setsid");
+    command.arg("--ctty").arg(run_command.get_program()).args(run_command.get_args());
+    command.current_dir(sandbox.folder()).env("TERM", "xterm");
+    let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().expect("setsid starts");
+    drop(command); // Our ends of the terminal.
+    let mut run = Run::watch(child, &sandbox);
+
+    let mut master = File::from(master);
+    let mut screen = master.try_clone().expect("a second descriptor");
+    let reader = std::thread::spawn(move || {
+        let mut shown = Vec::new();
+        let mut buffer = [0; 4096];
+        // The terminal's end is an error here.
+        while let Ok(len @ 1..) = screen.read(&mut buffer) {
+            shown.extend_from_slice(&buffer[..len]);
+        }
+        String::from_utf8_lossy(&shown).into_owned()
+    });
+    until("items flow", || sandbox.ledger().count("kept") > 20);
+    master.write_all(b"\x03").expect("Ctrl-C is typed");
+    let report = run.wait().with_code(0);
+    let shown = reader.join().expect("no panic");
+    assert_eq!(report.verdict, "drained", "{shown}");
+    let restarts: u64 = report.stages.values().map(|stage| stage.restarts).sum();
+    assert_eq!(restarts, 0, "a worker heard it:\n{shown}");
+    assert!(shown.contains("again: stop now"), "the next step was not printed:\n{shown}");
+    sandbox.ledger().assert_once("kept", report.queues["raw"].sent);
+    run.assert_nobody_left();
+}
+
+#[test]
+fn a_supervisor_with_closed_standard_streams_works() {
+    let sandbox = Sandbox::new();
+    let run_command = sandbox.run_command(&finite(20, &["bucket", "pass"], ""));
+    let mut command = std::process::Command::new("sh");
+    command.args(["-c", "exec \"$@\" <&- >&- 2>&-", "sh"]).arg(run_command.get_program()).args(run_command.get_args());
+    command.current_dir(sandbox.folder());
+    Run::start(command, &sandbox).wait().with_code(0);
+    sandbox.ledger().assert_once("kept", 20);
+}
+
+#[test]
+fn a_supervisor_whose_listener_has_gone_works() {
+    let sandbox = Sandbox::new();
+    let mut command = sandbox.run_command(&endless(""));
+    let (out_reader, out) = std::io::pipe().expect("a pipe");
+    let (err_reader, err) = std::io::pipe().expect("a pipe");
+    let child = command.stdout(out).stderr(err).spawn().expect("it starts");
+    drop(command);
+    let mut run = Run::watch(child, &sandbox);
+    until("items flow", || sandbox.ledger().count("kept") > 20);
+    drop((out_reader, err_reader));
+    run.signal(Signal::SIGTERM);
+    let report = run.wait().with_code(0);
+    assert_eq!(report.verdict, "drained");
+    sandbox.ledger().assert_once("kept", report.queues["raw"].sent);
+}
+
+#[test]
+fn with_quiet_nothing_is_said_but_errors() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox
+        .run_with(&finite(20, &["bucket", "pass"], ""), |command| {
+            command.arg("-q");
+        })
+        .wait();
+    ended.with_code(0);
+    assert_eq!((ended.out.as_str(), ended.err.as_str()), ("", ""));
+}

@@ -1,0 +1,119 @@
+//! A file to which every result is written exactly once, whatever is killed: the length of what is committed stands in
+//! the checkpoint, and what lies behind it was never committed and is written over.
+
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::unix::fs::FileExt;
+use std::path::Path;
+
+use crate::error::{Error, Result};
+use crate::output::Output;
+
+/// The end of a pipeline in a file: what handlers write to it is there once for every item, also if the process, the
+/// supervisor or everything is killed at any moment and started again.
+///
+/// It takes the checkpoint of its handler thread for itself: have one such file, in a stage with `threads = 1`, and do not
+/// call [`Output::checkpoint`] beside it. What is written has reached the kernel when the item is committed; a loss of
+/// power can still lose it. Nobody else may write to the file.
+///
+/// ```no_run
+/// use brigade_worker::{Context, ExactFile, Exit, Output, Result, Worker};
+///
+/// struct Lines(ExactFile);
+///
+/// impl Worker for Lines {
+///     type Item = String;
+///     type Output = ();
+///     fn build(_: &Context) -> Result<Self> {
+///         Ok(Self(ExactFile::open("lines.txt")?))
+///     }
+///     fn handle(&mut self, line: String, out: &mut Output<()>) -> Result {
+///         self.0.append(format!("{line}\n").as_bytes(), out)
+///     }
+///     fn finish(&mut self, out: &mut Output<()>) -> Result {
+///         self.0.finish(out)
+///     }
+/// }
+///
+/// fn main() -> Exit {
+///     Lines::main()
+/// }
+/// ```
+#[derive(Debug)]
+pub struct ExactFile {
+    file: File,
+    /// The committed length was looked up, and what lies behind it was cut off.
+    is_cut: bool,
+}
+
+impl ExactFile {
+    /// Opens the file, or makes it. A run that begins anew starts with an empty file; one that goes on, with what was
+    /// committed.
+    ///
+    /// # Errors
+    /// The file cannot be opened for writing.
+    pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
+        let file = OpenOptions::new().create(true).write(true).truncate(false).open(path)?;
+        Ok(Self { file, is_cut: false })
+    }
+
+    /// Writes `bytes` behind what is there, as part of the item in hand.
+    ///
+    /// # Errors
+    /// A full disk and the like: return it, and the item is delivered again.
+    pub fn append<T>(&mut self, bytes: &[u8], out: &mut Output<T>) -> Result {
+        let end = self.end(out)?;
+        self.file.write_all_at(bytes, end)?;
+        Ok(out.checkpoint(&(end + bytes.len() as u64))?)
+    }
+
+    /// Cuts off what was written for an item and never committed. To be called at the end; also makes the file empty if
+    /// nothing was written at all.
+    ///
+    /// # Errors
+    /// The file cannot be cut.
+    pub fn finish<T>(&mut self, out: &mut Output<T>) -> Result {
+        let end = self.end(out)?;
+        Ok(self.file.set_len(end)?)
+    }
+
+    fn end<T>(&mut self, out: &mut Output<T>) -> Result<u64> {
+        let end: Option<u64> = out.outbox().pending().map_err(Error::from)?;
+        let end = end.unwrap_or(0);
+        if !self.is_cut {
+            self.file.set_len(end)?;
+            self.is_cut = true;
+        }
+        Ok(end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sandbox::sandbox;
+
+    #[test]
+    fn what_was_not_committed_is_written_over_and_cut_off() {
+        let sandbox = sandbox(&["lines"], &[]);
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("lines.txt");
+        std::fs::write(&path, "left by somebody").expect("written");
+        let mut out = Output::<()>::new(&sandbox.ctx).expect("no outputs");
+        let mut file = ExactFile::open(&path).expect("opened");
+        file.append(b"one\n", &mut out).expect("written");
+        out.outbox().commit(&mut [], &mut Vec::new()).expect("committed");
+        let mark = out.outbox().mark();
+        file.append(b"a handler that fails later\n", &mut out).expect("written");
+        out.outbox().back_to(mark);
+        file.append(b"two\n", &mut out).expect("written");
+        drop((file, out));
+        // Killed before the commit; the next one goes on.
+        let mut out = Output::<()>::new(&sandbox.ctx).expect("no outputs");
+        let mut file = ExactFile::open(&path).expect("opened");
+        file.append(b"2\n", &mut out).expect("written");
+        out.outbox().commit(&mut [], &mut Vec::new()).expect("committed");
+        file.finish(&mut out).expect("cut");
+        assert_eq!(std::fs::read_to_string(&path).expect("read"), "one\n2\n");
+    }
+}
