@@ -49,7 +49,7 @@ fn fresh_puts_the_old_state_aside_and_deletes_nothing() {
     let mut run = sandbox.run(&text);
     until("all are sent", || sandbox.ledger().count("sent") == 5);
     until("one is held", || sandbox.ledger().count("held") == 1);
-    assert_eq!(sandbox.ask(&["stop", "--now"]).code, Some(0));
+    sandbox.stop("--now");
     run.wait().with_code(4);
 
     sandbox.write("gate", "");
@@ -74,7 +74,7 @@ fn a_queue_that_was_made_with_other_numbers_is_refused_in_words() {
     let mut run = sandbox.run(&text("capacity = 64"));
     until("all are sent", || sandbox.ledger().count("sent") == 5);
     until("one is held", || sandbox.ledger().count("held") == 1);
-    assert_eq!(sandbox.ask(&["stop", "--now"]).code, Some(0));
+    sandbox.stop("--now");
     run.wait().with_code(4);
     let ended = sandbox.run(&text("capacity = 128")).wait();
     assert_eq!(ended.code, Some(1));

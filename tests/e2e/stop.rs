@@ -151,7 +151,7 @@ fn brigade_stop_now_leaves_the_rest() {
     let mut run = sandbox.run(&pair(&["bucket", "emit", "20"], "", &["bucket", "hold", &gate], ""));
     until("the taker holds an item", || sandbox.ledger().count("held") == 1);
     until("all are sent", || sandbox.ledger().count("sent") == 20);
-    assert_eq!(sandbox.ask(&["stop", "--now"]).code, Some(0));
+    sandbox.stop("--now");
     let report = run.wait().with_code(4);
     assert_eq!((report.verdict.as_str(), report.queues["items"].left), ("stopped", 20));
 }
@@ -163,7 +163,7 @@ fn brigade_stop_kill_kills() {
     let mut run = sandbox.run(&text);
     until("the taker met an item", || sandbox.ledger().count("met") == 1);
     until("all are sent", || sandbox.ledger().count("sent") == 20);
-    assert_eq!(sandbox.ask(&["stop", "--kill"]).code, Some(0));
+    sandbox.stop("--kill");
     let report = run.wait().with_code(4);
     assert_eq!(report.queues["items"].left, 20);
     run.assert_nobody_left();
@@ -194,5 +194,16 @@ fn a_signal_at_any_instant_of_the_start_ends_in_order() {
         let report = run.wait().with_code(0);
         assert_eq!(report.verdict, "drained");
         run.assert_nobody_left();
+    }
+}
+
+#[test]
+fn brigade_stop_is_answered_by_a_run_that_ends_at_once_too() {
+    for _ in 0..15 {
+        let sandbox = Sandbox::new();
+        let mut run = sandbox.run(&task(&["rogue", "sleep"], ""));
+        until("somebody is there to be killed", || !run.processes().is_empty() && run.try_status().is_some());
+        sandbox.stop("--kill");
+        run.wait().with_code(0);
     }
 }

@@ -111,6 +111,17 @@ impl Sandbox {
         Self::say(command)
     }
 
+    /// Stops the run by `brigade stop`, which must say that it worked.
+    ///
+    /// # Panics
+    ///
+    /// When it does not.
+    #[track_caller]
+    pub fn stop(&self, how: &str) {
+        let said = self.ask(&["stop", how]);
+        assert_eq!(said.code, Some(0), "brigade stop {how} said: {}{}", said.out, said.err);
+    }
+
     /// Runs any command to its end.
     ///
     /// # Panics

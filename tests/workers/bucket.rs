@@ -1,6 +1,6 @@
 //! Workers that behave: they make, hand on and keep items. Without them there would be nothing to disturb.
 //!
-//! `bucket emit N [BYTES]`, `bucket drip` (for ever), `bucket pass`, `bucket keep`, `bucket hold FILE` (waits with each
+//! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket drip` (for ever), `bucket pass`, `bucket keep`, `bucket hold FILE` (waits with each
 //! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
 //! `bucket babble N` (items of another type).
 
@@ -18,6 +18,10 @@ fn main() -> Exit {
     match words.as_slice() {
         ["emit", n] => source(|out: &mut Output<Item>| emit(out, number(n), 0)),
         ["emit", n, bytes] => source(|out: &mut Output<Item>| emit(out, number(n), number(bytes) as usize)),
+        ["emit-after", file, n] => source(|out: &mut Output<Item>| {
+            while !Path::new(file).exists() && out.ctx().sleep(Duration::from_millis(5)) {}
+            emit(out, number(n), 0)
+        }),
         ["drip"] => source(|out: &mut Output<Item>| emit(out, u64::MAX, 0)),
         ["pass"] => run(pass),
         ["keep"] => sink(keep),

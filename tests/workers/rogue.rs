@@ -7,7 +7,7 @@
 
 use std::io::Write;
 use std::os::unix::process::CommandExt;
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 
 use brigade_protocol::control::{DOOR_ENV, KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, TOKEN_ENV};
 use brigade_tests::note;
@@ -25,15 +25,16 @@ fn main() -> ExitCode {
             sleep()
         }
         ["parent"] => {
-            again("deaf").spawn().expect("a child");
+            let mut child = again("deaf").spawn().expect("a child");
             note("parent", 0);
-            sleep()
+            ends_with(child.wait())
         }
         ["scatter"] => {
             let mut setsid = Command::new("setsid");
-            setsid.arg(std::env::current_exe().expect("a path")).arg("deaf").spawn().expect("a child");
+            setsid.arg(std::env::current_exe().expect("a path")).arg("deaf");
+            let mut child = setsid.spawn().expect("a child");
             note("parent", 0);
-            sleep()
+            ends_with(child.wait())
         }
         ["exit", code] => {
             eprintln!("about to leave with {code}");
@@ -89,6 +90,10 @@ fn block_term() {
     let mut set = SigSet::empty();
     set.add(Signal::SIGTERM);
     sigprocmask(SigmaskHow::SIG_BLOCK, Some(&set), None).expect("a mask");
+}
+
+fn ends_with(status: std::io::Result<ExitStatus>) -> ExitCode {
+    panic!("the child was to stay: {status:?}")
 }
 
 fn sleep() -> ExitCode {

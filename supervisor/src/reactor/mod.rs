@@ -33,7 +33,7 @@ use crate::door::{Deliver, Entry};
 use crate::effects::dead::DeadFile;
 use crate::logs::Capture;
 use crate::roster::Roster;
-use crate::sources::commands::{self, Call};
+use crate::sources::commands::{self, Call, Control};
 use crate::sources::signals::Signals;
 use crate::state::StateDir;
 use crate::view::View;
@@ -79,6 +79,7 @@ pub struct Reactor {
     roster: Roster,
     capture: Capture,
     signals: Signals,
+    control: Control,
     view: Option<View>,
     poll: Poll,
     inbox: Receiver<News>,
@@ -130,7 +131,7 @@ impl Reactor {
         let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
         let (sender, inbox) = channel();
         let deliver = deliverer(sender.clone(), Arc::clone(&waker));
-        commands::listen(&outfit.dir.socket(), move |call| {
+        let control = commands::listen(&outfit.dir.socket(), move |call| {
             if sender.send(News::Call(call)).is_ok() {
                 let _ = waker.wake();
             }
@@ -146,6 +147,7 @@ impl Reactor {
             roster: Roster::default(),
             capture: outfit.capture,
             signals: outfit.signals,
+            control,
             view: outfit.view,
             poll,
             inbox,
@@ -251,11 +253,16 @@ impl Reactor {
         for leak in self.capture.finish(LEAK_GRACE) {
             tracing::warn!("{leak}");
         }
+        // Who asked too late for an answer hears that at once, instead of waiting for one.
+        while self.inbox.try_recv().is_ok() {}
+        self.control.finish(ANSWER_GRACE);
         let verdict = self.verdict.take().unwrap_or(Verdict::Stopped);
         Ending { verdict, picture, killed_by: self.killed_by }
     }
 }
 
+/// How long the end waits for answers that are on their way to those who asked.
+const ANSWER_GRACE: Duration = Duration::from_millis(500);
 /// How long after the last exit the log pipes may stay open before they are called a leak.
 const LEAK_GRACE: Duration = Duration::from_millis(100);
 
