@@ -1,30 +1,25 @@
-//! The last stage of checksum: writes the manifest, a line for every file, as `sha256sum` would.
-
-use std::fs::{File, OpenOptions};
-use std::io::Write;
+//! The last stage of checksum: writes the manifest, one line for every file, as `sha256sum` would.
 
 use brigade_examples::checksum::Sum;
-use brigade_worker::{Context, Error, Exit, Misconfigured, Output, Worker};
+use brigade_worker::{Context, ExactFile, Exit, Misconfigured, Output, Result, Worker};
 
-struct Manifest {
-    file: File,
-}
+struct Manifest(ExactFile);
 
 impl Worker for Manifest {
     type Item = Sum;
     type Output = ();
 
-    fn build(ctx: &Context) -> Result<Self, Error> {
+    fn build(_: &Context) -> Result<Self> {
         let path = std::env::args_os().nth(1).ok_or_else(|| Misconfigured::new("usage: report FILE"))?;
-        // A run begins with an empty manifest; a restart within the run goes on with what is there.
-        let first = ctx.incarnation() == 1;
-        let file = OpenOptions::new().create(true).write(true).truncate(first).append(!first).open(path)?;
-        Ok(Self { file })
+        Ok(Self(ExactFile::open(path)?))
     }
 
-    fn handle(&mut self, sum: Sum, _: &mut Output<()>) -> Result<(), Error> {
-        self.file.write_all(&sum.line())?;
-        Ok(())
+    fn handle(&mut self, sum: Sum, out: &mut Output<()>) -> Result {
+        self.0.append(&sum.line(), out)
+    }
+
+    fn finish(&mut self, out: &mut Output<()>) -> Result {
+        self.0.finish(out)
     }
 }
 

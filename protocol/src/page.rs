@@ -38,8 +38,8 @@ const COMMITTED: usize = 8;
 /// The number of the batch that ends the thread's work.
 const FINISH: usize = 9;
 
-/// The largest checkpoint, encoded, in bytes.
-pub const MAX_CHECKPOINT: usize = 4096;
+/// The largest checkpoint, encoded, in bytes: 4 KiB and what the encoding adds.
+pub const MAX_CHECKPOINT: usize = 4096 + 64;
 /// A checkpoint: number of its batch, length, bytes. Every lane has two of them, so that one is always whole.
 const CHECKPOINT_BYTES: usize = 16 + MAX_CHECKPOINT;
 const LANE_BYTES: usize = (LANE_WORDS * 8 + 2 * CHECKPOINT_BYTES).next_multiple_of(128);

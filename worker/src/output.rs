@@ -143,6 +143,8 @@ mod tests {
         let mut out = Output::<u64>::new(&sandbox.ctx).expect("outputs");
         out.send(14).expect("there is room");
         out.to("odd").send("seven").expect("there is room");
+        assert!(sandbox.take::<u64>("twice").is_empty(), "nothing is seen before the commit");
+        out.outbox().commit(&mut [], &mut Vec::new()).expect("committed");
         assert_eq!(sandbox.take::<u64>("twice"), [(1, 14)]);
         assert_eq!(sandbox.take::<String>("odd"), [(1, "seven".to_owned())]);
     }

@@ -70,6 +70,7 @@ impl Manager {
             post: Post(1),
             incarnation: Incarnation(1),
             threads: 1,
+            batch: 1,
             exit_on_panic: false,
             page: String::new(),
             inputs: vec![],
