@@ -77,12 +77,13 @@ pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
     Ok(resumed)
 }
 
-/// The run is complete: there is nothing to go on with.
+/// The run is complete: there is nothing to go on with. All pages go at once, by a rename: a next run that found some of
+/// them would take half of the pipeline for complete and begin the other half anew.
 pub fn forget(dir: &StateDir) -> io::Result<()> {
-    for entry in std::fs::read_dir(dir.pages())? {
-        std::fs::remove_file(entry?.path())?;
-    }
-    Ok(())
+    let old = dir.pages().with_extension("old");
+    let _ = std::fs::remove_dir_all(&old); // Left by one that was killed in the next but one line.
+    std::fs::rename(dir.pages(), &old)?;
+    std::fs::remove_dir_all(&old)
 }
 
 fn pages(dir: &StateDir) -> Result<Vec<Page>, ResumeError> {

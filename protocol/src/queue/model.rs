@@ -44,28 +44,30 @@ fn setting(name: &str, default: usize) -> usize {
     std::env::var(name).map_or(default, |value| value.parse().expect("a number in the environment"))
 }
 
-/// Tells the story in all ways that the checker knows, and says how many those were.
-fn explore(name: &str, story: impl Fn() + Send + Sync + 'static) {
+/// Tells a story of so many parties in all ways that the checker knows, and says how many those were.
+fn explore(name: &str, parties: usize, story: impl Fn() + Send + Sync + 'static) {
     let (times, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
     let told = Arc::clone(&times);
     let story = move || {
         told.fetch_add(1, Ordering::Relaxed);
         story();
     };
-    check(story);
+    check(parties, story);
     println!("{name}: {} executions in {:.1} s", times.load(Ordering::Relaxed), start.elapsed().as_secs_f64());
 }
 
 #[cfg(model_loom)]
-fn check(story: impl Fn() + Send + Sync + 'static) {
+fn check(parties: usize, story: impl Fn() + Send + Sync + 'static) {
     let mut builder = loom::model::Builder::new();
-    builder.preemption_bound = Some(setting("MODEL_PREEMPTIONS", 2));
+    // Two parties have so few ways to meet that they may interrupt each other more often.
+    let more = if parties == 2 { 2 } else { 0 };
+    builder.preemption_bound = Some(setting("MODEL_PREEMPTIONS", 2) + more);
     builder.max_branches = 10_000;
     builder.check(story);
 }
 
 #[cfg(model_shuttle)]
-fn check(story: impl Fn() + Send + Sync + 'static) {
+fn check(_parties: usize, story: impl Fn() + Send + Sync + 'static) {
     let (rounds, story) = (setting("MODEL_ROUNDS", 20_000), Arc::new(story));
     let again = Arc::clone(&story);
     shuttle::check_random(move || again(), rounds / 2);
@@ -74,14 +76,14 @@ fn check(story: impl Fn() + Send + Sync + 'static) {
 
 /// Tells a story in which somebody dies in front of step number 0, 1, … of `steps`: with loom in all of them, with
 /// shuttle in one by chance each time.
-fn explore_deaths(name: &str, steps: u32, story: impl Fn(u32) + Clone + Send + Sync + 'static) {
+fn explore_deaths(name: &str, parties: usize, steps: u32, story: impl Fn(u32) + Clone + Send + Sync + 'static) {
     #[cfg(model_loom)]
     for step in 0..steps {
         let story = story.clone();
-        explore(&format!("{name}, step {step}"), move || story(step));
+        explore(&format!("{name}, step {step}"), parties, move || story(step));
     }
     #[cfg(model_shuttle)]
-    explore(name, move || story(chance(steps)));
+    explore(name, parties, move || story(chance(steps)));
 }
 
 /// A number below `bound`: any with shuttle, 0 with loom.

@@ -239,7 +239,8 @@ impl Ring {
         if slot < self.slots() { self.born.at(slot).load(Ordering::Relaxed) } else { 0 }
     }
 
-    /// Passes over a slot whose sender takes too long. Its item will come by the late lane.
+    /// Passes over a slot whose sender takes too long. Its item will come by the late lane. Only after asking once more:
+    /// that look at the late lane, after the slot was seen, finds an earlier item of this sender that was passed over.
     pub fn pass_over(&self, unfinished: Unfinished) {
         let Unfinished { position, word } = unfinished;
         if self.change(position.index(), word, word.passed_over()) {

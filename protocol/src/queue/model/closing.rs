@@ -28,7 +28,7 @@ fn until_the_end(bench: &Bench, owner: u16, nacks: bool) -> Part {
 
 #[test]
 fn the_end_is_not_seen_while_an_item_may_come_back() {
-    explore("a nack before the end", || {
+    explore("a nack before the end", 2, || {
         let bench = Bench::new(2, 8, 0);
         assert_eq!(bench.try_send(0, 0), Sent::Yes);
         bench.close();
@@ -39,7 +39,7 @@ fn the_end_is_not_seen_while_an_item_may_come_back() {
 
 #[test]
 fn the_end_is_not_seen_while_the_dead_are_swept() {
-    explore_deaths("a death before the end", 14, |step| {
+    explore_deaths("a death before the end", 2, 14, |step| {
         let bench = Bench::new(2, 8, 0);
         assert_eq!(bench.try_send(0, 0), Sent::Yes);
         bench.close();
@@ -59,7 +59,7 @@ fn the_end_is_not_seen_while_the_dead_are_swept() {
 
 #[test]
 fn a_send_that_meets_the_close_is_refused_or_received() {
-    explore("a send meets the close", || {
+    explore("a send meets the close", 3, || {
         let bench = Bench::new(2, 8, 0);
         let (sends, closes) = (bench.clone(), bench.clone());
         together(vec![

@@ -56,23 +56,23 @@ fn sender_dies(capacity: u32, step: u32, sweep_step: u32, others: u16) {
 
 #[test]
 fn a_sender_dies_at_any_step_with_one_slot() {
-    explore_deaths("a sender dies, one slot", 16, |step| sender_dies(1, step, NEVER, 0));
+    explore_deaths("a sender dies, one slot", 2, 16, |step| sender_dies(1, step, NEVER, 0));
 }
 
 #[test]
 fn a_sender_dies_at_any_step_with_two_slots() {
-    explore_deaths("a sender dies, two slots", 22, |step| sender_dies(2, step, NEVER, 0));
+    explore_deaths("a sender dies, two slots", 2, 22, |step| sender_dies(2, step, NEVER, 0));
 }
 
 #[test]
 fn a_sender_dies_beside_another() {
-    explore_deaths("a sender dies beside another, two slots", 12, |step| sender_dies(2, step, NEVER, 1));
+    explore_deaths("a sender dies beside another, two slots", 3, 12, |step| sender_dies(2, step, NEVER, 1));
 }
 
 #[test]
 fn the_sweep_of_a_sender_dies_as_well() {
     // Its slot claimed and nothing written yet: step 6 of a first send.
-    explore_deaths("a sender dies, then its sweep", 10, |step| sender_dies(2, 6, step, 0));
+    explore_deaths("a sender dies, then its sweep", 2, 10, |step| sender_dies(2, 6, step, 0));
 }
 
 /// Two items wait in two slots. Where loom would take too long, it does without the sender.
@@ -108,28 +108,30 @@ fn takes_and_nacks(bench: &Bench) {
 
 #[test]
 fn a_receiver_dies_at_any_step_up_to_its_ack() {
-    explore_deaths("a receiver dies", 16, |step| receiver_dies(takes_and_acks, step, NEVER, 0, true));
+    explore_deaths("a receiver dies", 3, 16, |step| receiver_dies(takes_and_acks, step, NEVER, 0, true));
 }
 
 #[test]
 fn a_receiver_dies_while_it_gives_back_the_bytes_of_a_large_item() {
-    explore_deaths("a receiver dies, large item", 18, |step| receiver_dies(takes_and_acks_large, step, NEVER, 0, true));
+    explore_deaths("a receiver dies, large item", 3, 18, |step| {
+        receiver_dies(takes_and_acks_large, step, NEVER, 0, true)
+    });
 }
 
 #[test]
 fn a_receiver_dies_at_any_step_of_a_nack_and_of_taking_it_again() {
-    explore_deaths("a receiver dies in a nack", 24, |step| receiver_dies(takes_and_nacks, step, NEVER, 0, false));
+    explore_deaths("a receiver dies in a nack", 3, 24, |step| receiver_dies(takes_and_nacks, step, NEVER, 0, false));
 }
 
 #[test]
 fn the_sweep_of_a_receiver_dies_as_well() {
     // Step 8: it holds an item.
-    explore_deaths("a receiver dies, then its sweep", 12, |step| receiver_dies(takes_and_acks, 8, step, 0, false));
+    explore_deaths("a receiver dies, then its sweep", 2, 12, |step| receiver_dies(takes_and_acks, 8, step, 0, false));
 }
 
 #[test]
 fn a_receiver_dies_with_the_last_delivery() {
-    explore_deaths("a receiver dies, last delivery", 10, |step| receiver_dies(takes_and_acks, step, NEVER, 1, true));
+    explore_deaths("a receiver dies, last delivery", 3, 10, |step| receiver_dies(takes_and_acks, step, NEVER, 1, true));
 }
 
 /// A receiver passes over an unfinished slot and takes what comes back through the late lane; it dies on the way.
@@ -145,13 +147,13 @@ fn passer_dies(step: u32) {
 
 #[test]
 fn a_receiver_dies_while_it_passes_over() {
-    explore_deaths("a receiver dies while it passes over", 18, passer_dies);
+    explore_deaths("a receiver dies while it passes over", 3, 18, passer_dies);
 }
 
 /// A sender and a receiver die, at independent steps.
 #[test]
 fn a_sender_and_a_receiver_die() {
-    explore_deaths("a sender and a receiver die", 12, |step| {
+    explore_deaths("a sender and a receiver die", 3, 12, |step| {
         let bench = Bench::new(2, 8, 0);
         assert_eq!(bench.try_send(0, 9), Sent::Yes);
         let other = if cfg!(model_loom) { 7 } else { chance(20) };
@@ -167,7 +169,7 @@ fn a_sender_and_a_receiver_die() {
 #[test]
 #[cfg(model_shuttle)]
 fn many_die_and_are_swept_and_come_again() {
-    explore_deaths("many die", 60, |step| {
+    explore_deaths("many die", 3, 60, |step| {
         let bench = Bench::new(1 + chance(4), 8, chance(3) as u16);
         let sweep_step = chance(30);
         together(vec![
