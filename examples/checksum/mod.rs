@@ -56,3 +56,25 @@ impl Sum {
         line
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_line_is_escaped_as_by_sha256sum() {
+        let line = |name: &str| {
+            let line = Sum { digest: [0xab; 32], name: FileName::from(PathBuf::from(name)) }.line();
+            String::from_utf8(line).expect("text").replace(&"ab".repeat(32), "SUM")
+        };
+        assert_eq!(line("a  b"), "SUM  a  b\n");
+        assert_eq!(line("-\t*"), "SUM  -\t*\n");
+        assert_eq!(line("a\\b\nc\rd"), "\\SUM  a\\\\b\\nc\\rd\n");
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_stays_as_it_is() {
+        let name = FileName::from(PathBuf::from(OsStr::from_bytes(b"\xff\x01")));
+        assert!(Sum { digest: [0; 32], name }.line().ends_with(b"0  \xff\x01\n"));
+    }
+}

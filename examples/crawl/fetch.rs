@@ -5,11 +5,21 @@ use std::io::{self, Read, Write};
 use std::net::{Ipv4Addr, TcpStream};
 use std::time::Duration;
 
-use brigade_examples::crawl::{Page, claim, found_by, ports};
+use brigade_examples::crawl::{Page, claim, done, found_by, ports};
 use brigade_worker::{Context, Exit, Output, run};
 
 fn fetch(page: Page, out: &mut Output<Page>) -> brigade_worker::Result {
-    let body = match get(&page, out.ctx()) {
+    let done = done(out.ctx());
+    if done.get(&page)?.is_none() {
+        pass_links_on(&page, out)?;
+        done.insert(&page, &())?;
+    }
+    out.to("pages").send(page)?;
+    Ok(())
+}
+
+fn pass_links_on(page: &Page, out: &mut Output<Page>) -> brigade_worker::Result {
+    let body = match get(page, out.ctx()) {
         Ok(body) => body,
         Err(error) => {
             // The page will be delivered again. The server may be about to start again: give it a moment.
@@ -19,11 +29,10 @@ fn fetch(page: Page, out: &mut Output<Page>) -> brigade_worker::Result {
     };
     let found_by = found_by(out.ctx());
     for link in links(&body) {
-        if claim(&found_by, &link, &page)? {
+        if claim(&found_by, &link, page)? {
             out.to("links").send(link)?;
         }
     }
-    out.to("pages").send(page)?;
     Ok(())
 }
 

@@ -15,6 +15,11 @@ pub fn found_by(ctx: &Context) -> SharedMap<Page, Page> {
     ctx.map("found by")
 }
 
+/// Pages whose links have all been passed on. One that comes again has nothing new to tell.
+pub fn done(ctx: &Context) -> SharedMap<Page, ()> {
+    ctx.map("done")
+}
+
 /// Claims `page` for the page it was found on; true if nobody was quicker.
 ///
 /// # Errors

@@ -37,3 +37,14 @@ fn factors(mut number: u64) -> u32 {
 fn main() -> Exit {
     run(factor)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn factors_are_counted_as_often_as_they_divide() {
+        let counts: Vec<u32> = (1..=12).map(factors).collect();
+        assert_eq!(counts, [0, 1, 1, 2, 1, 2, 1, 3, 2, 2, 1, 3]);
+    }
+}
