@@ -1,6 +1,6 @@
 //! The file in which the shared state survives a stop of the manager.
 //!
-//! It opens with [`MAGIC`]; then come records, each behind its length and its CRC-32 (4 bytes each, little endian),
+//! It opens with `MAGIC`; then come records, each behind its length and its CRC-32 (4 bytes each, little endian),
 //! encoded by [`codec`]; the last one says how many there were, so that a file that was cut is not taken for a whole
 //! one. A large container takes several records. A snapshot is written under another name, synced, and renamed: at any
 //! moment the old one or the new one is there, whole.
