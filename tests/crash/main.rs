@@ -2,5 +2,6 @@
 //! the same. Only in builds with debug assertions: others have no such points.
 #![cfg(debug_assertions)]
 
+mod batch;
 mod stage;
 mod supervisor;

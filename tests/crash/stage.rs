@@ -4,16 +4,16 @@ use brigade_tests::{Report, Sandbox, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const ITEMS: u64 = 200;
+pub const ITEMS: u64 = 200;
 
-/// A source, a stage in the middle and a sink; `crash` dies where it is told to.
-struct Line<'a> {
-    source: &'a [&'a str],
-    middle: &'a [&'a str],
-    source_env: &'a str,
-    middle_env: &'a str,
-    queue: &'a str,
-    keys: &'a str,
+/// A source, a stage in the middle and a sink; one of them dies where it is told to.
+pub struct Line<'a> {
+    pub source: &'a [&'a str],
+    pub middle: &'a [&'a str],
+    pub source_env: &'a str,
+    pub middle_env: &'a str,
+    pub queue: &'a str,
+    pub keys: &'a str,
 }
 
 impl Default for Line<'_> {
@@ -62,7 +62,7 @@ env = {{ LEDGER = "${{ledger}}" }}
     }
 
     /// Runs it; the stage must have died once.
-    fn run(&self, sandbox: &Sandbox, dies: &str) -> Report {
+    pub fn run(&self, sandbox: &Sandbox, dies: &str) -> Report {
         let ended = sandbox.run(&self.text()).wait();
         let report = ended.with_code(0);
         assert_eq!(report.stages[dies].restarts, 1, "{dies} did not die at its point:\n{}", ended.err);
@@ -74,11 +74,11 @@ env = {{ LEDGER = "${{ledger}}" }}
     }
 }
 
-/// The stage in the middle dies at `point`, the 50th time, holding an item.
+/// The stage in the middle, which works with plain handles, dies at `point`, the 50th time, holding an item.
 fn middle_dies_at(point: &str) -> (Sandbox, Report) {
     let sandbox = Sandbox::new();
     let env = format!("env.DIE_AT = \"{point}:50\"");
-    let report = Line { middle_env: &env, ..Line::default() }.run(&sandbox, "middle");
+    let report = Line { middle: &["bucket", "relay"], middle_env: &env, ..Line::default() }.run(&sandbox, "middle");
     (sandbox, report)
 }
 
@@ -152,6 +152,7 @@ fn large_released() {
     let sandbox = Sandbox::new();
     let report = Line {
         source: &["bucket", "emit", "30", "1048576"],
+        middle: &["bucket", "relay"],
         middle_env: "env.DIE_AT = \"large_released:10\"",
         queue: "capacity = 16\nmax_item_bytes = \"1100KiB\"",
         ..Line::default()

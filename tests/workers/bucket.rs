@@ -33,6 +33,7 @@ fn main() -> Exit {
             pass(item, out)
         }),
         ["bounce", times] => run(|item: Item, out: &mut Output<Item>| bounce(number(times), &item, out)),
+        ["relay"] => work(relay),
         ["serve"] => work(serve),
         ["babble", n] => source(|out: &mut Output<String>| babble(number(n), out)),
         _ => work(|_: &Context| Err::<(), _>(Misconfigured::new("see the head of bucket.rs"))),
@@ -54,6 +55,17 @@ fn pass(item: Item, out: &mut Output<Item>) -> brigade_worker::Result {
     let n = item.n;
     out.send(item)?;
     note("passed", n);
+    Ok(())
+}
+
+/// As `pass`, with plain handles: what it hands on and what it took are two steps.
+fn relay(ctx: &Context) -> brigade_worker::Result {
+    let (raw, done) = (ctx.receiver::<Item>("raw")?, ctx.sender::<Item>("done")?);
+    for item in raw.iter() {
+        done.send(item.clone())?;
+        note("passed", item.n);
+        item.ack();
+    }
     Ok(())
 }
 

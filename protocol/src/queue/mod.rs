@@ -36,6 +36,8 @@ pub use sweep::DeadItem;
 pub use wait::{Wait, recv_any, try_recv_any};
 
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod batch_tests;
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod tests;
 
 #[cfg(any(all(test, model_loom), all(test, model_shuttle)))]

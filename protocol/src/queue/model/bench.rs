@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex};
 
 use super::super::late::LateLane;
 use super::super::place::{Count, Place};
+use super::super::recovery::Fate;
 use super::super::ring::{Held, Met, NoSlot, Returned, Ring};
 use super::super::slot::Kind;
 use crate::shm::{EventCount, Words};
@@ -198,7 +199,7 @@ impl Bench {
         let holds = |slot: usize, kind| self.ring().word(slot).is(kind, owner);
         place.settle(Count::Sent, |slot| holds(slot, Kind::Filling));
         place.settle(Count::Acked, |slot| holds(slot, Kind::Leased));
-        self.ring().sweep(|other| other == owner);
+        self.ring().sweep(|_, other| if other == owner { Fate::Dead } else { Fate::Alive });
         self.0.items.notify_all();
         self.0.room.notify_all();
     }
