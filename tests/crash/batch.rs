@@ -1,7 +1,9 @@
 //! Death of a worker at a point of its batch: before the store that commits, nothing of the batch has happened; after it,
 //! all of it has. Either way every item comes out once.
 
-use brigade_tests::{Report, Sandbox};
+use brigade_tests::{Report, Sandbox, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::stage::{ITEMS, Line};
 
@@ -77,4 +79,28 @@ fn batch_freed_one() {
 #[test]
 fn batch_rolled_forward() {
     every_item_once("batch_rolled_forward", false);
+}
+
+#[test]
+fn staged_published_late() {
+    // The stage in the middle stands still with an item staged; what another stage sends behind it is taken. Then it goes
+    // on, and dies when it has published the item that was passed by.
+    let sandbox = Sandbox::new();
+    let gate = sandbox.path("gate").display().to_string();
+    let other =
+        format!("[stages.other]\ncommand = {:?}\noutputs = [\"done\"]\n", ["bucket", "emit-after", &gate, "100"]);
+    let env = "env.STAND_STILL_AT = \"batch_staged:50\"\nenv.DIE_AT = \"staged_published_late\"";
+    let text = Line { middle_env: env, ..Line::default() }.text() + &other;
+    let mut run = sandbox.run(&text);
+    let pid = run.pid_when("middle/0", "paused");
+    sandbox.write("gate", "");
+    until("the sink has passed it by", || {
+        let status = run.status();
+        status["queues"][1]["acked"] == 149
+    });
+    kill(Pid::from_raw(pid), Signal::SIGCONT).expect("it is there");
+    let report = run.wait().with_code(0);
+    assert_eq!(report.stages["middle"].restarts, 1);
+    assert_eq!((report.queues["done"].sent, report.queues["done"].acked), (ITEMS + 100, ITEMS + 100));
+    sandbox.ledger().assert_each("kept", ITEMS);
 }

@@ -30,7 +30,7 @@ impl Default for Line<'_> {
 }
 
 impl Line<'_> {
-    fn text(&self) -> String {
+    pub fn text(&self) -> String {
         let Self { source, middle, source_env, middle_env, queue, keys } = self;
         format!(
             r#"

@@ -1,0 +1,115 @@
+//! The loop around a handler, in one process.
+
+use std::sync::Mutex;
+
+use super::*;
+use crate::error::Misconfigured;
+use crate::sandbox::{MAX_DELIVERIES, Sandbox, sandbox, sandbox_with, until};
+
+/// Serves with a function as handler, over numbers.
+fn serve(sandbox: &Sandbox, handle: impl Fn(u64, &mut Output<u64>) -> Result + Sync) -> Result {
+    let handle = |(): &mut (), item, out: &mut Output<u64>| handle(item, out);
+    Calls { build: |_: &Context| Ok(()), handle, finish: |(): &mut (), _: &mut Output<u64>| Ok(()) }.serve(&sandbox.ctx)
+}
+
+#[test]
+fn every_item_is_handled_and_acked_until_the_end() {
+    let sandbox = sandbox(&["numbers", "more"], &["sums"]);
+    sandbox.feed("numbers", [1u64, 2]);
+    sandbox.feed("more", [3u64]);
+    sandbox.queue("numbers").close();
+    sandbox.queue("more").close();
+    serve(&sandbox, |n, out| Ok(out.send(n * 2)?)).expect("it comes to its end");
+    let mut sums: Vec<_> = sandbox.take::<u64>("sums").into_iter().map(|(_, n)| n).collect();
+    sums.sort_unstable();
+    assert_eq!(sums, [2, 4, 6]);
+    assert_eq!(sandbox.page.progress(), 3);
+    assert!(matches!(sandbox.reports()[..], [Report::Ready]));
+}
+
+#[test]
+fn errors_and_panics_are_the_items_failure_and_end_as_dead_letters() {
+    let sandbox = sandbox(&["numbers"], &[]);
+    sandbox.feed("numbers", [1u64, 2, 3]);
+    sandbox.queue("numbers").close();
+    let calls = Mutex::new(Vec::new());
+    let result = serve(&sandbox, |n, _| {
+        calls.lock().expect("no panic in here").push(n);
+        match n {
+            1 => Err("no ones".into()),
+            2 => panic!("no twos"),
+            _ => Ok(()),
+        }
+    });
+    assert!(result.is_ok());
+    let calls = calls.into_inner().expect("no panic in here");
+    let times = |wanted| calls.iter().filter(|n| **n == wanted).count();
+    assert_eq!((times(1), times(2), times(3)), (MAX_DELIVERIES.into(), MAX_DELIVERIES.into(), 1));
+    assert_eq!((sandbox.dead("numbers"), sandbox.page.progress()), (2, 1));
+}
+
+#[test]
+fn a_stop_gives_the_item_in_hand_back_uncounted_and_takes_no_other() {
+    let sandbox = sandbox(&["numbers"], &[]);
+    sandbox.feed("numbers", [1u64, 2]);
+    serve(&sandbox, |_, _| {
+        sandbox.stop_now();
+        Err("cut short".into())
+    })
+    .expect("a stop is no failure");
+    assert_eq!(sandbox.take::<u64>("numbers"), [(1, 1), (1, 2)]);
+}
+
+#[test]
+fn a_misconfigured_handler_fails_the_worker_and_not_the_item() {
+    let sandbox = sandbox(&["numbers"], &[]);
+    sandbox.feed("numbers", [1u64]);
+    let error = serve(&sandbox, |_, _| Err(Misconfigured::new("no key").into())).expect_err("it fails");
+    assert!(is_permanent(&*error));
+    assert_eq!(sandbox.take::<u64>("numbers"), [(1, 1)]);
+}
+
+#[test]
+fn threads_work_side_by_side_and_each_finishes_its_own_state() {
+    let sandbox = sandbox_with(&["numbers"], &["counts"], |welcome| welcome.threads = 3);
+    sandbox.feed("numbers", [1u64, 2, 3]);
+    sandbox.queue("numbers").close();
+    let busy = AtomicU16::new(0);
+    let calls = Calls {
+        build: |_: &Context| Ok(0),
+        handle: |count: &mut u64, _: u64, _: &mut Output<u64>| {
+            // Nobody is done before all three are at work at the same time.
+            busy.fetch_add(1, Ordering::Relaxed);
+            until(|| busy.load(Ordering::Relaxed) == 3);
+            *count += 1;
+            Ok(())
+        },
+        finish: |count: &mut u64, out: &mut Output<u64>| Ok(out.send(*count)?),
+    };
+    calls.serve(&sandbox.ctx).expect("it comes to its end");
+    assert_eq!(sandbox.take::<u64>("counts"), [(1, 1), (1, 1), (1, 1)]);
+    assert!(matches!(sandbox.reports()[..], [Report::Ready]), "ready is said once");
+}
+
+#[test]
+fn a_thread_that_cannot_be_built_ends_the_others() {
+    let sandbox = sandbox_with(&["numbers"], &[], |welcome| welcome.threads = 2);
+    let calls = Calls {
+        build: |ctx: &Context| if ctx.thread() == 1 { Err("no licence".into()) } else { Ok(()) },
+        handle: |(): &mut (), _: u64, _: &mut Output<()>| Ok(()),
+        finish: |(): &mut (), _: &mut Output<()>| Ok(()),
+    };
+    assert_eq!(calls.serve(&sandbox.ctx).expect_err("it fails").to_string(), "no licence");
+    assert!(sandbox.reports().is_empty(), "it was never ready");
+}
+
+#[test]
+fn a_handler_in_a_stage_without_inputs_is_told_what_is_missing() {
+    let sandbox = sandbox(&[], &["sums"]);
+    let error = serve(&sandbox, |_, _| Ok(())).expect_err("there is nothing to handle");
+    assert!(is_permanent(&*error));
+    assert_eq!(
+        error.to_string(),
+        "stage double has no inputs, but its program takes items: give it inputs = […] in the pipeline file"
+    );
+}
