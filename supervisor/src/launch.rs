@@ -9,6 +9,7 @@ use crate::config::plan::Plan;
 use crate::config::{self, Surroundings};
 use crate::core::Core;
 use crate::core::action::Verdict;
+use crate::figures::counted;
 use crate::logs::own::{self, Console};
 use crate::logs::{Capture, Rotation};
 use crate::reactor::{Ending, Outfit, Reactor};
@@ -102,7 +103,7 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
         forget_shared(&dir);
     }
     let capture = Capture::start(&dir.logs(), Rotation::default()).map_err(io("start the reader of logs"))?;
-    tracing::info!(state = %dir.root().display(), "{}: {} stages, {} queues", plan.name, plan.stages.len(), plan.queues.len());
+    tracing::info!(state = %dir.root().display(), "{}: {}, {}", plan.name, counted(plan.stages.len() as u64, "stage"), counted(plan.queues.len() as u64, "queue"));
 
     let seed = u64::from(std::process::id()) ^ jiff::Timestamp::now().as_microsecond().unsigned_abs();
     let core = Core::new(plan.clone(), seed);

@@ -70,15 +70,16 @@ fn next(seed: &mut u64) -> u64 {
     *seed
 }
 
-/// Kills a `hash` at random, one `every` so often, for as long as the run lasts. Gives the number of kills.
-fn storm(run: &mut Run, every: Duration) -> u64 {
+/// Kills a `hash` at random, one `every` so often, for as long as the run lasts, `most` at the most. Gives the number of
+/// kills.
+fn storm(run: &mut Run, every: Duration, most: u64) -> u64 {
     let (mut seed, mut kills) = (0x9E37_79B9_7F4A_7C15, 0);
     let begun = Instant::now();
     while run.is_running() {
         assert!(begun.elapsed() < Duration::from_secs(300), "the run does not end");
         let hashes: Vec<_> =
             run.processes().into_iter().filter(|process| process.worker.starts_with("hash/")).collect();
-        if !hashes.is_empty() {
+        if !hashes.is_empty() && kills < most {
             let victim = &hashes[(next(&mut seed) % hashes.len() as u64) as usize];
             kills += u64::from(kill(Pid::from_raw(victim.pid), Signal::SIGKILL).is_ok());
         }
@@ -105,7 +106,7 @@ fn every_line_is_there_once_in_a_storm(files: usize, every: Duration) {
     let text =
         checksum(&sandbox, unlimited).replace("[queues.paths]", "[queues.paths]\nmax_deliveries = \"unlimited\"");
     let mut run = sandbox.run(&text);
-    let kills = storm(&mut run, every);
+    let kills = storm(&mut run, every, 400);
     let report = run.wait().with_code(0);
     eprintln!("{files} files, {kills} kills, {} restarts", report.stages["hash"].restarts);
     let manifest = std::fs::read(sandbox.path("manifest")).expect("a manifest");

@@ -81,6 +81,7 @@ impl Core {
     pub(super) fn said_ready(&mut self, ix: usize, now: Instant) {
         let worker = &mut self.workers[ix];
         worker.run.ready.get_or_insert(now);
+        worker.was_ready = true;
         if worker.state == State::Starting && !worker.run.failing {
             let drains = self.ladder.level().is_some() && worker.rules.role == Role::Consumer;
             let state = if drains { State::Draining } else { State::Ready };

@@ -52,6 +52,9 @@ pub struct Worker {
     pub(super) intensity: Intensity,
     /// It exited 0 when all its inputs were closed: it has seen that nothing was left in them.
     pub(super) saw_end: bool,
+    /// It was ready once, in whichever run: who starts after it need not wait for it again. Otherwise a stage that is
+    /// killed again and again would keep those before it from ever starting.
+    pub(super) was_ready: bool,
 }
 
 /// What is known of the process of a worker.
@@ -168,6 +171,7 @@ impl Worker {
             failures: 0,
             intensity: Intensity::default(),
             saw_end: false,
+            was_ready: false,
         }
     }
 
@@ -203,7 +207,7 @@ impl Worker {
 
     /// Whether stages that start after its own may do so, as far as it is concerned.
     pub(super) fn is_up(&self) -> bool {
-        self.state == State::Exited || (self.process != Process::None && self.run.ready.is_some())
+        self.state == State::Exited || self.was_ready
     }
 
     /// What falls due next, and when. `inputs_closed`: since when all queues that its stage takes from are closed.

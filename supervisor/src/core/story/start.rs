@@ -21,6 +21,17 @@ fn consumers_start_before_producers_and_a_stage_waits_for_all_workers_of_those_i
 }
 
 #[test]
+fn a_worker_that_dies_again_and_again_does_not_keep_the_stages_before_it_from_starting() {
+    let mut story = Story::of(line());
+    story.tell(Event::Begin);
+    story.up("report/0");
+    story.up("hash/0");
+    story.exits("hash/0", KILLED);
+    story.up("hash/1");
+    assert_eq!((story.state("hash/0"), story.state("walk/0")), (State::Backoff, State::Starting));
+}
+
+#[test]
 fn services_start_first() {
     let plan = line().stage("cache", &[], &[]).with(|stage| stage.restart = RestartPolicy::Permanent);
     let mut story = Story::of(plan);
