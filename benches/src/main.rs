@@ -29,23 +29,27 @@ fn main() -> ExitCode {
 }
 
 fn measure(rounds: usize, items: u64) -> ExitCode {
-    let case = Case {
+    let one_by_one = Case {
         name: "64 B, acked one by one, one sender to one receiver",
         contestants: vec![
-            Contestant {
-                name: "Brigade: processes, Sender/Receiver",
-                run: Box::new(move || pipeline::run("typed", items)),
-            },
-            Contestant {
-                name: "Brigade: processes, raw bytes in place",
-                run: Box::new(move || pipeline::run("raw", items)),
-            },
-            Contestant { name: "Brigade: threads, bare queue", run: Box::new(move || threads::run(items)) },
-            Contestant {
-                name: "Python multiprocessing.Queue",
-                run: Box::new(move || python::run("mp_queue.py", items / 20)),
-            },
+            contestant("Brigade: processes, Sender/Receiver", move || pipeline::pair("typed", items)),
+            contestant("Brigade: processes, raw bytes in place", move || pipeline::pair("raw", items)),
+            contestant("Brigade: threads, bare queue", move || threads::run(items)),
+            contestant("Python multiprocessing.Queue", move || python::run("mp_queue.py", items / 20)),
         ],
     };
-    if case.measure(rounds) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    let handed_on = Case {
+        name: "64 B through a stage in the middle, three processes",
+        contestants: vec![
+            contestant("exactly once, batch = 64", move || pipeline::line("pass", 64, items)),
+            contestant("exactly once, batch = 1", move || pipeline::line("pass", 1, items)),
+            contestant("plain handles: send, then ack", move || pipeline::line("relay", 1, items)),
+        ],
+    };
+    let fine = [one_by_one, handed_on].map(|case| case.measure(rounds));
+    if fine.iter().all(|fine| *fine) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn contestant(name: &'static str, run: impl Fn() -> std::io::Result<f64> + 'static) -> Contestant {
+    Contestant { name, run: Box::new(run) }
 }

@@ -1,28 +1,62 @@
-//! Two worker processes under the supervisor, joined by a queue.
+//! Worker processes under the supervisor, joined by queues.
 
 use std::io;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// Runs the pipeline once with workers of this `kind`, and gives the receiver's items per second.
-pub fn run(kind: &str, items: u64) -> io::Result<f64> {
+/// A sender and a receiver of this `kind`. Gives the receiver's items per second.
+pub fn pair(kind: &str, items: u64) -> io::Result<f64> {
+    measure(|own, result| {
+        format!(
+            r#"
+            name = "bench"
+            [queues.items]
+            item_bytes = "112B"
+            [stages.send]
+            command = [{own:?}, "worker", "{kind}-send", "{items}"]
+            outputs = ["items"]
+            [stages.recv]
+            command = [{own:?}, "worker", "{kind}-recv", "{items}"]
+            env = {{ RESULT = {result:?} }}
+            inputs = ["items"]
+            "#
+        )
+    })
+}
+
+/// A sender, a stage in the middle that does this `part`, and a receiver. Gives the receiver's items per second.
+pub fn line(part: &str, batch: u32, items: u64) -> io::Result<f64> {
+    measure(|own, result| {
+        format!(
+            r#"
+            name = "bench"
+            [queues.items]
+            item_bytes = "112B"
+            [queues.passed]
+            item_bytes = "112B"
+            [stages.send]
+            command = [{own:?}, "worker", "typed-send", "{items}"]
+            outputs = ["items"]
+            [stages.middle]
+            command = [{own:?}, "worker", "{part}", "{items}"]
+            batch = {batch}
+            inputs = ["items"]
+            outputs = ["passed"]
+            [stages.recv]
+            command = [{own:?}, "worker", "typed-recv", "{items}"]
+            env = {{ RESULT = {result:?}, QUEUE = "passed" }}
+            inputs = ["passed"]
+            "#
+        )
+    })
+}
+
+/// Runs a pipeline of this same program once; one of its workers writes the result.
+fn measure(plan: impl Fn(&Path, &Path) -> String) -> io::Result<f64> {
     let folder = tempfile::tempdir()?;
     let own = std::env::current_exe()?;
     let (file, result) = (folder.path().join("pipeline.toml"), folder.path().join("result"));
-    let plan = format!(
-        r#"
-        name = "bench"
-        [queues.items]
-        item_bytes = "112B"
-        [stages.send]
-        command = [{own:?}, "worker", "{kind}-send", "{items}"]
-        outputs = ["items"]
-        [stages.recv]
-        command = [{own:?}, "worker", "{kind}-recv", "{items}"]
-        env = {{ RESULT = {result:?} }}
-        inputs = ["items"]
-        "#
-    );
-    std::fs::write(&file, plan)?;
+    std::fs::write(&file, plan(&own, &result))?;
     let status = Command::new(&own)
         .args(["run", "-q", "--state-dir"])
         .arg(folder.path().join("s"))

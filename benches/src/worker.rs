@@ -3,18 +3,20 @@
 use std::process::{ExitCode, Termination};
 use std::time::Instant;
 
-use brigade_worker::{Context, Result, work};
+use brigade_worker::{Context, Output, Result, run, work};
 use serde_bytes::ByteArray;
 
 /// With the format byte and its length it makes 64 bytes in the queue.
 type Item = ByteArray<62>;
 
-/// Does one part: `typed-send`, `typed-recv`, `raw-send` or `raw-recv`.
+/// Does one part: `typed-send`, `typed-recv`, `raw-send`, `raw-recv`, `pass` (a handler) or `relay` (the same by hand).
 pub fn main(part: &str, items: &str) -> ExitCode {
     let items: u64 = items.parse().expect("a number of items");
     let exit = match part {
         "typed-send" => work(|ctx| typed_send(ctx, items)),
         "typed-recv" => work(|ctx| typed_recv(ctx, items)),
+        "pass" => run(pass),
+        "relay" => work(relay),
         "raw-send" => work(|ctx| raw_send(ctx, items)),
         "raw-recv" => work(|ctx| raw_recv(ctx, items)),
         _ => panic!("no part is named {part}"),
@@ -31,13 +33,27 @@ fn typed_send(ctx: &Context, items: u64) -> Result {
 }
 
 fn typed_recv(ctx: &Context, items: u64) -> Result {
-    let receiver = ctx.receiver::<Item>("items")?;
+    let queue = std::env::var("QUEUE").unwrap_or_else(|_| "items".to_owned());
+    let receiver = ctx.receiver::<Item>(&queue)?;
     receiver.recv()?.ack();
     let start = Instant::now();
     for _ in 1..items {
         std::hint::black_box(receiver.recv()?.ack());
     }
     keep(items - 1, start)
+}
+
+fn pass(item: Item, out: &mut Output<Item>) -> Result {
+    Ok(out.send(item)?)
+}
+
+fn relay(ctx: &Context) -> Result {
+    let (items, passed) = (ctx.receiver::<Item>("items")?, ctx.sender::<Item>("passed")?);
+    for item in items.iter() {
+        passed.send(*item)?;
+        item.ack();
+    }
+    Ok(())
 }
 
 fn raw_send(ctx: &Context, items: u64) -> Result {

@@ -301,17 +301,16 @@ impl Lane {
         self.word(LANE_WORDS + half * (CHECKPOINT_BYTES / 8) + word)
     }
 
-    /// One more item is finished. Only its own thread calls this.
+    /// One more item is finished.
     #[inline]
     pub fn done(&self) {
         self.done_many(1);
     }
 
-    /// So many more items are finished. Only its own thread calls this.
+    /// So many more items are finished. Threads that an author starts may share the lane of another.
     #[inline]
     pub fn done_many(&self, more: u64) {
-        let done = self.word(DONE);
-        done.store(done.load(Ordering::Relaxed).wrapping_add(more), Ordering::Relaxed);
+        self.word(DONE).fetch_add(more, Ordering::Relaxed);
     }
 
     /// Items that it has finished.

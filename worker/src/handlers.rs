@@ -219,6 +219,7 @@ impl Inputs {
         }
         let member = &mut self.members[queue];
         self.lane.hold(u16::try_from(queue).expect("a stage has fewer than 65,536 inputs"), lease.id());
+        out.outbox().begin(lease.id(), lease.deliveries());
         let mark = out.outbox().mark();
         let outcome = match codec::decode(member.bytes(&lease)) {
             Err(error) => Outcome::Undecodable(error),
@@ -230,6 +231,7 @@ impl Inputs {
                 Err(panic) => Outcome::Panicked(panic),
             },
         };
+        out.outbox().end();
         match outcome {
             Outcome::Done => {
                 if self.taken.is_empty() {

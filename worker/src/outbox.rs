@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::codec;
 use brigade_protocol::crash_point;
+use brigade_protocol::id::ItemId;
 use brigade_protocol::page::{Lane, MAX_CHECKPOINT};
 use brigade_protocol::queue::{Lease, Member, Refused, Wait};
 use serde::Serialize;
@@ -30,6 +31,8 @@ pub(crate) struct Outbox {
     entries: Vec<(usize, Range<usize>)>,
     checkpoint: Option<Vec<u8>>,
     warned: bool,
+    /// The item in hand, and how often it was delivered.
+    item: Option<(ItemId, u16)>,
 }
 
 /// One output queue.
@@ -73,11 +76,27 @@ impl Outbox {
             entries: Vec::new(),
             checkpoint: None,
             warned: false,
+            item: None,
         })
     }
 
     pub(crate) fn ctx(&self) -> &Context {
         &self.ctx
+    }
+
+    /// The item in hand: its id, and how often it was delivered.
+    pub(crate) fn item(&self) -> Option<(ItemId, u16)> {
+        self.item
+    }
+
+    /// A handler begins with an item.
+    pub(crate) fn begin(&mut self, item: ItemId, deliveries: u16) {
+        self.item = Some((item, deliveries));
+    }
+
+    /// The handler is done with it.
+    pub(crate) fn end(&mut self) {
+        self.item = None;
     }
 
     /// The output of this name, or the first.

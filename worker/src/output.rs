@@ -5,6 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use brigade_protocol::codec::DecodeError;
+use brigade_protocol::id::ItemId;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::context::Context;
@@ -86,6 +87,19 @@ impl<T> Output<T> {
     /// It is too large, or (in a source) the commit was interrupted: `Stopped`.
     pub fn checkpoint<C: Serialize>(&mut self, checkpoint: &C) -> Result<(), CheckpointError> {
         self.outbox.checkpoint(checkpoint)
+    }
+
+    /// The identity of the item in hand within its queue. It stays the same when the item is delivered again: a handler
+    /// that remembers it elsewhere (as the key of a row, say) can tell that it has seen the item before. `None` in a
+    /// source and in [`Worker::finish`](crate::Worker::finish).
+    pub fn item_id(&self) -> Option<ItemId> {
+        self.outbox.item().map(|(id, _)| id)
+    }
+
+    /// How often the item in hand was delivered, this time included: 1 for the first. `None` in a source and in
+    /// [`Worker::finish`](crate::Worker::finish).
+    pub fn deliveries(&self) -> Option<u16> {
+        self.outbox.item().map(|(_, deliveries)| deliveries)
     }
 
     /// Where the worker is, and its stop flag.

@@ -113,3 +113,19 @@ fn a_handler_in_a_stage_without_inputs_is_told_what_is_missing() {
         "stage double has no inputs, but its program takes items: give it inputs = […] in the pipeline file"
     );
 }
+
+#[test]
+fn a_handler_sees_which_item_it_has_and_how_often_it_came() {
+    let sandbox = sandbox(&["numbers"], &[]);
+    sandbox.feed("numbers", [1u64]);
+    sandbox.queue("numbers").close();
+    let seen = Mutex::new(Vec::new());
+    let result = serve(&sandbox, |_, out| {
+        seen.lock().expect("no panic in here").push((out.item_id(), out.deliveries()));
+        if out.deliveries() == Some(1) { Err("once more".into()) } else { Ok(()) }
+    });
+    result.expect("it comes to its end");
+    let seen = seen.into_inner().expect("no panic in there");
+    assert!(seen[0].0.is_some());
+    assert_eq!(seen, [(seen[0].0, Some(1)), (seen[0].0, Some(2))]);
+}
