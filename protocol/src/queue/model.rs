@@ -7,13 +7,16 @@
 //! ordering too weak shows as a wrong item. A death cuts a member short in front of any one of its atomic steps; its
 //! sweep then races with the living, and may be cut short as well.
 //!
-//! Not modelled: batches, large regions, several processes (the checkers see threads), clocks: a limit on a sleep,
+//! Batches: a move from one queue to another by one commit, cut short in front of any step, and its sweep.
+//!
+//! Not modelled: batches of several items, large regions, several processes (the checkers see threads), clocks: a limit on a sleep,
 //! and patience in its real length. loom orders SeqCst fences, but takes SeqCst accesses for
 //! acquiring and releasing ones; in its builds a fence stands before each SeqCst load, which is a little stronger than
 //! the truth. shuttle knows sequential consistency only.
 //!
 //! Run them with `.ci/model quick` or `.ci/model slow`.
 
+mod batches;
 mod bench;
 mod closing;
 mod deaths;
