@@ -23,10 +23,11 @@ fn number(variable: &str) -> Option<u64> {
 fn rage(seed: u64, worker_kills: u64, pace: u64) -> Figures {
     let mut dice = Dice::new(seed);
     let plan = Plan::draw(&mut dice);
+    eprintln!("seed {seed}: {plan}");
     let begun = Instant::now();
     let mut figures = Weather::new(seed, &plan, dice, pace).rage(worker_kills);
     figures.time = begun.elapsed();
-    eprintln!("seed {seed}: {figures}; {plan}");
+    eprintln!("seed {seed}: {figures}");
     figures
 }
 
