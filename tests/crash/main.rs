@@ -1,7 +1,11 @@
-//! Crash tests: a process dies, really and by SIGKILL, at every named point of the queue, and the ledger balances all
-//! the same. Only in builds with debug assertions: others have no such points.
-#![cfg(debug_assertions)]
+//! Crash tests: a process dies, really and by SIGKILL, at every named point of the queue (only in builds with debug
+//! assertions: others have no such points), and anywhere at all in a storm; the ledger balances all the same.
 
+#[cfg(debug_assertions)]
 mod batch;
+mod redelivery;
+#[cfg(debug_assertions)]
 mod stage;
+mod storm;
+#[cfg(debug_assertions)]
 mod supervisor;

@@ -2,6 +2,7 @@
 //! test would start, await, search and clean up processes in a way of its own, and some would leave them behind.
 
 mod binaries;
+mod dice;
 mod item;
 mod ledger;
 mod proc;
@@ -11,6 +12,7 @@ mod tree;
 mod until;
 
 pub use binaries::{binary, folder, workspace};
+pub use dice::{Dice, monotonic_ns, size_in_storm};
 pub use item::Item;
 pub use ledger::{Entry, Ledger, crash_only_in_the_first_run, note};
 pub use proc::{Process, is_alive, processes_of};

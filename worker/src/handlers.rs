@@ -234,11 +234,20 @@ impl Inputs {
         out.outbox().end();
         match outcome {
             Outcome::Done => {
+                if out.outbox().is_overladen() && !self.taken.is_empty() {
+                    let done = self.taken.len() as u64;
+                    if let Err(error) = out.outbox().commit_before(&mark, &mut self.members, &mut self.taken) {
+                        self.members[queue].give_back(lease);
+                        return Err(error.into());
+                    }
+                    self.lane.done_many(done);
+                }
                 if self.taken.is_empty() {
                     self.since = Instant::now();
                 }
                 self.taken.push((queue, lease));
-                if alone || self.taken.len() >= self.batch || self.since.elapsed() >= BATCH_TIME {
+                let is_full = self.taken.len() >= self.batch || out.outbox().is_laden();
+                if alone || is_full || self.since.elapsed() >= BATCH_TIME {
                     self.commit(out.outbox())?;
                 }
                 self.lane.release();

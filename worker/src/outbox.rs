@@ -40,6 +40,14 @@ struct Port {
     name: String,
     member: Member,
     waiting: usize,
+    /// How many of those came from items before the one in hand.
+    earlier: usize,
+}
+
+impl Port {
+    fn capacity(&self) -> usize {
+        self.member.queue().capacity()
+    }
 }
 
 /// When what is sent goes out.
@@ -64,7 +72,7 @@ impl Outbox {
         let join = |line: &crate::station::Line| {
             let member = line.queue.join(ctx.station().welcome.post, ctx.thread());
             let member = member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })?;
-            Ok(Port { name: line.name.clone(), member, waiting: 0 })
+            Ok(Port { name: line.name.clone(), member, waiting: 0, earlier: 0 })
         };
         let ports = ctx.station().outputs.iter().map(join).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -125,7 +133,8 @@ impl Outbox {
             Mode::WithItem | Mode::WithCheckpoint => {
                 self.entries.push((port, start..self.bytes.len()));
                 self.ports[port].waiting += 1;
-                if self.ports[port].waiting > self.ports[port].member.queue().capacity() {
+                let Port { waiting, earlier, .. } = self.ports[port];
+                if waiting - earlier > self.ports[port].capacity() {
                     return self.overflow(port);
                 }
                 Ok(())
@@ -143,23 +152,26 @@ impl Outbox {
         Ok(())
     }
 
-    /// More than the queue can hold at once: what is here goes out by itself.
+    /// More from one item than the queue can hold at once: what it has sent so far goes out by itself. What came from
+    /// others before it stays for the commit.
     fn overflow(&mut self, port: usize) -> Result<(), Refusal> {
         if !self.warned {
             self.warned = true;
-            let (queue, capacity) = (&self.ports[port].name, self.ports[port].member.queue().capacity());
+            let (queue, capacity) = (&self.ports[port].name, self.ports[port].capacity());
             tracing::warn!(
                 queue,
                 capacity,
                 "more results at once than the queue has room for: they cannot be committed together, and may be sent again if this process dies now; raise the queue's capacity"
             );
         }
-        let entries = std::mem::take(&mut self.entries);
+        let earlier = self.ports.iter().map(|port| port.earlier).sum();
+        let entries = self.entries.split_off(earlier);
         let mut sent = Ok(());
         for (port, range) in entries {
             sent = sent.and_then(|()| self.send_now(port, range));
         }
-        self.forget();
+        self.bytes.truncate(self.entries.last().map_or(0, |(_, range)| range.end));
+        self.ports.iter_mut().for_each(|port| port.waiting = port.earlier);
         sent
     }
 
@@ -197,8 +209,9 @@ impl Outbox {
         }
     }
 
-    /// Where it stands.
-    pub(crate) fn mark(&self) -> Mark {
+    /// Where it stands. What is sent from now on comes from another item.
+    pub(crate) fn mark(&mut self) -> Mark {
+        self.ports.iter_mut().for_each(|port| port.earlier = port.waiting);
         Mark { entries: self.entries.len(), checkpoint: self.checkpoint.clone() }
     }
 
@@ -214,7 +227,39 @@ impl Outbox {
     fn forget(&mut self) {
         self.entries.clear();
         self.bytes.clear();
-        self.ports.iter_mut().for_each(|port| port.waiting = 0);
+        self.ports.iter_mut().for_each(|port| (port.waiting, port.earlier) = (0, 0));
+    }
+
+    /// Whether half of an output would be taken by what is on its way: more is not to be collected, as a commit has to
+    /// find room for all of it at once.
+    pub(crate) fn is_laden(&self) -> bool {
+        self.ports.iter().any(|port| port.waiting > 0 && 2 * port.waiting >= port.capacity())
+    }
+
+    /// Whether what is on its way is more than an output can hold at all.
+    pub(crate) fn is_overladen(&self) -> bool {
+        self.ports.iter().any(|port| port.waiting > port.capacity())
+    }
+
+    /// Commits what came before the mark, and keeps what came after it. If it fails, nothing was committed.
+    pub(crate) fn commit_before(
+        &mut self,
+        mark: &Mark,
+        inputs: &mut [Member],
+        taken: &mut Vec<(usize, Lease)>,
+    ) -> Result<(), Refusal> {
+        let entries = self.entries.split_off(mark.entries.min(self.entries.len()));
+        let start = self.entries.last().map_or(0, |(_, range)| range.end);
+        let bytes = self.bytes.split_off(start);
+        let checkpoint = std::mem::replace(&mut self.checkpoint, mark.checkpoint.clone());
+        self.commit(inputs, taken)?;
+        self.bytes = bytes;
+        self.checkpoint = checkpoint;
+        for (port, range) in entries {
+            self.ports[port].waiting += 1;
+            self.entries.push((port, range.start - start..range.end - start));
+        }
+        Ok(())
     }
 
     /// Commits: what is on its way is in the queues, the items that it came from are gone, the checkpoint holds, all by

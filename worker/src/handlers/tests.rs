@@ -129,3 +129,23 @@ fn a_handler_sees_which_item_it_has_and_how_often_it_came() {
     assert!(seen[0].0.is_some());
     assert_eq!(seen, [(seen[0].0, Some(1)), (seen[0].0, Some(2))]);
 }
+
+#[test]
+fn what_is_handed_on_and_what_it_came_from_stay_one_commit_when_the_output_is_smaller_than_a_batch() {
+    for each in [1, 3] {
+        let sandbox = sandbox_with(&["numbers"], &["sums"], |welcome| welcome.batch = 16);
+        sandbox.feed("numbers", [1u64, 2, 3, 4]);
+        sandbox.queue("numbers").close();
+        let committed = || (sandbox.queue("numbers").totals().acked, sandbox.queue("sums").totals().sent / each);
+        let taken = std::sync::atomic::AtomicU64::new(0);
+        serve(&sandbox, |n, out| {
+            let (acked, handed_on) = committed();
+            assert_eq!(acked, handed_on, "at item {n}");
+            taken.fetch_add(sandbox.take::<u64>("sums").len() as u64, Ordering::Relaxed);
+            (0..each).try_for_each(|_| out.send(n))?;
+            Ok(())
+        })
+        .expect("it comes to its end");
+        assert_eq!(committed(), (4, 4), "{each} at a time");
+    }
+}

@@ -1,0 +1,99 @@
+//! The workers of a storm: they make items of all sizes, hand them on whole, and keep an exact ledger. Without them a storm
+//! would only meet items that all look alike.
+//!
+//! `wave emit SEED CHUNK PAUSE` (items until the file `ENOUGH` is there, CHUNK to a commit), `wave pass SEED PAUSE`,
+//! `wave keep SEED PAUSE` (a line `NUMBER BYTES` for each in the file `KEPT`), `wave hold` (with an item, until `ENOUGH`
+//! is there; it writes down when it began). PAUSE is in microseconds per item.
+
+use std::fs::OpenOptions;
+use std::io::Write;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use brigade_tests::{Item, monotonic_ns, size_in_storm};
+use brigade_worker::{Context, ExactFile, Exit, Misconfigured, Output, Result, Worker, run, source, work};
+
+fn main() -> Exit {
+    let args: Vec<String> = std::env::args().skip(1).collect();
+    let words: Vec<&str> = args.iter().map(String::as_str).collect();
+    let number = |text: &str| text.parse::<u64>().expect("a number");
+    match words.as_slice() {
+        ["emit", seed, chunk, pause] => {
+            source(|out: &mut Output<Item>| emit(out, number(seed), number(chunk), number(pause)))
+        }
+        ["pass", seed, pause] => run(|item: Item, out: &mut Output<Item>| -> Result {
+            check(&item, number(seed))?;
+            nap(number(pause));
+            Ok(out.send(item)?)
+        }),
+        ["keep", ..] => Keep::main(),
+        ["hold"] => run(hold),
+        _ => work(|_: &Context| Err::<(), _>(Misconfigured::new("see the head of wave.rs"))),
+    }
+}
+
+fn path(variable: &str) -> PathBuf {
+    std::env::var_os(variable).unwrap_or_else(|| panic!("{variable} is not set")).into()
+}
+
+fn nap(microseconds: u64) {
+    if microseconds > 0 {
+        std::thread::sleep(Duration::from_micros(microseconds));
+    }
+}
+
+fn emit(out: &mut Output<Item>, seed: u64, chunk: u64, pause: u64) -> Result {
+    let enough = path("ENOUGH");
+    let mut next: u64 = out.restore()?.unwrap_or(0);
+    while !enough.exists() && !out.ctx().stop_requested() {
+        for n in next..next + chunk {
+            out.send(Item::new(n, size_in_storm(seed, n)))?;
+        }
+        next += chunk;
+        out.checkpoint(&next)?;
+        nap(pause * chunk);
+    }
+    Ok(())
+}
+
+/// An item that is not what the source made ends the process with words: the storm finds them in the log.
+fn check(item: &Item, seed: u64) -> Result {
+    let is_right = item.is_whole() && item.bytes.len() == size_in_storm(seed, item.n);
+    assert!(is_right, "item {} has {} bytes and is not whole", item.n, item.bytes.len());
+    Ok(())
+}
+
+struct Keep {
+    file: ExactFile,
+    seed: u64,
+    pause: u64,
+}
+
+impl Worker for Keep {
+    type Item = Item;
+    type Output = ();
+
+    fn build(_: &Context) -> Result<Self> {
+        let number = |nth| std::env::args().nth(nth).and_then(|text| text.parse().ok()).expect("a number");
+        Ok(Self { file: ExactFile::open(path("KEPT"))?, seed: number(2), pause: number(3) })
+    }
+
+    fn handle(&mut self, item: Item, out: &mut Output<()>) -> Result {
+        check(&item, self.seed)?;
+        nap(self.pause);
+        self.file.append(format!("{} {}\n", item.n, item.bytes.len()).as_bytes(), out)
+    }
+
+    fn finish(&mut self, out: &mut Output<()>) -> Result {
+        self.file.finish(out)
+    }
+}
+
+fn hold(item: Item, out: &mut Output<()>) -> Result {
+    let line = format!("{} {} {}\n", item.n, std::process::id(), monotonic_ns());
+    let mut file = OpenOptions::new().create(true).append(true).open(path("KEPT"))?;
+    file.write_all(line.as_bytes())?;
+    let enough = path("ENOUGH");
+    while !enough.exists() && out.ctx().sleep(Duration::from_millis(2)) {}
+    Ok(())
+}
