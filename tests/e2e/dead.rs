@@ -1,6 +1,6 @@
 //! Dead letters: seen, sent again and dropped, while the pipeline runs and when it does not.
 
-use brigade_tests::{Sandbox, until};
+use brigade_tests::{Run, Sandbox, until};
 use serde_json::Value;
 
 use crate::pipelines::{finite, line};
@@ -9,6 +9,13 @@ fn list(sandbox: &Sandbox) -> Vec<Value> {
     let said = sandbox.ask(&["dead", "list", "--json"]);
     assert_eq!(said.code, Some(0), "{}", said.err);
     serde_json::from_str(&said.out).expect("a list")
+}
+
+/// Waits until the run has put one dead letter aside.
+#[track_caller]
+fn until_dead(run: &Run, sandbox: &Sandbox) {
+    run.status();
+    until("there is a dead letter", || list(sandbox).len() == 1);
 }
 
 fn id(letter: &Value) -> String {
@@ -96,7 +103,7 @@ fn a_letter_is_retried_and_done_while_the_pipeline_runs() {
     let text =
         line(&["bucket", "emit-then-wait", "10"], &["misfit", "fail-until", "3"], "env.MENDED = \"${here}/mended\"");
     let mut run = sandbox.run(&text);
-    until("there is a dead letter", || list(&sandbox).len() == 1);
+    until_dead(&run, &sandbox);
     sandbox.write("mended", "");
     let said = done(&sandbox, &["dead", "retry", "--all"]);
     assert_eq!(said, "1 item sent again to queue raw\n");
@@ -114,7 +121,7 @@ fn dropped_letters_are_gone_whether_the_pipeline_runs_or_not() {
     let sandbox = Sandbox::new();
     let text = line(&["bucket", "emit-then-wait", "10"], &["misfit", "fail", "3"], "");
     let mut run = sandbox.run(&text);
-    until("there is a dead letter", || list(&sandbox).len() == 1);
+    until_dead(&run, &sandbox);
     let said = done(&sandbox, &["dead", "drop", &id(&list(&sandbox)[0])]);
     assert_eq!(said, "1 item of queue raw dropped\n");
     assert_eq!(list(&sandbox), Vec::<Value>::new());
@@ -150,7 +157,7 @@ fn a_supervisor_killed_in_a_retry_neither_loses_nor_doubles_the_item() {
             "env.MENDED = \"${here}/mended\"",
         );
         let mut run = sandbox.run_with(&text, |command| _ = command.env("BRIGADE_CRASH", point));
-        until("there is a dead letter", || list(&sandbox).len() == 1);
+        until_dead(&run, &sandbox);
         sandbox.write("mended", "");
         assert_eq!(sandbox.ask(&["dead", "retry", "--all"]).code, Some(1), "{point}");
         assert_eq!(run.wait().signal, Some(9), "{point}");

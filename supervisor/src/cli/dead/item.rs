@@ -53,6 +53,11 @@ pub fn json(bytes: &[u8]) -> Map<String, Value> {
     Map::from_iter([(key.to_owned(), Value::from(value))])
 }
 
+/// JSON for people, too: in lines, and harmless.
+pub fn pretty(value: &Value) -> String {
+    format!("{value:#}").lines().map(|line| format!("{}\n", escape::json(line))).collect()
+}
+
 fn printable(byte: u8) -> bool {
     matches!(byte, b' '..=b'~')
 }
@@ -106,6 +111,14 @@ mod tests {
                 assert!(!shown.chars().any(|c| c != '\n' && (c.is_control() || c == '\u{202e}')), "{shown:?}");
             }
         }
+    }
+
+    #[test]
+    fn json_in_lines_is_the_same_json_and_harmless() {
+        let value = serde_json::json!([{"words": "\u{9b}2J\n"}, 7]);
+        let shown = pretty(&value);
+        assert!(!shown.contains('\u{9b}') && shown.lines().count() > 2, "{shown:?}");
+        assert_eq!(serde_json::from_str::<Value>(&shown).ok(), Some(value));
     }
 
     #[test]

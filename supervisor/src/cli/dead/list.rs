@@ -10,7 +10,6 @@ use super::find::{self, FindError};
 use super::{item, show};
 use crate::cli::say;
 use crate::cli::select::{Need, Select};
-use crate::logs::escape;
 use crate::logs::show::wants_colour;
 use crate::state::StateDir;
 use crate::table::{Cell, Side, Table, Tint};
@@ -43,7 +42,7 @@ fn in_json(dir: &StateDir, queue: Option<&str>) -> Result<String, FindError> {
             }));
         })?;
     }
-    Ok(escape::json(&format!("{:#}\n", Value::from(all))).into_owned())
+    Ok(item::pretty(&Value::from(all)))
 }
 
 fn in_lines(dir: &StateDir, queue: Option<&str>) -> Result<String, FindError> {

@@ -32,7 +32,7 @@ fn shown(dir: &StateDir, id: &Id, as_json: bool) -> Result<String, FindError> {
     for (queue, id) in find::resolve(dir, std::slice::from_ref(id))? {
         find::each(dir, &queue, |letter| {
             if letter.id == id && as_json {
-                let _ = writeln!(text, "{}", escape::json(&format!("{:#}", in_json(&queue, &letter))));
+                text += &item::pretty(&in_json(&queue, &letter));
             } else if letter.id == id {
                 text += &in_words(&queue, &letter);
             }
