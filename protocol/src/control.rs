@@ -10,7 +10,7 @@
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
 use serde::{Deserialize, Serialize};
 
-use crate::id::{Incarnation, Post};
+use crate::id::{Incarnation, ItemId, Post};
 use crate::shared;
 
 /// The version of everything in this crate that two processes share: messages, pages, queue files.
@@ -69,6 +69,16 @@ pub enum Report {
         words: String,
         /// No restart: the same would happen again.
         permanent: bool,
+    },
+    /// An item could not be done, and is about to be given back as failed. For the history of dead letters; workers tell
+    /// so often only that it costs little.
+    ItemFailed {
+        /// The queue that it came from.
+        queue: String,
+        /// Its identity there.
+        item: ItemId,
+        /// Why, in words.
+        words: String,
     },
     /// The worker wants to use shared state.
     WantManager,

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
+use crate::effects::dead::{Gone, Which};
 use crate::state::StateDir;
 use crate::status::Status;
 
@@ -23,6 +24,20 @@ pub enum Request {
     Status,
     /// Stop it: at least at this level.
     Stop(StopRequest),
+    /// Send dead letters of a queue again.
+    Retry {
+        /// Its name.
+        queue: String,
+        /// Which.
+        which: Which,
+    },
+    /// Drop dead letters of a queue.
+    Drop {
+        /// Its name.
+        queue: String,
+        /// Which.
+        which: Which,
+    },
     /// Names, kinds and lengths of the shared lists, maps and counters; or the content of one.
     Shared {
         /// Which one; `None`: the list of all.
@@ -52,6 +67,8 @@ pub enum Answer {
     Stopping(String),
     /// To `Shared`: the manager's description or dump, as JSON.
     Shared(serde_json::Value),
+    /// To `Retry` and `Drop`: what became of the letters.
+    Gone(Gone),
     /// It cannot be done, and why.
     Refused(String),
 }

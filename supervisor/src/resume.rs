@@ -67,8 +67,18 @@ pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
     let mut resumed = Resumed { queues: Vec::new(), goes_on: !pages.is_empty(), items: 0, leased: 0 };
     for queue in &plan.queues {
         let path = dir.dead(&queue.name);
-        let dead = DeadFile::open(&path).map_err(|source| ResumeError::Io { what: "open", path, source })?;
-        let queue = open(queue, dir, &pages, &mut resumed)?;
+        let io = |what| {
+            let path = path.clone();
+            move |source| ResumeError::Io { what, path, source }
+        };
+        let mut dead = DeadFile::open(&path).map_err(io("open"))?;
+        let found = found(queue, dir, &pages)?;
+        // Before the queue may be made anew, and before anybody sends: see there.
+        dead.settle(found.as_ref().map(|(queue, _)| queue)).map_err(io("settle"))?;
+        let (queue, is_new) = open(queue, dir, found, &pages, &mut resumed)?;
+        if is_new {
+            dead.begin_anew().map_err(io("write"))?;
+        }
         resumed.queues.push((queue, dead));
     }
     resumed.goes_on |= resumed.items > 0;
@@ -101,22 +111,40 @@ fn pages(dir: &StateDir) -> Result<Vec<Page>, ResumeError> {
     Ok(pages)
 }
 
-fn open(plan: &QueuePlan, dir: &StateDir, pages: &[Page], resumed: &mut Resumed) -> Result<Queue, ResumeError> {
-    let wanted = plan.geometry();
+/// A queue of an earlier run, swept, and how many of its items were in the hands of workers.
+fn found(plan: &QueuePlan, dir: &StateDir, pages: &[Page]) -> Result<Option<(Queue, u64)>, ResumeError> {
     let path = dir.queue(&plan.name);
     if !path.exists() {
-        return Ok(Queue::create(&path, &wanted)?);
+        return Ok(None);
     }
-    let by_post: HashMap<Post, &Page> = pages.iter().map(|page| (page.post(), page)).collect();
     let queue = Queue::open(&path)?;
     let leased = queue.depth().leased;
+    sweep(&queue, pages);
+    Ok(Some((queue, leased)))
+}
+
+fn sweep(queue: &Queue, pages: &[Page]) {
+    let by_post: HashMap<Post, &Page> = pages.iter().map(|page| (page.post(), page)).collect();
     queue.sweep_all(|post, lane| committed(by_post.get(&post).copied(), lane));
+}
+
+/// The queue to go on with, and whether it is a new one.
+fn open(
+    plan: &QueuePlan,
+    dir: &StateDir,
+    found: Option<(Queue, u64)>,
+    pages: &[Page],
+    resumed: &mut Resumed,
+) -> Result<(Queue, bool), ResumeError> {
+    let wanted = plan.geometry();
+    let path = dir.queue(&plan.name);
+    let Some((queue, leased)) = found else { return Ok((Queue::create(&path, &wanted)?, true)) };
     let depth = queue.depth();
     let is_empty = depth.left() == 0 && depth.dead == 0;
     if is_empty && (pages.is_empty() || queue.geometry() != wanted) {
         // Nothing to go on with: its counts begin anew.
         drop(queue);
-        return Ok(Queue::create(&path, &wanted)?);
+        return Ok((Queue::create(&path, &wanted)?, true));
     }
     if queue.geometry() != wanted {
         let found = Box::new(queue.geometry());
@@ -125,5 +153,21 @@ fn open(plan: &QueuePlan, dir: &StateDir, pages: &[Page], resumed: &mut Resumed)
     resumed.items += depth.left();
     resumed.leased += leased;
     queue.reopen();
-    Ok(queue)
+    Ok((queue, false))
+}
+
+/// A queue that nobody uses, and its dead letters, for one who is not about to run the pipeline but holds its folder:
+/// what the last run left is swept and put aside first. The queue is an error of its own: letters can be dropped without.
+pub fn at_rest(name: &str, dir: &StateDir) -> Result<(Result<Queue, QueueError>, DeadFile), ResumeError> {
+    let path = dir.dead(name);
+    let io = |source| ResumeError::Io { what: "settle", path: path.clone(), source };
+    let mut dead = DeadFile::open(&path).map_err(io)?;
+    let queue = match Queue::open(&dir.queue(name)) {
+        Ok(queue) => queue,
+        Err(error) => return Ok((Err(error), dead)),
+    };
+    sweep(&queue, &pages(dir)?);
+    dead.settle(Some(&queue)).map_err(io)?;
+    dead.take_from(&queue, |_| ("it ran out of deliveries".to_owned(), Vec::new())).map_err(io)?;
+    Ok((Ok(queue), dead))
 }

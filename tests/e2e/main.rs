@@ -3,6 +3,7 @@
 mod check;
 mod checksum;
 mod control;
+mod dead;
 mod death;
 mod flow;
 mod logs;

@@ -1,6 +1,6 @@
 //! Workers that behave: they make, hand on and keep items. Without them there would be nothing to disturb.
 //!
-//! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket drip` (for ever), `bucket pass`, `bucket keep`, `bucket hold FILE` (waits with each
+//! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket emit-then-wait N` (then does not end; the next run makes no more), `bucket drip` (for ever), `bucket pass`, `bucket keep`, `bucket hold FILE` (waits with each
 //! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
 //! `bucket babble N` (items of another type).
 
@@ -22,6 +22,7 @@ fn main() -> Exit {
             while !Path::new(file).exists() && out.ctx().sleep(Duration::from_millis(5)) {}
             emit(out, number(n), 0)
         }),
+        ["emit-then-wait", n] => source(|out: &mut Output<Item>| emit_then_wait(number(n), out)),
         ["drip"] => source(|out: &mut Output<Item>| emit(out, u64::MAX, 0)),
         ["pass"] => run(pass),
         ["keep"] => sink(keep),
@@ -48,6 +49,16 @@ fn emit(out: &mut Output<Item>, n: u64, bytes: usize) -> brigade_worker::Result 
         out.send(Item::new(n, bytes))?;
         note("sent", n);
     }
+    Ok(())
+}
+
+fn emit_then_wait(n: u64, out: &mut Output<Item>) -> brigade_worker::Result {
+    let emitted = Path::new("emitted");
+    if !emitted.exists() {
+        emit(out, n, 0)?;
+        std::fs::write(emitted, "")?;
+    }
+    while out.ctx().sleep(Duration::from_secs(1)) {}
     Ok(())
 }
 

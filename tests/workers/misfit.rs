@@ -1,6 +1,6 @@
 //! Workers of the SDK that misbehave in one way each, most of them on certain items.
 //!
-//! `misfit MODE [N]`: `panic N` (on item N), `fail N`, `fail-once N` (its first delivery), `die N` (SIGKILL to itself),
+//! `misfit MODE [N]`: `panic N` (on item N), `fail N`, `fail-once N` (its first delivery), `fail-until N` (until the file $MENDED is there), `die N` (SIGKILL to itself),
 //! `die-once N`, `leave N` (ends with 0 after N items), `sleep` (in the handler, deaf to all stops), `crash` (exits 1 once
 //! it is ready), `stop-late` (a source that does not look at its stop flag), `misconfigured`.
 
@@ -37,6 +37,7 @@ fn handle(mode: &str, n: u64, item: Item, out: &mut Output<Item>) -> brigade_wor
             "panic" => panic!("item {n} is poison"),
             "fail" => return Err(format!("item {n} cannot be done").into()),
             "fail-once" if seen == 0 && first_run => return Err(format!("item {n} cannot be done yet").into()),
+            "fail-until" if !mended() => return Err(format!("item {n} cannot be done yet").into()),
             "die" => raise(Signal::SIGKILL)?,
             "die-once" if first_run => raise(Signal::SIGKILL)?,
             "sleep" => return for_ever(),
@@ -48,6 +49,11 @@ fn handle(mode: &str, n: u64, item: Item, out: &mut Output<Item>) -> brigade_wor
     }
     note("kept", item.n);
     Ok(())
+}
+
+/// Whether the file that the variable MENDED names is there.
+fn mended() -> bool {
+    std::env::var_os("MENDED").is_some_and(|file| std::path::Path::new(&file).exists())
 }
 
 fn leave(ctx: &Context, n: u64) -> brigade_worker::Result {

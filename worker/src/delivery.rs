@@ -47,8 +47,12 @@ impl<'r> RawDelivery<'r> {
 
     /// The work failed: the item goes back to the front of the queue, or becomes a dead letter after
     /// `max_deliveries`.
-    pub fn nack(mut self) {
-        self.receiver.nack(self.lease.take().expect(HELD));
+    pub fn nack(self) {
+        self.nack_because("the worker gave it back as failed");
+    }
+
+    pub(crate) fn nack_because(mut self, why: &str) {
+        self.receiver.nack(self.lease.take().expect(HELD), why);
     }
 }
 

@@ -270,11 +270,11 @@ impl Inputs {
             Outcome::Done => {}
             Outcome::Failed(error) => {
                 tracing::error!(%item, queue = name, deliveries, "the handler failed: {}", in_words(&*error));
-                nack(member, lease, name);
+                nack(station, member, lease, name, &in_words(&*error));
             }
             Outcome::Undecodable(error) => {
                 tracing::error!(%item, queue = name, deliveries, "the item cannot be decoded: {error}");
-                nack(member, lease, name);
+                nack(station, member, lease, name, &format!("the item cannot be decoded: {error}"));
             }
             Outcome::Panicked(Panic { message, location, backtrace }) => {
                 let backtrace = backtrace.as_deref();
@@ -285,7 +285,7 @@ impl Inputs {
                     // The item is still ours in the queue: the sweep gives it back and counts the delivery.
                     low_level::exit(PANICKED);
                 }
-                nack(member, lease, name);
+                nack(station, member, lease, name, &format!("panicked: {message}"));
             }
             Outcome::Stopped => {
                 tracing::info!(%item, queue = name, "told to stop: the item in hand goes back");

@@ -11,7 +11,7 @@ use brigade_protocol::queue::{Lease, Member, Nothing, Queue, Returned, Wait};
 use crate::context::Context;
 use crate::delivery::RawDelivery;
 use crate::error::{OpenError, RecvError};
-use crate::station::Line;
+use crate::station::{Line, Station};
 
 /// Takes bytes from a queue and reads them in place. Made by [`Context::raw_receiver`].
 ///
@@ -112,8 +112,8 @@ impl RawReceiver {
         self.let_go();
     }
 
-    pub(crate) fn nack(&self, lease: Lease) {
-        nack(&mut self.member.borrow_mut(), lease, &self.name);
+    pub(crate) fn nack(&self, lease: Lease, why: &str) {
+        nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.name, why);
         self.let_go();
     }
 
@@ -123,7 +123,8 @@ impl RawReceiver {
             // It was to be stopped: that is not the item's fault.
             self.member.borrow_mut().give_back(lease);
         } else {
-            nack(&mut self.member.borrow_mut(), lease, &self.name);
+            let why = "the delivery was dropped without an ack";
+            nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.name, why);
         }
         self.let_go();
     }
@@ -163,8 +164,9 @@ impl fmt::Debug for RawReceiver {
 }
 
 /// Gives the item back as failed, and says so if it will not come again.
-pub(crate) fn nack(member: &mut Member, lease: Lease, queue: &str) {
+pub(crate) fn nack(station: &Station, member: &mut Member, lease: Lease, queue: &str, why: &str) {
     let (item, deliveries) = (lease.id(), lease.deliveries());
+    station.item_failed(queue, item, why);
     match member.nack(lease) {
         Some(Returned::Dead) => {
             tracing::error!(%item, queue, deliveries, "the item is a dead letter now: every delivery of it failed");

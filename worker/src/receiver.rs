@@ -117,7 +117,7 @@ fn decoded<T: DeserializeOwned>(taken: Result<RawDelivery<'_>, RecvError>) -> Re
         Ok(item) => Ok(Delivery::new(raw, item)),
         Err(error) => {
             let (id, deliveries) = (raw.id(), raw.deliveries());
-            raw.nack();
+            raw.nack_because(&format!("the item cannot be decoded: {error}"));
             Err(RecvError::Undecodable { id, deliveries, error })
         }
     }

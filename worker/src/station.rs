@@ -3,8 +3,10 @@
 
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use brigade_protocol::control::{QueueRef, Report, Welcome};
+use brigade_protocol::id::ItemId;
 use brigade_protocol::page::Page;
 use brigade_protocol::queue::Queue;
 use ipc_channel::ipc::IpcSender;
@@ -29,7 +31,15 @@ pub(crate) struct Station {
     pub(crate) shared: Shared,
     pub(crate) manager: Arc<ManagerDoor>,
     reports: Arc<Reports>,
+    /// When failures were last counted from zero, and how many have been told of since.
+    told: Mutex<(Instant, u32)>,
 }
+
+/// Not more failed items than this are told of within the period.
+const TELL_FAILURES: u32 = 64;
+const TELL_PERIOD: Duration = Duration::from_secs(1);
+/// Of an error's words, in characters: the log has all of them.
+const TELL_CHARS: usize = 500;
 
 /// The line up to the supervisor, for all threads.
 struct Reports(Mutex<IpcSender<Report>>);
@@ -65,12 +75,30 @@ impl Station {
         let asking = Arc::clone(&reports);
         let manager = Arc::new(ManagerDoor::new(Box::new(move || asking.send(Report::WantManager))));
         let shared = Shared::new(Arc::clone(&manager));
-        Ok(Self { stop: Stop::new(page, queues), welcome, inputs, outputs, shared, manager, reports })
+        let told = Mutex::new((Instant::now(), 0));
+        Ok(Self { stop: Stop::new(page, queues), welcome, inputs, outputs, shared, manager, reports, told })
     }
 
     /// Tells the supervisor something.
     pub(crate) fn report(&self, report: Report) {
         self.reports.send(report);
+    }
+
+    /// Tells the supervisor that an item could not be done, before it is given back: should it be a dead letter then, its
+    /// history is known. A worker that fails very often does not tell each time.
+    pub(crate) fn item_failed(&self, queue: &str, item: ItemId, words: &str) {
+        let may_tell = {
+            let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+            if told.0.elapsed() >= TELL_PERIOD {
+                *told = (Instant::now(), 0);
+            }
+            told.1 += 1;
+            told.1 <= TELL_FAILURES
+        };
+        if may_tell {
+            let words = words.chars().take(TELL_CHARS).collect();
+            self.report(Report::ItemFailed { queue: queue.to_owned(), item, words });
+        }
     }
 
     /// Whether it takes items; if not, it is a source or stands alone, and a drain is meant for it.

@@ -60,6 +60,12 @@ impl Member {
         &self.queue
     }
 
+    /// The id that the next item which this member sends will have. Written down before the send, it tells later, through
+    /// [`Queue::was_sent`], whether the send came to be, also if this process died in the middle.
+    pub fn next_item(&self) -> ItemId {
+        self.next_id(0)
+    }
+
     /// Sends one item if there is room. When this returns `Ok`, the item is in the queue, whatever happens to this
     /// process. If the process dies before, nothing was sent.
     pub fn try_send(&mut self, item: &[u8]) -> Result<ItemId, Refused> {
@@ -267,6 +273,14 @@ impl Drop for Member {
 }
 
 impl Queue {
+    /// Whether the item of this id was sent. True for ids that a member of this queue has been about to give; exact when
+    /// that member lives, or is swept.
+    pub fn was_sent(&self, item: ItemId) -> bool {
+        let (index, number) = (item.0 >> 48, item.0 & ((1 << 48) - 1));
+        let index = u16::try_from(index).expect("sixteen bits are left");
+        usize::from(index) < MEMBERS && number <= self.place(index).total(Count::Sent)
+    }
+
     /// Makes sure that the first `len` bytes of a slot's large region exist on the disk: a full one is an error here,
     /// instead of a SIGBUS while writing.
     fn back_large(&self, slot: usize, len: usize) -> io::Result<()> {

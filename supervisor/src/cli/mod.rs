@@ -3,6 +3,7 @@
 pub mod ask;
 pub mod check;
 pub mod completions;
+pub mod dead;
 pub mod logs;
 pub mod man;
 pub mod run;
@@ -39,6 +40,7 @@ Examples:
   brigade status                  in another terminal: how does it stand?
   brigade logs -f hash            what do the workers of stage hash say?
   brigade stop                    drain the queues and end
+  brigade dead list               what could not be done, and why?
   brigade shared                  which lists, maps and counters do workers share?";
 
 #[derive(Clone, Debug, Subcommand)]
@@ -54,6 +56,8 @@ enum Command {
     Logs(ShowLogs),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
+    #[command(after_help = dead::AFTER_HELP, subcommand_required = true, arg_required_else_help = true)]
+    Dead(dead::Dead),
     /// Show the shared lists, maps and counters, or what is in one of them
     #[command(after_help = SHARED_AFTER_HELP)]
     Shared(ShowShared),
@@ -94,7 +98,9 @@ impl ShowShared {
         let picture = match ask::ask(&dir, &Request::Shared { name: self.shared.name.clone() }) {
             Ok(Answer::Shared(picture)) => Ok(picture),
             Ok(Answer::Refused(why)) => Err(why),
-            Ok(Answer::Status(_) | Answer::Stopping(_)) => Err("the pipeline answered something else".to_owned()),
+            Ok(Answer::Status(_) | Answer::Stopping(_) | Answer::Gone(_)) => {
+                Err("the pipeline answered something else".to_owned())
+            }
             Err(ControlError::NotRunning(_)) => crate::shared::stored(&dir, self.shared.name.as_deref()),
             Err(error @ ControlError::Io { .. }) => Err(error.to_string()),
         };
@@ -151,6 +157,7 @@ impl Command {
                 Err(error) => say::error(&error),
             },
             Self::Stop(stop) => stop.run(),
+            Self::Dead(dead) => dead.run(),
             Self::Shared(shared) => shared.run(),
             Self::Completions(completions) => completions.run(),
             Self::Man => man::run(),

@@ -62,7 +62,9 @@ fn picture(dir: &StateDir) -> Result<Status, String> {
     match ask(dir, &Request::Status) {
         Ok(Answer::Status(status)) => Ok(*status),
         Ok(Answer::Refused(why)) => Err(why),
-        Ok(Answer::Stopping(_) | Answer::Shared(_)) => Err("the pipeline answered something else".to_owned()),
+        Ok(Answer::Stopping(_) | Answer::Shared(_) | Answer::Gone(_)) => {
+            Err("the pipeline answered something else".to_owned())
+        }
         Err(ControlError::NotRunning(_)) => match dir.holder() {
             None => left(dir),
             Some(holder) => Err(format!("{holder}, and does not answer yet: try again in a moment")),

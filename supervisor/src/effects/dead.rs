@@ -1,18 +1,27 @@
 //! Dead letters: items that ran out of deliveries, kept in a file per queue until somebody decides about them.
 //!
-//! A record is `{ length: 32 bits, crc32: 32 bits, encoded [`DeadLetter`] }`, little end first; records are only
-//! appended. What does not make sense any more (a record that a crash cut off) is cut away when the file is opened, after
-//! the whole was copied to `….damaged-TIME`.
+//! What does not make sense any more (a record that a crash cut off) is cut away when the file is opened, after the whole
+//! was copied to `….damaged-TIME`.
+
+mod again;
+mod records;
+#[cfg(test)]
+mod tests;
+
+pub use again::{Gone, Which};
+pub use records::{Key, Records};
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use brigade_protocol::codec;
 use brigade_protocol::id::ItemId;
+use brigade_protocol::queue::{DeadItem, Queue};
 use serde::{Deserialize, Serialize};
+
+use self::records::{Record, written};
 
 /// An item that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,45 +34,71 @@ pub struct DeadLetter {
     pub deliveries: u16,
     /// What is known of its last attempt, in words.
     pub words: String,
+    /// The attempts that are known, oldest first.
+    pub attempts: Vec<Attempt>,
     /// The item, as it was sent.
     #[serde(with = "serde_bytes")]
     pub bytes: Vec<u8>,
 }
 
+/// One delivery that came to nothing.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Attempt {
+    /// Who had it, such as `hash/0`.
+    pub worker: String,
+    /// In which of its runs.
+    pub incarnation: u32,
+    /// When it failed: microseconds since 1970, UTC.
+    pub time_us: i64,
+    /// The handler's error, or how the worker died.
+    pub words: String,
+    /// The last lines that the worker wrote to standard error, if it died.
+    pub stderr_tail: Vec<String>,
+}
+
 /// The file of one queue's dead letters.
 #[derive(Debug)]
 pub struct DeadFile {
+    path: PathBuf,
     file: File,
+    /// Of the queue's present life.
     ids: HashSet<u64>,
+    letters: u64,
     end: u64,
 }
-
-/// Larger records are not ours: the largest item and some room.
-const MAX_RECORD: u32 = (1 << 30) + 65_536;
 
 impl DeadFile {
     /// Opens the file at `path`, or makes it.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let mut dead = Self { file, ids: HashSet::new(), end: 0 };
-        while let Some(letter) = dead.next_record()? {
-            dead.ids.insert(letter.id);
+        let (mut ids, mut letters) = (HashSet::new(), 0);
+        let mut records = Records::of(&file);
+        while let Some((_, record)) = records.next_record()? {
+            match record {
+                Record::Letter(letter) => {
+                    ids.insert(letter.id);
+                    letters += 1;
+                }
+                Record::Anew => ids.clear(),
+                Record::Sending(_) => {}
+            }
         }
-        if dead.file.metadata()?.len() > dead.end {
+        let end = records.at;
+        if file.metadata()?.len() > end {
             std::fs::copy(path, path.with_extension(format!("damaged-{}", jiff::Timestamp::now().as_second())))?;
-            dead.file.set_len(dead.end)?;
+            file.set_len(end)?;
         }
-        Ok(dead)
+        Ok(Self { path: path.to_owned(), file, ids, letters, end })
     }
 
     /// How many letters it holds.
     pub fn len(&self) -> u64 {
-        self.ids.len() as u64
+        self.letters
     }
 
     /// Whether it holds none.
     pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
+        self.letters == 0
     }
 
     /// Keeps a letter. One that it holds already (the supervisor died in the middle) is not kept twice. After an error
@@ -72,92 +107,44 @@ impl DeadFile {
         if self.ids.contains(&id.0) {
             return Ok(());
         }
-        let mut body = Vec::new();
-        codec::encode(letter, &mut body).map_err(io::Error::other)?;
-        let mut record = Vec::with_capacity(body.len() + 8);
-        record.extend(u32::try_from(body.len()).map_err(io::Error::other)?.to_le_bytes());
-        record.extend(crc32fast::hash(&body).to_le_bytes());
-        record.extend(body);
-        self.file.seek(SeekFrom::Start(self.end))?;
-        if let Err(error) = self.file.write_all(&record).and_then(|()| self.file.sync_data()) {
-            let _ = self.file.set_len(self.end);
-            return Err(error);
-        }
-        self.end += record.len() as u64;
+        self.append(&Record::Letter(letter.clone()))?;
         self.ids.insert(id.0);
+        self.letters += 1;
         Ok(())
     }
 
-    /// The record at `end`, which moves behind it. `None` at the end of the file, or where it stops making sense.
-    fn next_record(&mut self) -> io::Result<Option<DeadLetter>> {
+    /// Takes the dead items out of a queue, and keeps them. `known` says what is known of an item: the last words, and the
+    /// attempts.
+    pub fn take_from(
+        &mut self,
+        queue: &Queue,
+        mut known: impl FnMut(&DeadItem<'_>) -> (String, Vec<Attempt>),
+    ) -> io::Result<u64> {
+        queue.take_dead(|item| {
+            let (words, attempts) = known(&item);
+            let time_us = jiff::Timestamp::now().as_microsecond();
+            let (deliveries, bytes) = (item.deliveries, item.bytes.to_vec());
+            self.keep(item.id, &DeadLetter { id: item.id.0, time_us, deliveries, words, attempts, bytes })
+        })
+    }
+
+    /// The queue is a new one: it gives ids again that letters of the old one have.
+    pub fn begin_anew(&mut self) -> io::Result<()> {
+        if !self.ids.is_empty() {
+            self.append(&Record::Anew)?;
+            self.ids.clear();
+        }
+        Ok(())
+    }
+
+    fn append(&mut self, record: &Record) -> io::Result<()> {
+        let bytes = written(record)?;
         self.file.seek(SeekFrom::Start(self.end))?;
-        let mut head = [0; 8];
-        match self.file.read_exact(&mut head) {
-            Ok(()) => {}
-            Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
-            Err(error) => return Err(error),
+        if let Err(error) = self.file.write_all(&bytes).and_then(|()| self.file.sync_data()) {
+            let _ = self.file.set_len(self.end);
+            return Err(error);
         }
-        let word = |at: usize| u32::from_le_bytes(head[at..at + 4].try_into().expect("four bytes"));
-        let (len, sum) = (word(0), word(4));
-        if len > MAX_RECORD {
-            return Ok(None);
-        }
-        let mut body = Vec::new();
-        (&self.file).take(u64::from(len)).read_to_end(&mut body)?;
-        if body.len() as u64 != u64::from(len) || crc32fast::hash(&body) != sum {
-            return Ok(None);
-        }
-        let Ok(letter) = codec::decode(&body) else { return Ok(None) };
-        self.end += 8 + u64::from(len);
-        Ok(Some(letter))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn letter(id: u64) -> DeadLetter {
-        DeadLetter { id, time_us: 7, deliveries: 5, words: "exit code 1".into(), bytes: vec![1, 2, 3] }
-    }
-
-    #[test]
-    fn letters_are_kept_once_and_found_again() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let path = dir.path().join("q.dead");
-        let mut dead = DeadFile::open(&path).expect("made");
-        for id in [1, 2, 1] {
-            dead.keep(ItemId(id), &letter(id)).expect("kept");
-        }
-        assert_eq!(dead.len(), 2);
-        assert_eq!(DeadFile::open(&path).expect("opened").len(), 2);
-    }
-
-    #[test]
-    fn a_record_that_was_cut_off_is_cut_away() {
-        let dir = tempfile::tempdir().expect("a temporary folder");
-        let path = dir.path().join("q.dead");
-        let mut dead = DeadFile::open(&path).expect("made");
-        dead.keep(ItemId(1), &letter(1)).expect("kept");
-        let whole = std::fs::read(&path).expect("read");
-        for cut in 1..whole.len() {
-            let half = [&whole[..], &whole[..cut]].concat();
-            std::fs::write(&path, half).expect("written");
-            let mut dead = DeadFile::open(&path).expect("opened");
-            assert_eq!(dead.len(), 1);
-            dead.keep(ItemId(2), &letter(2)).expect("kept");
-            assert_eq!(DeadFile::open(&path).expect("opened").len(), 2);
-        }
-    }
-
-    #[test]
-    fn a_full_disk_is_an_error_and_the_letter_is_not_counted() {
-        let mut dead = DeadFile {
-            file: OpenOptions::new().write(true).open("/dev/full").expect("there"),
-            ids: HashSet::new(),
-            end: 0,
-        };
-        assert!(dead.keep(ItemId(1), &letter(1)).is_err());
-        assert!(dead.is_empty());
+        self.end += bytes.len() as u64;
+        Ok(())
     }
 }

@@ -12,7 +12,6 @@ use crate::config::plan::MANAGER_STAGE;
 use crate::core::action::{Action, Ask, State};
 use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Door;
-use crate::effects::dead::DeadLetter;
 use crate::effects::signal;
 use crate::effects::spawn::{self, Launch, NotSpawned};
 use crate::logs::{Source, Stream};
@@ -39,7 +38,7 @@ impl Reactor {
                     signal::kill(present.pid);
                 }
             }
-            Action::Sweep { post, .. } => self.sweep(post),
+            Action::Sweep { post, incarnation } => self.sweep(post, incarnation),
             Action::Close(queue) => {
                 tracing::debug!(queue = self.core.plan().queues[queue].name, "closed: all its producers are complete");
                 self.queues[queue].queue.close();
@@ -144,59 +143,6 @@ impl Reactor {
         }
     }
 
-    fn sweep(&mut self, post: Post) {
-        let (name, replica) = self.name_of(post);
-        for index in 0..self.queues.len() {
-            let committed = |post, lane| committed(self.pages.get(&post), lane);
-            let swept = self.queues[index].queue.sweep(post, committed);
-            if swept != Default::default() {
-                let queue = &self.core.plan().queues[index].name;
-                let (returned, dead, rolled_back) = (swept.returned, swept.dead, swept.rolled_back);
-                tracing::info!(
-                    "{name}/{replica} held items of queue {queue}: {returned} go back, {dead} are dead letters, {rolled_back} were not sent yet"
-                );
-            }
-            if swept.dead > 0 {
-                let words = self.core.worker(post).map(|worker| {
-                    let exit = worker.last_exit.map_or_else(String::new, |exit| format!(": {exit}"));
-                    format!("its worker {name}/{replica} died{exit}")
-                });
-                if let Some(words) = words {
-                    self.last_words.insert(post, words.clone());
-                    self.put_dead_aside_with(index, &words);
-                }
-            }
-        }
-    }
-
-    pub(super) fn put_dead_aside(&mut self, index: usize) {
-        self.put_dead_aside_with(index, "its handler failed each time; the log of the stage says why");
-    }
-
-    fn put_dead_aside_with(&mut self, index: usize, words: &str) {
-        let name = &self.core.plan().queues[index].name;
-        let QueueInUse { queue, dead, deaths, stuck } = &mut self.queues[index];
-        *deaths = queue.deaths();
-        let kept = queue.take_dead(|item| {
-            let time_us = jiff::Timestamp::now().as_microsecond();
-            let bytes = item.bytes.to_vec();
-            let letter =
-                DeadLetter { id: item.id.0, time_us, deliveries: item.deliveries, words: words.to_owned(), bytes };
-            dead.keep(item.id, &letter)?;
-            tracing::warn!(queue = %name, item = %item.id, deliveries = item.deliveries, "an item is a dead letter now: {words}");
-            Ok(())
-        });
-        match kept {
-            Ok(_) => *stuck = false,
-            Err(error) => {
-                if !*stuck {
-                    tracing::error!(queue = %name, %error, "a dead letter cannot be kept; it stays in the queue until it can");
-                }
-                *stuck = true;
-            }
-        }
-    }
-
     fn tell_change(&mut self, post: Post, incarnation: Incarnation, to: State, cause: &str, actor: Actor) {
         let (name, replica) = self.name_of(post);
         let who = format!("{name}/{replica}");
@@ -258,5 +204,4 @@ pub fn committed(page: Option<&Page>, lane: u16) -> u64 {
     page.filter(|page| lane < page.lanes()).map_or(0, |page| page.lane(lane).committed())
 }
 
-use super::QueueInUse;
 use super::picture::word as picture_word;

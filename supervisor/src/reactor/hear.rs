@@ -144,6 +144,7 @@ impl Reactor {
             Report::Failed { words, permanent } => {
                 self.events.push_back(Event::Failed { post, incarnation, words, permanent });
             }
+            Report::ItemFailed { queue, item, words } => self.item_failed(post, incarnation, &queue, item, words),
             Report::WantManager => {
                 self.want_manager.insert(post);
                 match &self.manager {
@@ -211,6 +212,8 @@ impl Reactor {
                 self.events.push_back(Event::StopAt(level, Actor::Operator));
                 Answer::Stopping(words.to_owned())
             }
+            Request::Retry { queue, which } => self.retry(&queue, &which),
+            Request::Drop { queue, which } => self.drop_letters(&queue, &which),
             Request::Shared { name } => {
                 // The manager may take its time: not in this thread.
                 crate::shared::answer(self.manager.clone(), self.dir.clone(), name, call.answer);

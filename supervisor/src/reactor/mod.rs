@@ -4,7 +4,9 @@
 //! Nothing in the loop waits for anything but news. This thread alone starts and reaps processes.
 
 mod act;
+mod dead;
 mod hear;
+mod history;
 mod idle;
 mod picture;
 
@@ -20,7 +22,7 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::Page;
-use brigade_protocol::queue::Queue;
+use brigade_protocol::queue::{Member, Queue};
 use brigade_protocol::shared::Connect;
 use ipc_channel::ipc::IpcSender;
 use mio::unix::SourceFd;
@@ -68,6 +70,10 @@ struct QueueInUse {
     deaths: u64,
     /// They could not be kept when last tried (a full disk); said once.
     stuck: bool,
+    /// There were new ones at the last look; they are put aside at the next.
+    due: bool,
+    /// By this dead letters are sent again. Kept to the end: see [`crate::effects::dead`].
+    member: Option<Member>,
 }
 
 /// All that the loop needs.
@@ -88,7 +94,7 @@ pub struct Reactor {
     loops: Vec<idle::Watch>,
     manager: Option<IpcSender<Connect>>,
     want_manager: HashSet<Post>,
-    last_words: BTreeMap<Post, String>,
+    history: history::History,
     started: Instant,
     next_round: Instant,
     next_picture: Instant,
@@ -137,7 +143,8 @@ impl Reactor {
             }
         })?;
         let loops = outfit.core.plan().loops.iter().map(|_| idle::Watch::default()).collect();
-        let queues = outfit.queues.into_iter().map(|(queue, dead)| QueueInUse { deaths: 0, stuck: false, queue, dead });
+        let in_use = |(queue, dead)| QueueInUse { deaths: 0, stuck: false, due: false, member: None, queue, dead };
+        let queues = outfit.queues.into_iter().map(in_use);
         let now = Instant::now();
         Ok(Self {
             core: outfit.core,
@@ -156,7 +163,7 @@ impl Reactor {
             loops,
             manager: None,
             want_manager: HashSet::new(),
-            last_words: BTreeMap::new(),
+            history: history::History::default(),
             started: now,
             next_round: now,
             next_picture: now,
@@ -225,11 +232,7 @@ impl Reactor {
             return;
         }
         self.next_round = now + ROUND;
-        for index in 0..self.queues.len() {
-            if self.queues[index].queue.deaths() != self.queues[index].deaths || self.queues[index].stuck {
-                self.put_dead_aside(index);
-            }
-        }
+        self.look_for_dead(now);
         if now >= self.next_picture {
             self.next_picture = now + PICTURE_AGE;
             self.keep_picture();
