@@ -1,13 +1,18 @@
 //! What the manager and its clients say to each other: named lists, maps and counters in a process of their own.
 //!
 //! A client makes a pair of channels and sends its ends in a [`Connect`]. From then on it sends operations
-//! ([`op::Op`]) and gets one outcome ([`op::Outcome`]) for each, in the order of the operations. Both travel encoded
-//! by [`codec`](crate::codec) and cut into [`parts::Part`]s, so that no message of the channel is large.
+//! ([`op::Op`], each behind its number: [`numbered`]) and gets one outcome ([`op::Outcome`]) for each, in the order of
+//! the operations. Both travel encoded by [`codec`](crate::codec) and cut into [`parts::Part`]s, so that no message of the
+//! channel is large.
+//!
+//! A client whose manager died goes to the next one under the same [`Connect::client`] and sends again, with their
+//! numbers, the operations whose outcomes it has not read; what was applied before is answered, not applied again.
 
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
 use serde::{Deserialize, Serialize};
 
 pub mod items;
+pub mod numbered;
 pub mod op;
 pub mod parts;
 pub mod shape;
@@ -16,13 +21,15 @@ pub mod shape;
 /// client can disturb another.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Connect {
+    /// Who it is, through the deaths of managers: a number that no other client has or had.
+    pub client: u128,
     /// The manager reads the client's requests here.
     pub requests: IpcReceiver<Request>,
     /// The manager answers here, in the order of the requests.
     pub replies: IpcSender<Reply>,
 }
 
-/// A piece of an encoded [`op::Op`]. The operation is applied once its last piece is there; if the client dies
+/// A piece of a numbered, encoded [`op::Op`]. The operation is applied once its last piece is there; if the client dies
 /// before that, nothing of it is.
 #[derive(Debug, Serialize, Deserialize)]
 pub struct Request(pub parts::Part);
@@ -37,5 +44,5 @@ pub struct Reply(pub parts::Part);
 /// snapshot, a value) must be the last one sent before the client reads.
 pub const WINDOW: usize = 64;
 
-/// Environment variable of the manager: the file in which its state survives a stop.
-pub const SNAPSHOT_ENV: &str = "BRIGADE_SHARED_SNAPSHOT";
+/// Environment variable of the manager: the folder in which its state survives its death.
+pub const SHARED_ENV: &str = "BRIGADE_SHARED";

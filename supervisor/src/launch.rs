@@ -100,7 +100,7 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
             "goes on with an earlier run: {items} items were left, {leased} of them in the hands of workers"
         );
     } else {
-        forget_shared(&dir);
+        forget_shared(&dir).map_err(io("put the shared state of the last run aside"))?;
     }
     let capture = Capture::start(&dir.logs(), Rotation::default()).map_err(io("start the reader of logs"))?;
     tracing::info!(state = %dir.root().display(), "{}: {}, {}", plan.name, counted(plan.stages.len() as u64, "stage"), counted(plan.queues.len() as u64, "queue"));
@@ -146,11 +146,14 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
 }
 
 /// The lists, maps and counters of a run that has come to its end are not those of the next one.
-fn forget_shared(dir: &StateDir) {
-    let old = dir.snapshot();
-    if let Err(error) = std::fs::rename(&old, old.with_extension("snapshot.old"))
-        && error.kind() != io::ErrorKind::NotFound
-    {
-        tracing::warn!(%error, "cannot put {} aside", old.display());
+fn forget_shared(dir: &StateDir) -> io::Result<()> {
+    let shared = dir.shared();
+    if !shared.exists() {
+        return Ok(());
+    }
+    let old = shared.with_extension("old");
+    match std::fs::remove_dir_all(&old) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => std::fs::rename(&shared, &old),
     }
 }

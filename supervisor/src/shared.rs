@@ -10,7 +10,7 @@ use ipc_channel::ipc::IpcSender;
 use serde_json::Value;
 
 use crate::control::Answer;
-use crate::manager::{picture, snapshot};
+use crate::manager::{picture, store};
 use crate::state::StateDir;
 
 /// How long the manager may take.
@@ -34,6 +34,6 @@ pub fn answer(manager: Option<IpcSender<Connect>>, dir: StateDir, name: Option<S
 
 /// What the manager left in the state folder.
 pub fn stored(dir: &StateDir, name: Option<&str>) -> Result<Value, String> {
-    let state = snapshot::load(&dir.snapshot()).map_err(|error| error.to_string())?.unwrap_or_default();
+    let state = store::look(&dir.shared()).map_err(|error| error.to_string())?;
     picture::of_state(&state, name).map_err(|error| error.to_string())
 }

@@ -8,7 +8,7 @@
 //! dead/            dead letters, one file per queue
 //! pages/           one page per worker
 //! logs/            JSON lines, one file per stage, and the supervisor's own
-//! shared.snapshot  the manager's lists, maps and counters
+//! shared/          the manager's lists, maps and counters
 //! tmp/             one-shot sockets of starting workers
 //! ```
 
@@ -142,9 +142,9 @@ impl StateDir {
         self.root.join("logs")
     }
 
-    /// The manager's snapshot.
-    pub fn snapshot(&self) -> PathBuf {
-        self.root.join("shared.snapshot")
+    /// The manager's folder.
+    pub fn shared(&self) -> PathBuf {
+        self.root.join("shared")
     }
 
     /// One-shot sockets.

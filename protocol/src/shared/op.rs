@@ -230,6 +230,12 @@ pub enum Refusal {
         /// How large it may be.
         limit: u64,
     },
+    /// It could not be written to the journal: no room, most likely.
+    #[error("it cannot be written to the journal of shared state: {words}")]
+    NotSaved {
+        /// What the system says.
+        words: String,
+    },
     /// The operation makes no sense. A client of this version never sends such a one.
     #[error("the operation is malformed")]
     Malformed,

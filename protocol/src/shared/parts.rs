@@ -20,9 +20,9 @@ pub struct Part {
 }
 
 /// Hands `message` to `send` in parts, in order, until one is refused.
-pub fn split<E>(message: Vec<u8>, mut send: impl FnMut(Part) -> Result<(), E>) -> Result<(), E> {
+pub fn split<E>(message: &[u8], mut send: impl FnMut(Part) -> Result<(), E>) -> Result<(), E> {
     if message.len() <= PART_BYTES {
-        return send(Part { more: false, bytes: message });
+        return send(Part { more: false, bytes: message.to_vec() });
     }
     let mut chunks = message.chunks(PART_BYTES).peekable();
     while let Some(chunk) = chunks.next() {
@@ -62,7 +62,7 @@ mod tests {
 
     fn there_and_back(message: &[u8]) -> (usize, Vec<u8>) {
         let (mut joined, mut parts, mut whole) = (Joined::default(), 0, None);
-        split(message.to_vec(), |part| {
+        split(message, |part| {
             assert!(part.bytes.len() <= PART_BYTES);
             assert!(whole.is_none(), "a part came after the last one");
             parts += 1;

@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use brigade_protocol::codec;
+use brigade_protocol::shared::numbered::{self, HEAD_BYTES};
 use brigade_protocol::shared::op::{Container, Dump, Op, Outcome, Refusal};
 use brigade_protocol::shared::parts::{self, Joined};
 use brigade_protocol::shared::{Connect, Reply, Request};
@@ -49,10 +50,12 @@ fn ask(door: &IpcSender<Connect>, op: &Op, limit: Duration) -> Result<Outcome, A
     let deadline = Instant::now() + limit;
     let (sender, requests) = ipc::channel().map_err(|_| AskError::Gone)?;
     let (replies, receiver) = ipc::channel().map_err(|_| AskError::Gone)?;
-    let mut bytes = Vec::new();
+    let mut bytes = vec![0; HEAD_BYTES];
+    numbered::put_number(&mut bytes, 1, 1);
     codec::encode(op, &mut bytes).map_err(|error| AskError::Nonsense(error.to_string()))?;
-    door.send(Connect { requests, replies }).map_err(|_| AskError::Gone)?;
-    parts::split(bytes, |part| sender.send(Request(part))).map_err(|_| AskError::Gone)?;
+    // Those who only ask need no name: nothing is remembered of them.
+    door.send(Connect { client: 0, requests, replies }).map_err(|_| AskError::Gone)?;
+    parts::split(&bytes, |part| sender.send(Request(part))).map_err(|_| AskError::Gone)?;
     let mut joined = Joined::default();
     loop {
         let left = deadline.saturating_duration_since(Instant::now());

@@ -1,30 +1,38 @@
 //! The manager: named lists, maps and counters that all workers see, in a process of its own. It is this same binary,
 //! started by the supervisor like a worker when the first worker asks for shared state; workers talk to it directly.
 //!
-//! Stopped in order, it leaves its state in a snapshot and finds it there when it starts again. Killed, it starts again
-//! from the last snapshot: what came after that is lost, and every client is told by an error that its manager is gone.
+//! Every change is in a journal in the state folder before its outcome is told, so the state outlives the death of any
+//! process, the manager's and the supervisor's too, at any instant; the next manager finds it. What it does not outlive for
+//! certain is a loss of power: only snapshots (an orderly stop makes one, and a long journal) are brought to the disk.
+//! Clients send again what was under way when the manager died, and operations have numbers, so it is applied once.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 
 use brigade_protocol::control::{DOOR_ENV, KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, TOKEN_ENV};
-use brigade_protocol::shared::SNAPSHOT_ENV;
+use brigade_protocol::shared::SHARED_ENV;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
-use signal_hook::consts::SIGTERM;
+use signal_hook::consts::{SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 pub mod ask;
+mod journal;
 mod kinds;
 pub mod picture;
 pub mod serve;
+mod sessions;
 pub mod show;
-pub mod snapshot;
+mod snapshot;
 pub mod state;
+pub mod store;
+pub mod table;
 
-use serve::{Table, serve};
+use serve::serve;
 use state::State;
+use store::Store;
+use table::Table;
 
 /// Why the manager ends.
 enum End {
@@ -35,7 +43,7 @@ enum End {
 }
 
 /// What the hidden subcommand `manager` does; returns when the manager has ended. Exit code 0 after an orderly stop
-/// whose snapshot is on the disk, else 1.
+/// whose state is on the disk, else 1.
 pub fn run() -> ExitCode {
     let _ = tracing_subscriber::fmt().json().with_writer(std::io::stderr).try_init();
     match manage() {
@@ -50,6 +58,9 @@ pub fn run() -> ExitCode {
 fn manage() -> Result<(), String> {
     // First of all, so that a signal which comes early finds its way too.
     let mut signals = Signals::new([SIGTERM]).map_err(|error| format!("cannot listen for signals: {error}"))?;
+    // A file that must not grow any further shall be an error of `write`, as a full disk is, not our death.
+    signal_hook::flag::register(SIGXFSZ, Arc::default())
+        .map_err(|error| format!("cannot listen for signals: {error}"))?;
     allow_many_clients();
     let (orders, reports) = knock()?;
     match orders.recv() {
@@ -58,8 +69,7 @@ fn manage() -> Result<(), String> {
         Ok(Order::Manager(_)) => return Err("the supervisor did not answer with a welcome".into()),
         Err(error) => return Err(format!("the supervisor did not let it in: {error}")),
     }
-    let path = std::env::var_os(SNAPSHOT_ENV).map(PathBuf::from);
-    let table = Arc::new(Table::new(restored(path.as_ref())?));
+    let table = Arc::new(restored(std::env::var_os(SHARED_ENV).map(PathBuf::from))?);
     let (sender, connects) = ipc::channel().map_err(|error| format!("cannot make a channel: {error}"))?;
     let clients = Arc::clone(&table);
     begin("clients", move || serve(&connects, &clients))?;
@@ -81,13 +91,11 @@ fn manage() -> Result<(), String> {
     match ended.recv().expect("the thread that waits for signals holds a sender for ever") {
         End::Alone => Err("the supervisor is gone".into()),
         End::Stop => {
-            let state = table.close();
-            let saved = path.map_or(Ok(()), |path| {
-                snapshot::save(&state, &path)
-                    .map_err(|error| format!("the shared state could not be saved to {}: {error}", path.display()))
-            });
+            let mut held = table.close();
+            let saved =
+                held.save().map_err(|error| format!("the shared state could not be brought to the disk: {error}"));
             // The table stays closed to the end of the process: what is not in the snapshot is never acknowledged.
-            std::mem::forget(state);
+            std::mem::forget(held);
             saved
         }
     }
@@ -129,24 +137,14 @@ fn begin(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), String> 
     thread.map(drop).map_err(|error| format!("cannot start a thread: {error}"))
 }
 
-/// The state that the last stop left. What cannot be used is put aside, and the manager starts with nothing.
-fn restored(path: Option<&PathBuf>) -> Result<State, String> {
-    let Some(path) = path else {
-        tracing::warn!("{SNAPSHOT_ENV} is not set: the shared state will not survive a stop");
-        return Ok(State::default());
+/// A table with the state that the last manager left.
+fn restored(folder: Option<PathBuf>) -> Result<Table, String> {
+    let Some(folder) = folder else {
+        tracing::warn!("{SHARED_ENV} is not set: the shared state will not survive this process");
+        return Ok(Table::new(State::default(), None));
     };
-    let why = match snapshot::load(path) {
-        Ok(state) => return Ok(state.unwrap_or_default()),
-        Err(why) => why,
-    };
-    // Without this the next stop would overwrite it.
-    match snapshot::put_aside(path, &why) {
-        Ok(aside) => {
-            tracing::error!("{why}; it was put aside as {} and the shared state starts empty", aside.display());
-            Ok(State::default())
-        }
-        Err(error) => Err(format!("{why}; and it cannot be put aside: {error}")),
-    }
+    let (store, state) = Store::open(&folder).map_err(|error| error.to_string())?;
+    Ok(Table::new(state, Some(store)))
 }
 
 /// Every connection of a client takes two descriptors: the manager may have as many as the system lets it.

@@ -1,12 +1,13 @@
-//! The file in which the shared state survives a stop of the manager.
+//! The file that holds the whole shared state as it was when a journal began. Without it the journal would grow for ever.
 //!
 //! It opens with `MAGIC`; then come records, each behind its length and its CRC-32 (4 bytes each, little endian),
 //! encoded by [`codec`]; the last one says how many there were, so that a file that was cut is not taken for a whole
-//! one. A large container takes several records. A snapshot is written under another name, synced, and renamed: at any
-//! moment the old one or the new one is there, whole.
+//! one. The first one says with which journal it goes on. A large container takes several records. A snapshot is written
+//! under another name, synced, and renamed: at any moment the old one or the new one is there, whole.
 
-use std::fs::{self, File};
+use std::fs::{self, File, OpenOptions};
 use std::io::{self, BufWriter, Write};
+use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use brigade_protocol::codec;
@@ -15,16 +16,21 @@ use brigade_protocol::shared::op::Kind;
 use brigade_protocol::shared::shape::TypeNote;
 use serde::{Deserialize, Serialize};
 
+use super::sessions::Outcomes;
 use super::state::{Body, Held, State};
 
 /// Opens the file; the last byte is the version of its format.
-const MAGIC: [u8; 8] = *b"BRGDSHR\x01";
+const MAGIC: [u8; 8] = *b"BRGDSHR\x02";
 
 /// A record is closed when it holds this many bytes.
 const RECORD_BYTES: usize = 1 << 20;
 
 #[derive(Debug, Serialize, Deserialize)]
 enum Record {
+    /// The first one: operations since then are in the journal of this generation.
+    Begin { generation: u64 },
+    /// What a client has not seen yet.
+    Session { client: u128, outcomes: Outcomes },
     /// A container begins.
     Container { name: String, kind: Kind, types: Vec<TypeNote> },
     /// Contents of the container that has begun: items of a list; of a map a key, its value, the next key, and so on.
@@ -64,8 +70,8 @@ pub enum SnapshotError {
     },
 }
 
-/// Reads the state, or gives `None` if there is no such file.
-pub fn load(path: &Path) -> Result<Option<State>, SnapshotError> {
+/// Reads the state and the generation of the journal that goes on with it, or gives `None` if there is no such file.
+pub fn load(path: &Path) -> Result<Option<(State, u64)>, SnapshotError> {
     let bytes = match fs::read(path) {
         Ok(bytes) => bytes,
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
@@ -74,13 +80,18 @@ pub fn load(path: &Path) -> Result<Option<State>, SnapshotError> {
     let Some(mut rest) = bytes.strip_prefix(&MAGIC) else {
         return Err(SnapshotError::Foreign { path: path.to_owned() });
     };
-    let (mut state, mut open, mut records) = (State::default(), None, 0);
+    let (mut state, mut open, mut records, mut begin) = (State::default(), None, 0, None);
     loop {
         let at = (bytes.len() - rest.len()) as u64;
         let corrupt = |words: String| SnapshotError::Corrupt { path: path.to_owned(), at, words };
         match record(&mut rest).map_err(corrupt)? {
-            Record::End { records: said } if said == records && rest.is_empty() => return Ok(Some(state)),
-            Record::End { .. } => return Err(corrupt("the end comes at the wrong place".into())),
+            Record::Begin { generation } if records == 0 => begin = Some(generation),
+            Record::Begin { .. } => return Err(corrupt("the beginning comes at the wrong place".into())),
+            Record::End { records: said } => match begin {
+                Some(generation) if said == records && rest.is_empty() => return Ok(Some((state, generation))),
+                Some(_) | None => return Err(corrupt("the end comes at the wrong place".into())),
+            },
+            Record::Session { client, outcomes } => _ = state.sessions.held.insert(client, outcomes),
             Record::Container { name, kind, types } => {
                 state.held.insert(name.clone(), Held { types, body: Body::new(kind) });
                 open = Some(name);
@@ -125,17 +136,31 @@ fn fill(body: Option<&mut Body>, contents: Record) -> Result<(), String> {
         }
         (
             None | Some(Body::List(_) | Body::Map(_) | Body::Counter(_)),
-            Record::Items(_) | Record::Number(_) | Record::Container { .. } | Record::End { .. },
+            Record::Items(_)
+            | Record::Number(_)
+            | Record::Container { .. }
+            | Record::End { .. }
+            | Record::Begin { .. }
+            | Record::Session { .. },
         ) => Err("a record does not belong to what stands before it".into()),
     }
 }
 
-/// Writes the state to `path`, in place of what was there. After an error, or if the process dies, the old file is as
-/// it was; a file named `*.new` may lie beside it and is overwritten the next time.
-pub fn save(state: &State, path: &Path) -> io::Result<()> {
-    let new = beside(path, ".new");
-    let mut out = Out { file: BufWriter::with_capacity(RECORD_BYTES, File::create(&new)?), records: 0 };
+/// Writes the state to a new file, which the caller brings to the disk ([`File::sync_all`]) before it gives it its name.
+/// After an error the file is gone again.
+pub(super) fn write(state: &State, generation: u64, new: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(new)?;
+    let written = write_to(state, generation, file);
+    if written.is_err() {
+        let _ = fs::remove_file(new);
+    }
+    written
+}
+
+fn write_to(state: &State, generation: u64, file: File) -> io::Result<File> {
+    let mut out = Out { file: BufWriter::with_capacity(RECORD_BYTES, file), records: 0 };
     out.file.write_all(&MAGIC)?;
+    out.write(&Record::Begin { generation })?;
     for (name, held) in &state.held {
         out.write(&Record::Container { name: name.clone(), kind: held.body.kind(), types: held.types.clone() })?;
         match &held.body {
@@ -144,13 +169,11 @@ pub fn save(state: &State, path: &Path) -> io::Result<()> {
             Body::Counter(number) => out.write(&Record::Number(*number))?,
         }
     }
-    out.write(&Record::End { records: out.records })?;
-    out.file.into_inner().map_err(io::IntoInnerError::into_error)?.sync_all()?;
-    fs::rename(&new, path)?;
-    match path.parent() {
-        Some(folder) if !folder.as_os_str().is_empty() => File::open(folder)?.sync_all(),
-        Some(_) | None => Ok(()),
+    for (client, outcomes) in &state.sessions.held {
+        out.write(&Record::Session { client: *client, outcomes: outcomes.clone() })?;
     }
+    out.write(&Record::End { records: out.records })?;
+    out.file.into_inner().map_err(io::IntoInnerError::into_error)
 }
 
 struct Out {
@@ -183,31 +206,6 @@ impl Out {
     }
 }
 
-/// Gives a file that cannot be used another name, which says when and why, and returns that. Nothing is deleted and
-/// nothing overwritten.
-pub fn put_aside(path: &Path, why: &SnapshotError) -> io::Result<PathBuf> {
-    let why = match why {
-        SnapshotError::Read { .. } => "unreadable",
-        SnapshotError::Foreign { .. } => "foreign",
-        SnapshotError::Corrupt { .. } => "damaged",
-    };
-    let when = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%SZ");
-    let mut aside = beside(path, &format!(".{why}-{when}"));
-    let mut copy = 1;
-    while aside.symlink_metadata().is_ok() {
-        copy += 1;
-        aside = beside(path, &format!(".{why}-{when}-{copy}"));
-    }
-    fs::rename(path, &aside)?;
-    Ok(aside)
-}
-
-fn beside(path: &Path, ending: &str) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(ending);
-    PathBuf::from(name)
-}
-
 #[cfg(test)]
 mod tests {
     use brigade_protocol::shared::shape::Shape;
@@ -223,6 +221,7 @@ mod tests {
         state.held.insert("empty".into(), Held { types, body: Body::Map(Default::default()) });
         state.held.insert("map".into(), Held { types: vec![], body: Body::Map(map) });
         state.held.insert("count".into(), Held { types: vec![], body: Body::Counter(-7) });
+        state.sessions.record(1 << 90, 4, 4, brigade_protocol::shared::op::Outcome::Number(-7));
         state
     }
 
@@ -238,8 +237,8 @@ mod tests {
         let path = folder.path().join("shared");
         assert!(load(&path).expect("no file is no error").is_none());
         for state in [State::default(), sample(), small()] {
-            save(&state, &path).expect("there is room");
-            assert!(load(&path).expect("it was just written") == Some(state));
+            write(&state, 7, &path).expect("there is room");
+            assert!(load(&path).expect("it was just written") == Some((state, 7)));
         }
         assert_eq!(fs::read_dir(folder.path()).expect("the folder is there").count(), 1);
     }
@@ -248,7 +247,7 @@ mod tests {
     fn every_cut_and_every_flipped_bit_is_noticed() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("shared");
-        save(&small(), &path).expect("there is room");
+        write(&small(), 7, &path).expect("there is room");
         let good = fs::read(&path).expect("it was just written");
         for length in 0..good.len() {
             fs::write(&path, &good[..length]).expect("there is room");
@@ -264,20 +263,5 @@ mod tests {
         longer.push(0);
         fs::write(&path, &longer).expect("there is room");
         assert!(load(&path).is_err(), "something behind the end");
-    }
-
-    #[test]
-    fn a_file_that_cannot_be_used_is_kept_under_a_name_that_says_why() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("shared");
-        for _ in 0..2 {
-            fs::write(&path, "something else").expect("there is room");
-            let why = load(&path).expect_err("it is foreign");
-            let aside = put_aside(&path, &why).expect("it can be renamed");
-            assert!(aside.to_string_lossy().contains("shared.foreign-2"), "{aside:?}");
-            assert_eq!(fs::read_to_string(&aside).expect("it is kept"), "something else");
-            assert!(load(&path).expect("nothing is in the way").is_none());
-        }
-        assert_eq!(fs::read_dir(folder.path()).expect("the folder is there").count(), 2);
     }
 }

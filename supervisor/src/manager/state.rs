@@ -4,10 +4,11 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use brigade_protocol::shared::items::Items;
-use brigade_protocol::shared::op::{Container, Dump, Kind, NAME_BYTES, Op, Outcome, Refusal};
+use brigade_protocol::shared::op::{Container, CounterOp, Dump, Kind, ListOp, MapOp, NAME_BYTES, Op, Outcome, Refusal};
 use brigade_protocol::shared::shape::TypeNote;
 
 use super::kinds::{number, on_counter, on_list, on_map};
+use super::sessions::Sessions;
 
 /// A dump, which is for people, holds no more than this many bytes of values.
 const DUMP_BYTES: usize = 16 << 20;
@@ -22,6 +23,8 @@ pub type Map = BTreeMap<Box<[u8]>, Box<[u8]>>;
 pub struct State {
     /// Public for the snapshot alone; everyone else goes through [`apply`].
     pub(super) held: BTreeMap<String, Held>,
+    /// What its clients may ask again.
+    pub(super) sessions: Sessions,
 }
 
 /// One container.
@@ -62,6 +65,29 @@ impl Body {
             Self::Counter(_) => Kind::Counter,
         }
     }
+}
+
+/// Whether the operation may change something: only those need to be in the journal.
+pub fn may_change(state: &State, op: &Op) -> bool {
+    let (name, changes) = match op {
+        Op::Create { name, .. } => (name, state.held.get(name).is_some_and(|held| held.types.is_empty())),
+        Op::List { name, op } => (name, !matches!(op, ListOp::Get(_) | ListOp::Len | ListOp::Range(..))),
+        Op::Map { name, op } => (name, !matches!(op, MapOp::Get(_) | MapOp::Len | MapOp::Keys | MapOp::Entries)),
+        Op::Counter { name, op } => (name, !matches!(op, CounterOp::Get)),
+        Op::Describe | Op::Dump { .. } => return false,
+    };
+    // Every operation makes the container that it is about.
+    changes || !state.held.contains_key(name)
+}
+
+/// Applies an operation that may change something, unless it has been applied: then it tells again what came of it.
+pub fn apply_once(state: &mut State, client: u128, number: u64, seen: u64, op: &Op) -> Outcome {
+    if let Some(outcome) = state.sessions.recorded(client, number) {
+        return outcome.clone();
+    }
+    let outcome = apply(state, op);
+    state.sessions.record(client, number, seen, outcome.clone());
+    outcome
 }
 
 /// Applies one operation. An operation that is refused has changed nothing.
@@ -151,7 +177,7 @@ fn describe(name: &str, held: &Held) -> Container {
 #[cfg(test)]
 mod tests {
     use brigade_protocol::codec;
-    use brigade_protocol::shared::op::{Bytes, CounterOp, ListOp, MapOp};
+    use brigade_protocol::shared::op::Bytes;
 
     use super::*;
 

@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use brigade_protocol::control::{DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, TOKEN_ENV, WORKER_ENV};
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::{Page, StopWord};
-use brigade_protocol::shared::SNAPSHOT_ENV;
+use brigade_protocol::shared::SHARED_ENV;
 
 use super::Reactor;
 use crate::config::plan::MANAGER_STAGE;
@@ -86,7 +86,7 @@ impl Reactor {
                 own_env: &own_env,
             }),
             None => own_program.and_then(|program| {
-                own_env.push((SNAPSHOT_ENV, self.dir.snapshot().into()));
+                own_env.push((SHARED_ENV, self.dir.shared().into()));
                 spawn::spawn(&Launch {
                     program: &program,
                     args: &["manager".to_owned()],

@@ -6,11 +6,12 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use brigade::manager::serve::{Table, serve};
+use brigade::manager::serve::serve;
 use brigade::manager::state::State;
+use brigade::manager::table::Table;
 use brigade_protocol::control::{DOOR_ENV, Knock, Order, Report, TOKEN_ENV, Welcome};
 use brigade_protocol::id::{Incarnation, Post};
-use brigade_protocol::shared::{Connect, SNAPSHOT_ENV};
+use brigade_protocol::shared::{Connect, SHARED_ENV};
 use brigade_worker::shared::{ManagerDoor, Shared};
 use ipc_channel::ipc::{self, IpcOneShotServer, IpcReceiver, IpcSender};
 
@@ -25,7 +26,8 @@ pub fn until(what: &str, mut seen: impl FnMut() -> bool) {
 }
 
 pub fn door(sender: IpcSender<Connect>) -> Shared {
-    let door = ManagerDoor::new(Box::new(|| {}));
+    // Nobody starts another manager here: no use in waiting for one.
+    let door = ManagerDoor::new(Box::new(|| {})).with_patience(Duration::from_millis(1));
     door.set(sender);
     Shared::new(Arc::new(door))
 }
@@ -33,7 +35,7 @@ pub fn door(sender: IpcSender<Connect>) -> Shared {
 /// A manager in this process.
 pub fn inside() -> (IpcSender<Connect>, Arc<Table>) {
     let (sender, connects) = ipc::channel().expect("a channel");
-    let table = Arc::new(Table::new(State::default()));
+    let table = Arc::new(Table::new(State::default(), None));
     let own = Arc::clone(&table);
     thread::spawn(move || serve(&connects, &own));
     (sender, table)
@@ -52,12 +54,18 @@ pub struct Manager {
 }
 
 impl Manager {
-    pub fn start(file: &Path) -> Self {
+    pub fn start(folder: &Path) -> Self {
+        Self::start_with(folder, &[])
+    }
+
+    /// With these variables in its environment.
+    pub fn start_with(folder: &Path, variables: &[(&str, &str)]) -> Self {
         let (server, name) = IpcOneShotServer::<Knock>::new().expect("a server");
         let child = Command::new(env!("CARGO_BIN_EXE_shared-manager"))
             .env(DOOR_ENV, name)
             .env(TOKEN_ENV, "secret")
-            .env(SNAPSHOT_ENV, file)
+            .env(SHARED_ENV, folder)
+            .envs(variables.iter().copied())
             .spawn()
             .expect("the manager can be started");
         let (_, Knock { orders, reports, token, .. }) = server.accept().expect("the manager knocks");

@@ -2,6 +2,7 @@
 
 use brigade_protocol::codec;
 use brigade_protocol::shared::items::Items;
+use brigade_protocol::shared::numbered::{HEAD_BYTES, put_number};
 use brigade_protocol::shared::op::{ListOp, Op, Outcome};
 use brigade_protocol::shared::parts::{self, Joined, PART_BYTES, Part};
 use brigade_protocol::shared::{Connect, Reply, Request};
@@ -12,12 +13,13 @@ use crate::stage::{door, inside, until};
 fn raw(sender: &IpcSender<Connect>) -> (IpcSender<Request>, IpcReceiver<Reply>) {
     let (to_manager, requests) = ipc::channel().expect("a channel");
     let (replies, from_manager) = ipc::channel().expect("a channel");
-    sender.send(Connect { requests, replies }).expect("the manager takes clients");
+    sender.send(Connect { client: 7, requests, replies }).expect("the manager takes clients");
     (to_manager, from_manager)
 }
 
 fn encoded(op: &Op) -> Vec<u8> {
-    let mut bytes = Vec::new();
+    let mut bytes = vec![0; HEAD_BYTES];
+    put_number(&mut bytes, 1, 1);
     codec::encode(op, &mut bytes).expect("operations have an encoding");
     bytes
 }
@@ -70,7 +72,7 @@ fn a_client_that_dies_in_the_middle_of_a_request_leaves_nothing_of_it() {
     let message = encoded(&Op::List { name: "list".into(), op: ListOp::Extend(items) });
     let (requests, replies) = raw(&sender);
     let mut left = 5;
-    let _ = parts::split(message, |part| {
+    let _ = parts::split(&message, |part| {
         left -= 1;
         requests.send(Request(part)).expect("the manager reads");
         if left == 0 { Err(()) } else { Ok(()) }

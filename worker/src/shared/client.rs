@@ -23,6 +23,7 @@ pub struct ManagerDoor {
     standing: Mutex<Standing>,
     changed: Condvar,
     want: Box<dyn Fn() + Send + Sync>,
+    patience: Duration,
 }
 
 #[derive(Default)]
@@ -44,7 +45,18 @@ impl ManagerDoor {
     /// A door nobody stands behind yet. `want` asks the supervisor for the manager; it is called, from any thread and
     /// perhaps more than once, when someone waits. It must not block, nor call back into the door.
     pub fn new(want: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { standing: Mutex::default(), changed: Condvar::new(), want }
+        Self { standing: Mutex::default(), changed: Condvar::new(), want, patience: MANAGER_TIMEOUT }
+    }
+
+    /// How long an operation waits for a manager, at most; 30 s if nobody says otherwise. No more than that, for a manager
+    /// remembers a client that has not come back for no more than a minute.
+    #[must_use]
+    pub fn with_patience(self, patience: Duration) -> Self {
+        Self { patience: patience.min(MANAGER_TIMEOUT), ..self }
+    }
+
+    pub(super) fn patience(&self) -> Duration {
+        self.patience
     }
 
     /// The manager is here now.
@@ -67,7 +79,7 @@ impl ManagerDoor {
         self.find(timeout).map(|(sender, _)| sender)
     }
 
-    fn find(&self, timeout: Duration) -> Result<(IpcSender<Connect>, u64), SharedError> {
+    pub(super) fn find(&self, timeout: Duration) -> Result<(IpcSender<Connect>, u64), SharedError> {
         let deadline = Instant::now() + timeout;
         let mut standing = self.lock();
         if standing.sender.is_none() {
@@ -88,7 +100,7 @@ impl ManagerDoor {
     }
 
     /// The manager of that generation is gone. A later one that is known by now stays.
-    fn lost(&self, generation: u64) {
+    pub(super) fn lost(&self, generation: u64) {
         let mut standing = self.lock();
         if standing.generation == generation {
             standing.sender = None;
@@ -138,15 +150,7 @@ impl Client {
 
     /// A connection of one's own, outside the number that is shared.
     pub(super) fn connect(&self) -> Result<Connection, SharedError> {
-        let deadline = Instant::now() + MANAGER_TIMEOUT;
-        loop {
-            let (manager, generation) = self.door.find(deadline.saturating_duration_since(Instant::now()))?;
-            match Connection::new(&manager, generation)? {
-                Some(connection) => return Ok(connection),
-                // Nothing was sent yet, so it is safe to look for the next one.
-                None => self.door.lost(generation),
-            }
-        }
+        Connection::new(&self.door)
     }
 
     /// The manager of that generation is gone.

@@ -1,7 +1,14 @@
 //! One connection to the manager: operations go out, outcomes come back in their order. Whoever holds it is alone with
-//! it, so no lock is held while it waits.
+//! it, so no lock is held while it waits. If the manager dies, it goes to the next one and sends again what it has no
+//! outcome of; operations have numbers, so that none is applied twice.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::Arc;
+use std::time::Instant;
 
 use brigade_protocol::codec;
+use brigade_protocol::shared::numbered::{HEAD_BYTES, put_number};
 use brigade_protocol::shared::op::{Op, Outcome};
 use brigade_protocol::shared::parts::{self, Joined, MESSAGE_BYTES};
 use brigade_protocol::shared::{Connect, Reply, Request, WINDOW};
@@ -9,15 +16,16 @@ use ipc_channel::IpcError;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 
 use super::SharedError;
+use super::client::ManagerDoor;
 
-/// An operation in its encoding.
+/// An operation in its encoding, behind room for its number.
 #[derive(Clone, Debug)]
 pub(super) struct Encoded(Vec<u8>);
 
 impl Encoded {
     /// Encodes an operation, if it fits in a message.
     pub(super) fn new(name: &str, op: &Op) -> Result<Self, SharedError> {
-        let mut bytes = Vec::new();
+        let mut bytes = vec![0; HEAD_BYTES];
         codec::encode(op, &mut bytes)?;
         if bytes.len() > MESSAGE_BYTES {
             let (bytes, limit) = (bytes.len() as u64, MESSAGE_BYTES as u64);
@@ -29,58 +37,116 @@ impl Encoded {
 
 #[derive(Debug)]
 pub(super) struct Connection {
-    requests: IpcSender<Request>,
-    replies: IpcReceiver<Reply>,
-    /// Operations whose outcomes have not been read.
-    open: usize,
+    door: Arc<ManagerDoor>,
+    /// Who we are to every manager.
+    client: u128,
+    channels: Channels,
+    /// Operations whose outcomes have not been read, with their numbers in them.
+    open: VecDeque<Vec<u8>>,
+    /// Number of the next operation.
+    next: u64,
     /// Which manager, by the door's count.
     pub(super) generation: u64,
 }
 
+#[derive(Debug)]
+struct Channels {
+    requests: IpcSender<Request>,
+    replies: IpcReceiver<Reply>,
+}
+
 impl Connection {
-    /// Connects by `manager`; `None` if that one is gone.
-    pub(super) fn new(manager: &IpcSender<Connect>, generation: u64) -> Result<Option<Self>, SharedError> {
-        let (requests, to_manager) = ipc::channel().map_err(SharedError::Connect)?;
-        let (from_manager, replies) = ipc::channel().map_err(SharedError::Connect)?;
-        let connect = Connect { requests: to_manager, replies: from_manager };
-        Ok(manager.send(connect).is_ok().then_some(Self { requests, replies, open: 0, generation }))
+    /// Connects to the manager, when there is one.
+    pub(super) fn new(door: &Arc<ManagerDoor>) -> Result<Self, SharedError> {
+        let client = u128::from(RandomState::new().hash_one(1)) << 64 | u128::from(RandomState::new().hash_one(2));
+        let (channels, generation) = connect(door, client, Instant::now() + door.patience())?;
+        Ok(Self { door: Arc::clone(door), client, channels, open: VecDeque::new(), next: 1, generation })
     }
 
     /// Whether as many operations are open as may be: an outcome must be read before another one is sent.
     pub(super) fn is_full(&self) -> bool {
-        self.open >= WINDOW
+        self.open.len() >= WINDOW
     }
 
     /// Operations whose outcomes have not been read.
     pub(super) fn open(&self) -> usize {
-        self.open
+        self.open.len()
     }
 
     /// Sends an operation. Only if its outcome and those of all open ones are small may another one follow before this
     /// one's outcome has been read (see [`WINDOW`]).
-    pub(super) fn send(&mut self, op: Encoded) -> Result<(), SharedError> {
+    pub(super) fn send(&mut self, Encoded(mut message): Encoded) -> Result<(), SharedError> {
         debug_assert!(!self.is_full(), "more open operations than the window allows");
-        parts::split(op.0, |part| self.requests.send(Request(part))).map_err(|_| SharedError::ManagerGone)?;
-        self.open += 1;
-        Ok(())
+        let number = self.next;
+        put_number(&mut message, number, number - self.open.len() as u64);
+        self.next += 1;
+        let sent = self.channels.send(&message);
+        self.open.push_back(message);
+        // A manager that is gone may have left outcomes to read, but they would come again: no need to look.
+        if sent { Ok(()) } else { self.go_on() }
     }
 
     /// Waits for the outcome of the oldest open operation.
     pub(super) fn receive(&mut self) -> Result<Outcome, SharedError> {
-        debug_assert!(self.open > 0, "no operation is open");
+        debug_assert!(!self.open.is_empty(), "no operation is open");
+        loop {
+            if let Some(message) = self.channels.receive()? {
+                self.open.pop_front();
+                return codec::decode(&message).map_err(|error| SharedError::Protocol(error.to_string()));
+            }
+            self.go_on()?;
+        }
+    }
+
+    /// The manager is gone: goes to the next one, and sends it what has no outcome.
+    fn go_on(&mut self) -> Result<(), SharedError> {
+        let deadline = Instant::now() + self.door.patience();
+        loop {
+            self.door.lost(self.generation);
+            match connect(&self.door, self.client, deadline) {
+                Ok((channels, generation)) => (self.channels, self.generation) = (channels, generation),
+                Err(SharedError::NoManager { .. }) => return Err(SharedError::ManagerGone),
+                Err(error) => return Err(error),
+            }
+            if self.open.iter().all(|message| self.channels.send(message)) {
+                return Ok(());
+            }
+        }
+    }
+}
+
+impl Channels {
+    /// Sends a message; `false`: the manager is gone.
+    fn send(&self, message: &[u8]) -> bool {
+        parts::split(message, |part| self.requests.send(Request(part))).is_ok()
+    }
+
+    /// Waits for a message; `None`: the manager is gone.
+    fn receive(&self) -> Result<Option<Vec<u8>>, SharedError> {
         let mut joined = Joined::default();
-        let message = loop {
+        loop {
             let Reply(part) = match self.replies.recv() {
                 Ok(reply) => reply,
                 Err(IpcError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => continue,
-                Err(IpcError::Io(_) | IpcError::Disconnected) => return Err(SharedError::ManagerGone),
+                Err(IpcError::Io(_) | IpcError::Disconnected) => return Ok(None),
                 Err(error @ IpcError::SerializationError(_)) => return Err(SharedError::Protocol(error.to_string())),
             };
             if let Some(message) = joined.take(part).map_err(|error| SharedError::Protocol(error.to_string()))? {
-                break message;
+                return Ok(Some(message));
             }
-        };
-        self.open -= 1;
-        codec::decode(&message).map_err(|error| SharedError::Protocol(error.to_string()))
+        }
+    }
+}
+
+/// Connects to the manager that the door knows, or will know before the deadline.
+fn connect(door: &ManagerDoor, client: u128, deadline: Instant) -> Result<(Channels, u64), SharedError> {
+    loop {
+        let (manager, generation) = door.find(deadline.saturating_duration_since(Instant::now()))?;
+        let (requests, to_manager) = ipc::channel().map_err(SharedError::Connect)?;
+        let (from_manager, replies) = ipc::channel().map_err(SharedError::Connect)?;
+        if manager.send(Connect { client, requests: to_manager, replies: from_manager }).is_ok() {
+            return Ok((Channels { requests, replies }, generation));
+        }
+        door.lost(generation);
     }
 }

@@ -6,8 +6,9 @@
 //! or map: what an operation gives is a copy, and a changed copy goes back by an operation ([`SharedList::set`],
 //! [`SharedMap::update`]), so a change cannot be lost unseen.
 //!
-//! If the manager dies, an operation under way fails with [`SharedError::ManagerGone`], and nobody can tell whether it
-//! was applied. The next one waits for the new manager. What the new manager holds is what the last orderly stop left.
+//! If the manager dies, its state is not lost: the next one finds it in the state folder. An operation under way waits for
+//! the new manager and goes there again, and is applied once. Only if none comes within 30 s does it fail, with
+//! [`SharedError::ManagerGone`], and then nobody can tell whether it was applied.
 
 use std::sync::Arc;
 
@@ -39,8 +40,8 @@ use handle::Handle;
 /// Why an operation on shared state failed. Unless the variant says otherwise, it was not applied.
 #[derive(Debug, thiserror::Error)]
 pub enum SharedError {
-    /// The manager died, or was stopped, while the operation was under way: **it may have been applied or not**. What
-    /// was applied since the manager's last orderly stop may be lost. The next operation finds the new manager.
+    /// The manager died, or was stopped, while the operation was under way, and no other came within 30 s: **it may have
+    /// been applied or not**. The next operation looks for a manager again.
     #[error("the manager of shared state is gone: nobody can tell whether the operation was applied")]
     ManagerGone,
     /// There was no manager to be had.
@@ -88,6 +89,14 @@ pub enum SharedError {
         /// How large it may be.
         limit: u64,
     },
+    /// The manager could not write the operation to its journal, most likely because the disk is full.
+    #[error("shared `{name}`: the change cannot be kept: {words}; make room in the state folder and try again")]
+    NotSaved {
+        /// Name of the list, map or counter.
+        name: String,
+        /// What the system says.
+        words: String,
+    },
     /// A value has no encoding.
     #[error(transparent)]
     Encode(#[from] EncodeError),
@@ -120,6 +129,7 @@ impl SharedError {
             Refusal::PastTheEnd { position, length } => Self::PastTheEnd { name, position, length },
             Refusal::Overflow => Self::Overflow { name },
             Refusal::TooLarge { bytes, limit } => Self::TooLarge { name, bytes, limit },
+            Refusal::NotSaved { words } => Self::NotSaved { name, words },
             Refusal::BadName | Refusal::Unknown | Refusal::NotANumber | Refusal::Malformed => {
                 Self::Refused { name, words: refusal.to_string() }
             }
