@@ -3,5 +3,6 @@
 #![cfg(debug_assertions)]
 
 mod batch;
+mod dead;
 mod stage;
 mod supervisor;
