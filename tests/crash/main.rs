@@ -3,8 +3,9 @@
 
 #[cfg(debug_assertions)]
 mod batch;
-mod redelivery;
 #[cfg(debug_assertions)]
+mod dead;
+mod redelivery;
 mod stage;
 mod storm;
 #[cfg(debug_assertions)]

@@ -72,8 +72,9 @@ pub enum What {
 
 /// Shown after the options.
 pub const AFTER_HELP: &str = "\
-Works while the pipeline runs, and when it does not: then what is sent again waits in its queue for the next run. A
-retried item gets a new id; the numbers of a run count it as sent once more, and its old self stays counted as dead.
+Works while the pipeline runs, and when it does not: then what is sent again waits in its queue
+for the next run. It goes as a new item with a new id: the numbers of a run count it as sent once
+more, and its old self stays counted as dead.
 
 Examples:
   brigade dead list               what could not be done, and why

@@ -35,6 +35,11 @@ fn page() -> io::Result<String> {
     for command in root.get_subcommands().filter(|command| !command.is_hide_set() && command.get_name() != "help") {
         writeln!(page, ".SH \"BRIGADE {}\"", command.get_name().to_uppercase())?;
         page.extend(section(command)?);
+        for part in command.get_subcommands().filter(|part| !part.is_hide_set() && part.get_name() != "help") {
+            let (whole, part_name) = (command.get_name().to_uppercase(), part.get_name().to_uppercase());
+            writeln!(page, ".SH \"BRIGADE {whole} {part_name}\"")?;
+            page.extend(section(part)?);
+        }
     }
     String::from_utf8(page).map_err(io::Error::other)
 }
@@ -79,7 +84,8 @@ mod tests {
     #[test]
     fn the_page_has_a_section_for_every_command_and_none_for_the_hidden_one() {
         let page = page().expect("it is made");
-        for command in ["RUN", "CHECK", "STATUS", "LOGS", "STOP", "DEAD", "SHARED", "COMPLETIONS", "MAN"] {
+        for command in ["RUN", "CHECK", "STATUS", "LOGS", "STOP", "DEAD", "DEAD RETRY", "SHARED", "COMPLETIONS", "MAN"]
+        {
             assert!(page.contains(&format!(".SH \"BRIGADE {command}\"")), "{command}");
         }
         assert!(!page.contains("BRIGADE MANAGER"));

@@ -1,0 +1,92 @@
+//! Death in the middle of `brigade dead retry`: of the supervisor while the pipeline runs, of the command itself when it
+//! does not. The item is then done, and once.
+
+use brigade_tests::{Run, Sandbox, until};
+use serde_json::Value;
+
+/// The source makes ten items (and then waits, or ends); the third cannot be done while the file `mended` is not there.
+fn text(source: &str) -> String {
+    format!(
+        r#"
+name = "retry"
+[queues.raw]
+max_deliveries = 2
+[stages.source]
+command = ["bucket", "{source}", "10"]
+outputs = ["raw"]
+[stages.sink]
+command = ["misfit", "fail-until", "3"]
+inputs = ["raw"]
+env = {{ LEDGER = "${{ledger}}", MENDED = "${{here}}/mended" }}
+"#
+    )
+}
+
+fn letters(sandbox: &Sandbox) -> usize {
+    let said = sandbox.ask(&["dead", "list", "--json"]);
+    serde_json::from_str::<Vec<Value>>(&said.out).map_or(0, |letters| letters.len())
+}
+
+fn retry_all(sandbox: &Sandbox) -> String {
+    let said = sandbox.ask(&["dead", "retry", "--all"]);
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    said.out
+}
+
+fn supervisor_dies_at(point: &str, is_sent: bool) {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run_with(&text("emit-then-wait"), |command| _ = command.env("BRIGADE_CRASH", point));
+    until("there is a dead letter", || letters(&sandbox) == 1);
+    sandbox.write("mended", "");
+    assert_eq!(sandbox.ask(&["dead", "retry", "--all"]).code, Some(1), "nobody answers");
+    assert_eq!(run.wait().signal, Some(9), "the supervisor did not die at {point}");
+    run.assert_nobody_left();
+    drop(run);
+    let mut run: Run = sandbox.run(&text("emit-then-wait"));
+    run.until_said("goes on with an earlier run");
+    assert_eq!(letters(&sandbox), usize::from(!is_sent), "{point}");
+    if !is_sent {
+        assert_eq!(retry_all(&sandbox), "1 item sent again to queue raw\n");
+    }
+    until("it is done", || sandbox.ledger().times("kept").contains_key(&3));
+    sandbox.stop("--now");
+    let report = run.wait().with_code(0);
+    let raw = &report.queues["raw"];
+    assert_eq!((raw.sent, raw.acked, raw.dead, raw.left), (11, 10, 1, 0), "{point}");
+    assert_eq!(letters(&sandbox), 0);
+}
+
+fn command_dies_at(point: &str, is_sent: bool) {
+    let sandbox = Sandbox::new();
+    sandbox.run(&text("emit")).wait().with_code(0);
+    let mut command = sandbox.brigade(["dead", "retry", "--all", "--state-dir"]);
+    command.arg(sandbox.state()).env("BRIGADE_CRASH", point);
+    assert_eq!(Sandbox::say(command).code, None, "the command did not die at {point}");
+    assert_eq!(letters(&sandbox), 1, "it is there until it is known to be sent");
+    let wanted = if is_sent { "0 items" } else { "1 item" };
+    assert_eq!(retry_all(&sandbox), format!("{wanted} sent again to queue raw\n"), "{point}");
+    assert_eq!(letters(&sandbox), 0);
+    sandbox.write("mended", "");
+    // The next run makes its own ten items as well.
+    let report = sandbox.run(&text("emit")).wait().with_code(0);
+    let raw = &report.queues["raw"];
+    assert_eq!((raw.sent, raw.acked, raw.dead), (21, 20, 1), "{point}");
+}
+
+#[test]
+fn retry_noted() {
+    supervisor_dies_at("retry_noted", false);
+    command_dies_at("retry_noted", false);
+}
+
+#[test]
+fn retry_sent() {
+    supervisor_dies_at("retry_sent", true);
+    command_dies_at("retry_sent", true);
+}
+
+#[test]
+fn letters_written_anew() {
+    supervisor_dies_at("letters_written_anew", true);
+    command_dies_at("letters_written_anew", true);
+}
