@@ -120,17 +120,19 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
     if let Err(error) = crate::reactor::keep(&folder.dir, &picture) {
         tracing::warn!(%error, "cannot write {}", folder.dir.status().display());
     }
+    // Before there is nothing to go on with: killed in between, who finds no report has to run again, and must not then
+    // begin anew.
+    let written = match &launch.report {
+        Some(path) => report::write(&numbers, path)
+            .map_err(|source| LaunchError::Io { what: format!("write the report {}", path.display()), source }),
+        None => Ok(()),
+    };
     if ending.verdict == Verdict::Complete
         && numbers.exit_code == verdict::FINE
         && let Err(error) = resume::forget(&folder.dir)
     {
         tracing::warn!(%error, "cannot remove the pages of the workers");
     }
-    let written = match &launch.report {
-        Some(path) => report::write(&numbers, path)
-            .map_err(|source| LaunchError::Io { what: format!("write the report {}", path.display()), source }),
-        None => Ok(()),
-    };
     if !launch.quiet {
         let colour = crate::logs::show::wants_colour(io::stderr().is_terminal());
         // Nobody could be told that this fails.

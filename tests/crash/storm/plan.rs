@@ -63,6 +63,11 @@ impl Plan {
         plan
     }
 
+    /// Whether one of its stages sleeps.
+    pub fn is_slow(&self) -> bool {
+        self.source_pause + self.sink_pause + self.middle.iter().map(|stage| stage.pause).sum::<u64>() > 0
+    }
+
     /// The pipeline file.
     pub fn text(&self, seed: u64) -> String {
         let mut text = "name = \"storm\"\n".to_owned();

@@ -139,8 +139,8 @@ impl<'a> Weather<'a> {
     /// The supervisor was killed: nobody of it may live on, and a new one goes on, or dies in its start as well.
     fn go_on(&mut self) {
         let ended = self.run.wait();
-        if ended.code == Some(0) {
-            return; // It was faster.
+        if ended.code == Some(0) || self.sandbox.path("report.json").exists() {
+            return; // It was faster: the run is complete.
         }
         assert_eq!(ended.signal, Some(9), "seed {}: the supervisor ended by itself:\n{}", self.seed, ended.err);
         self.figures.supervisor_kills += 1;
@@ -159,7 +159,7 @@ impl<'a> Weather<'a> {
 
     /// Waits until so many items were acked in any of the queues. `None` if the run is over.
     fn await_progress(&mut self, wanted: u64) -> Option<Value> {
-        let begun = Instant::now();
+        let (begun, mut told) = (Instant::now(), false);
         loop {
             if !self.run.is_running() {
                 return None;
@@ -167,10 +167,19 @@ impl<'a> Weather<'a> {
             let status = self.run.try_status().filter(|status| status["pid"] == self.run.pid());
             if let Some(status) = status {
                 let acked = acked(&status);
-                // A run that begins anew counts anew.
-                if acked >= self.acked + wanted || acked < self.acked {
+                assert!(acked >= self.acked, "seed {}: it began anew", self.seed);
+                if acked >= self.acked + wanted {
                     self.acked = acked;
                     return Some(status);
+                }
+                if !told && begun.elapsed() > Duration::from_secs(4) {
+                    told = true;
+                    let queues = &status["queues"];
+                    eprintln!("seed {}: little moves at {} of {}+{wanted}: {queues}", self.seed, acked, self.acked);
+                    if std::env::var_os("STORM_HALT").is_some() {
+                        eprintln!("halted: look at {}", self.sandbox.folder().display());
+                        holds_for_a_while(Duration::from_secs(300), || true);
+                    }
                 }
                 let is_hung = begun.elapsed() > PATIENCE;
                 assert!(!is_hung, "seed {}: nothing moves, {}: {status:#}", self.seed, self.plan);
@@ -196,7 +205,8 @@ impl<'a> Weather<'a> {
     fn check_end(mut self) -> Figures {
         let seed = self.seed;
         let ended = self.run.wait();
-        let report = ended.with_code(0);
+        let report = if ended.signal == Some(9) { ended.report() } else { ended.with_code(0) };
+        assert_eq!((report.exit_code, report.lost), (0, 0), "seed {seed}");
         assert_eq!(report.verdict, "complete", "seed {seed}");
         let n = report.queues["q0"].sent;
         for (name, queue) in &report.queues {
