@@ -6,6 +6,7 @@ mod batch;
 #[cfg(debug_assertions)]
 mod dead;
 mod redelivery;
+#[cfg(debug_assertions)]
 mod stage;
 mod storm;
 #[cfg(debug_assertions)]
