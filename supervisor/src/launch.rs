@@ -131,7 +131,11 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
             .map_err(|source| LaunchError::Io { what: format!("write the report {}", path.display()), source }),
         None => Ok(()),
     };
-    if !launch.quiet {
+    if launch.quiet {
+        if numbers.exit_code != verdict::FINE {
+            let _ = writeln!(io::stderr().lock(), "brigade: {}", report::verdict(&numbers));
+        }
+    } else {
         let colour = crate::logs::show::wants_colour(io::stderr().is_terminal());
         // Nobody could be told that this fails.
         let _ = write!(io::stderr().lock(), "{}", report::coloured(&numbers, colour));
