@@ -215,3 +215,43 @@ fn open(plan: &QueuePlan, dir: &StateDir, pages: &[Page], resumed: &mut Resumed)
     queue.reopen();
     Ok(queue)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Surroundings};
+
+    fn plan(base: &Path, dir: &str) -> Plan {
+        let file = base.join("pipeline.toml");
+        let text = "name = \"line\"\n[queues.q]\n[stages.walk]\ncommand = [\"/bin/true\", \"DIR\"]\noutputs = [\"q\"]\n\
+                    [stages.end]\ncommand = [\"/bin/true\"]\ninputs = [\"q\"]\n";
+        std::fs::write(&file, text.replace("DIR", dir)).expect("written");
+        config::load(&file, &[], &Surroundings::of_this_process()).expect("no fault")
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_arguments_is_refused_until_the_old_ones_are_back() {
+        let base = tempfile::tempdir().expect("a temporary folder");
+        let dir = StateDir::at(&base.path().join("state"));
+        let _folder = dir.take("line").expect("taken");
+        let (usr, etc) = (plan(base.path(), "/usr"), plan(base.path(), "/etc"));
+        resume(&usr, &dir).expect("nothing was there");
+        let page = Page::create(&dir.page("walk", 0), Post(1), 1).expect("a page");
+        resume(&etc, &dir).expect("without a checkpoint there is nothing to go on from");
+        resume(&usr, &dir).expect("nor now");
+        page.lane(0).write_checkpoint(1, b"/usr/bin");
+        page.lane(0).commit(1);
+        for _ in 0..2 {
+            let words = resume(&etc, &dir).expect_err("it would begin behind /usr/bin").to_string();
+            assert!(words.contains("it was told [\"/usr\"] and not [\"/etc\"]"), "{words}");
+        }
+        assert!(resume(&usr, &dir).expect("as before").goes_on);
+    }
+
+    #[test]
+    fn changed_numbers_are_told_as_in_the_pipeline_file() {
+        let found = Geometry { capacity: 64, item_bytes: 8, max_item_bytes: 8, max_deliveries: Some(5) };
+        let wanted = Geometry { capacity: 128, max_deliveries: None, ..found };
+        assert_eq!(changes(&found, &wanted), "capacity = 64 (now 128), max_deliveries = 5 (now \"unlimited\")");
+    }
+}
