@@ -133,7 +133,11 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
     {
         tracing::warn!(%error, "cannot remove the pages of the workers");
     }
-    if !launch.quiet {
+    if launch.quiet {
+        if numbers.exit_code != verdict::FINE {
+            let _ = writeln!(io::stderr().lock(), "brigade: {}", report::verdict(&numbers));
+        }
+    } else {
         let colour = crate::logs::show::wants_colour(io::stderr().is_terminal());
         // Nobody could be told that this fails.
         let _ = write!(io::stderr().lock(), "{}", report::coloured(&numbers, colour));

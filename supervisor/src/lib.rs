@@ -13,6 +13,7 @@ pub mod figures;
 pub mod launch;
 pub mod logs;
 pub mod manager;
+pub mod orders;
 pub mod reactor;
 pub mod report;
 pub mod resume;

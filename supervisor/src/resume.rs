@@ -1,9 +1,9 @@
 //! What an earlier run left in the state folder, and how the next one goes on with it: queues with items in them, and
 //! the pages by which it is known what their workers had committed.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use brigade_protocol::id::Post;
 use brigade_protocol::page::Page;
@@ -11,6 +11,7 @@ use brigade_protocol::queue::{Geometry, Queue, QueueError};
 
 use crate::config::plan::{Plan, QueuePlan};
 use crate::effects::dead::DeadFile;
+use crate::orders::{self, Order, Orders};
 use crate::reactor::committed;
 use crate::state::StateDir;
 
@@ -22,8 +23,8 @@ pub enum ResumeError {
     Queue(#[from] QueueError),
     /// Items are in it, and they do not fit the new plan.
     #[error(
-        "queue {name} in {} was made with other numbers ({found:?}, now {wanted:?}): run with the old ones, or put the old state aside with --fresh",
-        path.display()
+        "queue {name} in {} was made with other numbers, {}: run with the old ones, or put the old state aside with --fresh",
+        path.display(), changes(found, wanted)
     )]
     Changed {
         /// Of the queue.
@@ -34,6 +35,18 @@ pub enum ResumeError {
         found: Box<Geometry>,
         /// What the plan says now.
         wanted: Box<Geometry>,
+    },
+    /// A checkpoint of somebody who was told something else.
+    #[error(
+        "stage {stage} would go on from the checkpoint of an earlier run, in which it was told {found} and not {wanted}: run it as before, or begin anew with --fresh"
+    )]
+    OtherOrders {
+        /// The stage.
+        stage: String,
+        /// What it was told then.
+        found: String,
+        /// What it is told now.
+        wanted: String,
     },
     /// Something else in the folder.
     #[error("cannot {what} {}: {source}", path.display())]
@@ -60,10 +73,29 @@ pub struct Resumed {
     pub leased: u64,
 }
 
+/// What differs, in the words of the pipeline file.
+fn changes(found: &Geometry, wanted: &Geometry) -> String {
+    let most = |most: Option<u16>| most.map_or_else(|| "\"unlimited\"".to_owned(), |most| most.to_string());
+    let bytes = |bytes: u32| format!("\"{bytes}B\"");
+    let keys = [
+        ("capacity", found.capacity.to_string(), wanted.capacity.to_string()),
+        ("item_bytes", bytes(found.item_bytes), bytes(wanted.item_bytes)),
+        ("max_item_bytes", bytes(found.max_item_bytes), bytes(wanted.max_item_bytes)),
+        ("max_deliveries", most(found.max_deliveries), most(wanted.max_deliveries)),
+    ];
+    let changed = keys.iter().filter(|(_, found, wanted)| found != wanted);
+    changed.map(|(key, found, wanted)| format!("{key} = {found} (now {wanted})")).collect::<Vec<_>>().join(", ")
+}
+
 /// Opens what is there and makes what is missing. Nobody of an earlier run lives any more: workers die with their
 /// supervisor, and the folder is locked.
 pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
     let pages = pages(dir)?;
+    let orders = orders::of(plan);
+    if !pages.is_empty() {
+        tell_of_strangers(plan, dir);
+        refuse_other_orders(plan, dir, &orders)?;
+    }
     let mut resumed = Resumed { queues: Vec::new(), goes_on: !pages.is_empty(), items: 0, leased: 0 };
     for queue in &plan.queues {
         let path = dir.dead(&queue.name);
@@ -82,9 +114,65 @@ pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
         resumed.queues.push((queue, dead));
     }
     resumed.goes_on |= resumed.items > 0;
+    // Only now: a refused plan leaves the old ones.
+    let io = |source| ResumeError::Io { what: "write", path: dir.orders(), source };
+    orders::keep(dir, &orders).map_err(io)?;
     // Nothing in the queues belongs to anybody any more: from now on the old numbers of posts mean nothing.
     pages.iter().for_each(Page::disown);
     Ok(resumed)
+}
+
+/// Warns of what an unfinished run left and this plan does not name. Somebody has renamed or removed it, and would otherwise
+/// learn from the results that a source begins anew or that items were never taken.
+fn tell_of_strangers(plan: &Plan, dir: &StateDir) {
+    let pages = names(&dir.pages(), ".page");
+    let stages: BTreeSet<_> = pages.iter().filter_map(|name| Some(name.rsplit_once('-')?.0)).collect();
+    for stage in stages {
+        if !plan.stages.iter().any(|planned| planned.name == stage) {
+            tracing::warn!(
+                "stage {stage} of the earlier run is not in this plan: its checkpoint is not used; give it its old name back, or begin anew with --fresh"
+            );
+        }
+    }
+    for name in names(&dir.root().join("queues"), ".queue") {
+        if plan.queues.iter().any(|planned| planned.name == name) {
+            continue;
+        }
+        match Queue::open(&dir.queue(&name)).map(|queue| queue.depth().left()) {
+            Ok(0) | Err(_) => {}
+            Ok(left) => tracing::warn!(
+                "queue {name} of the earlier run is not in this plan: {left} items stay in it; give it its old name back, or begin anew with --fresh"
+            ),
+        }
+    }
+}
+
+/// A checkpoint means something only to one who does the same as its author: walks the same folder, writes the same file.
+fn refuse_other_orders(plan: &Plan, dir: &StateDir, orders: &Orders) -> Result<(), ResumeError> {
+    let before = orders::of_the_last_run(dir);
+    for stage in &plan.stages {
+        let (Some(found), Some(wanted)) = (before.get(&stage.name), orders.get(&stage.name)) else { continue };
+        let has_checkpoint = |replica: u16| {
+            let Ok(page) = Page::open(&dir.page(&stage.name, replica)) else { return false };
+            (0..page.lanes()).any(|lane| page.lane(lane).checkpoint().is_some())
+        };
+        if found != wanted && (0..stage.replicas).any(has_checkpoint) {
+            let words = |order: &Order| match found.args == wanted.args {
+                true => format!("to work in {}", order.cwd.display()),
+                false => format!("{:?}", order.args),
+            };
+            let (found, wanted) = (words(found), words(wanted));
+            return Err(ResumeError::OtherOrders { stage: stage.name.clone(), found, wanted });
+        }
+    }
+    Ok(())
+}
+
+/// The files in a folder that end so, without that.
+fn names(folder: &Path, ending: &str) -> BTreeSet<String> {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
+    names.filter_map(|name| Some(name.strip_suffix(ending)?.to_owned())).collect()
 }
 
 /// The run is complete: there is nothing to go on with. All pages go at once, by a rename: a next run that found some of
@@ -170,4 +258,44 @@ pub fn at_rest(name: &str, dir: &StateDir) -> Result<(Result<Queue, QueueError>,
     dead.settle(Some(&queue)).map_err(io)?;
     dead.take_from(&queue, |_| ("it ran out of deliveries".to_owned(), Vec::new())).map_err(io)?;
     Ok((Ok(queue), dead))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{self, Surroundings};
+
+    fn plan(base: &Path, dir: &str) -> Plan {
+        let file = base.join("pipeline.toml");
+        let text = "name = \"line\"\n[queues.q]\n[stages.walk]\ncommand = [\"/bin/true\", \"DIR\"]\noutputs = [\"q\"]\n\
+                    [stages.end]\ncommand = [\"/bin/true\"]\ninputs = [\"q\"]\n";
+        std::fs::write(&file, text.replace("DIR", dir)).expect("written");
+        config::load(&file, &[], &Surroundings::of_this_process()).expect("no fault")
+    }
+
+    #[test]
+    fn a_checkpoint_of_other_arguments_is_refused_until_the_old_ones_are_back() {
+        let base = tempfile::tempdir().expect("a temporary folder");
+        let dir = StateDir::at(&base.path().join("state"));
+        let _folder = dir.take("line").expect("taken");
+        let (usr, etc) = (plan(base.path(), "/usr"), plan(base.path(), "/etc"));
+        resume(&usr, &dir).expect("nothing was there");
+        let page = Page::create(&dir.page("walk", 0), Post(1), 1).expect("a page");
+        resume(&etc, &dir).expect("without a checkpoint there is nothing to go on from");
+        resume(&usr, &dir).expect("nor now");
+        page.lane(0).write_checkpoint(1, b"/usr/bin");
+        page.lane(0).commit(1);
+        for _ in 0..2 {
+            let words = resume(&etc, &dir).expect_err("it would begin behind /usr/bin").to_string();
+            assert!(words.contains("it was told [\"/usr\"] and not [\"/etc\"]"), "{words}");
+        }
+        assert!(resume(&usr, &dir).expect("as before").goes_on);
+    }
+
+    #[test]
+    fn changed_numbers_are_told_as_in_the_pipeline_file() {
+        let found = Geometry { capacity: 64, item_bytes: 8, max_item_bytes: 8, max_deliveries: Some(5) };
+        let wanted = Geometry { capacity: 128, max_deliveries: None, ..found };
+        assert_eq!(changes(&found, &wanted), "capacity = 64 (now 128), max_deliveries = 5 (now \"unlimited\")");
+    }
 }

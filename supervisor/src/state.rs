@@ -7,6 +7,7 @@
 //! queues/          one file per queue
 //! dead/            dead letters, one file per queue
 //! pages/           one page per worker
+//! orders.json      what every stage of the last run was told, to notice when that changes
 //! logs/            JSON lines, one file per stage, and the supervisor's own
 //! shared/          the manager's lists, maps and counters
 //! tmp/             one-shot sockets of starting workers
@@ -115,6 +116,11 @@ impl StateDir {
     /// The last picture of the pipeline.
     pub fn status(&self) -> PathBuf {
         self.root.join("status.json")
+    }
+
+    /// What the stages of the last run were told.
+    pub fn orders(&self) -> PathBuf {
+        self.root.join("orders.json")
     }
 
     /// A queue's file.

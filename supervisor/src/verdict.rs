@@ -55,6 +55,7 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status) -> Report {
 fn words(verdict: &Verdict, left: u64) -> (String, u8) {
     let by_left = if left == 0 { FINE } else { LEFT };
     match verdict {
+        Verdict::Complete if left > 0 => ("ended before its queues were empty".to_owned(), by_left),
         Verdict::Complete => ("complete".to_owned(), by_left),
         Verdict::Drained => ("drained".to_owned(), by_left),
         Verdict::Stopped => ("stopped".to_owned(), by_left),

@@ -269,6 +269,31 @@ impl Misconfigured {
     }
 }
 
+/// What the worker needs is not there at the moment: a full disk, a database that does not answer. That is no fault of the
+/// item in hand. Returned from a handler, it ends the process; the item goes back without a count against it, and after the
+/// wait of a restart the worker tries again. If that happens too often the run ends with exit code 3, and the items are
+/// still in their queues.
+///
+/// ```
+/// use std::net::TcpStream;
+/// use brigade_worker::Outage;
+///
+/// fn connect() -> brigade_worker::Result<TcpStream> {
+///     Ok(TcpStream::connect("127.0.0.1:1").map_err(Outage::new)?)
+/// }
+/// assert!(connect().is_err());
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+pub struct Outage(#[source] Error);
+
+impl Outage {
+    /// Because of this error.
+    pub fn new(cause: impl Into<Error>) -> Self {
+        Self(cause.into())
+    }
+}
+
 /// The error and all its causes in one line.
 pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = error.to_string();
@@ -288,6 +313,11 @@ pub(crate) fn is_permanent(error: &(dyn std::error::Error + 'static)) -> bool {
     causes(error).any(|cause| {
         cause.is::<Misconfigured>() || cause.downcast_ref::<OpenError>().is_some_and(OpenError::is_permanent)
     })
+}
+
+/// Whether the error, or one of its causes, says that the item has no part in it.
+pub(crate) fn is_outage(error: &(dyn std::error::Error + 'static)) -> bool {
+    causes(error).any(|cause| cause.is::<Outage>())
 }
 
 /// Whether the error, or one of its causes, is no fault at all: the worker was told to stop while it waited.

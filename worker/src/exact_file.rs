@@ -4,9 +4,9 @@
 use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Misconfigured, Outage, Result};
 use crate::output::Output;
 
 /// The end of a pipeline in a file: what handlers write to it is there once for every item, also if the process, the
@@ -42,6 +42,7 @@ use crate::output::Output;
 #[derive(Debug)]
 pub struct ExactFile {
     file: File,
+    path: PathBuf,
     /// The committed length was looked up, and what lies behind it was cut off.
     is_cut: bool,
 }
@@ -53,17 +54,20 @@ impl ExactFile {
     /// # Errors
     /// The file cannot be opened for writing.
     pub fn open(path: impl AsRef<Path>) -> io::Result<Self> {
-        let file = OpenOptions::new().create(true).write(true).truncate(false).open(path)?;
-        Ok(Self { file, is_cut: false })
+        let path = path.as_ref().to_owned();
+        let file = OpenOptions::new().create(true).write(true).truncate(false).open(&path);
+        let file = file.map_err(|error| named(error, "open", &path))?;
+        Ok(Self { file, path, is_cut: false })
     }
 
     /// Writes `bytes` behind what is there, as part of the item in hand.
     ///
     /// # Errors
-    /// A full disk and the like: return it, and the item is delivered again.
+    /// A full disk and the like, as an [`Outage`]: return it, and the worker tries again after a restart. [`Misconfigured`] if the file is shorter than
+    /// what was committed to it: it is another one, or somebody has cut it.
     pub fn append<T>(&mut self, bytes: &[u8], out: &mut Output<T>) -> Result {
         let end = self.end(out)?;
-        self.file.write_all_at(bytes, end)?;
+        self.file.write_all_at(bytes, end).map_err(|error| Outage::new(named(error, "write to", &self.path)))?;
         Ok(out.checkpoint(&(end + bytes.len() as u64))?)
     }
 
@@ -74,18 +78,35 @@ impl ExactFile {
     /// The file cannot be cut.
     pub fn finish<T>(&mut self, out: &mut Output<T>) -> Result {
         let end = self.end(out)?;
-        Ok(self.file.set_len(end)?)
+        Ok(self.cut(end)?)
+    }
+
+    fn cut(&self, end: u64) -> io::Result<()> {
+        self.file.set_len(end).map_err(|error| named(error, "cut", &self.path))
     }
 
     fn end<T>(&mut self, out: &mut Output<T>) -> Result<u64> {
         let end: Option<u64> = out.outbox().pending().map_err(Error::from)?;
         let end = end.unwrap_or(0);
         if !self.is_cut {
-            self.file.set_len(end)?;
+            let len = self.file.metadata()?.len();
+            if len < end {
+                return Err(Misconfigured::new(format!(
+                    "{} has {len} bytes, and {end} were committed to it: put back what was there, or begin anew with --fresh",
+                    self.path.display()
+                ))
+                .into());
+            }
+            self.cut(end)?;
             self.is_cut = true;
         }
         Ok(end)
     }
+}
+
+/// The error, with the name of the file.
+fn named(error: io::Error, what: &str, path: &Path) -> io::Error {
+    io::Error::new(error.kind(), format!("cannot {what} {}: {error}", path.display()))
 }
 
 #[cfg(test)]
@@ -115,5 +136,28 @@ mod tests {
         out.outbox().commit(&mut [], &mut Vec::new()).expect("committed");
         file.finish(&mut out).expect("cut");
         assert_eq!(std::fs::read_to_string(&path).expect("read"), "one\n2\n");
+    }
+
+    #[test]
+    fn a_file_that_lacks_what_was_committed_is_refused() {
+        let sandbox = sandbox(&["lines"], &[]);
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut out = Output::<()>::new(&sandbox.ctx).expect("no outputs");
+        let mut file = ExactFile::open(dir.path().join("lines.txt")).expect("opened");
+        file.append(b"one\n", &mut out).expect("written");
+        out.outbox().commit(&mut [], &mut Vec::new()).expect("committed");
+        drop((file, out));
+        let mut out = Output::<()>::new(&sandbox.ctx).expect("no outputs");
+        let mut file = ExactFile::open(dir.path().join("others.txt")).expect("opened");
+        let error = file.append(b"two\n", &mut out).expect_err("the first line is elsewhere");
+        assert!(crate::error::is_permanent(&*error), "{error}");
+        assert!(error.to_string().contains("others.txt has 0 bytes, and 4 were committed to it"), "{error}");
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_opened_is_named() {
+        let error = ExactFile::open("/nowhere/lines.txt").expect_err("there is no such folder");
+        assert!(error.to_string().starts_with("cannot open /nowhere/lines.txt: "), "{error}");
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
     }
 }

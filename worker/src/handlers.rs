@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use signal_hook::low_level;
 
 use crate::context::Context;
-use crate::error::{Error, OpenError, RecvError, Result, in_words, is_permanent, is_stop};
+use crate::error::{Error, OpenError, RecvError, Result, in_words, is_outage, is_permanent, is_stop};
 use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::panics::{self, Panic};
@@ -225,7 +225,7 @@ impl Inputs {
             Err(error) => Outcome::Undecodable(error),
             Ok(item) => match panics::caught(|| handle(item, out)) {
                 Ok(Ok(())) => Outcome::Done,
-                Ok(Err(error)) if is_permanent(&*error) => Outcome::Hopeless(error),
+                Ok(Err(error)) if is_permanent(&*error) || is_outage(&*error) => Outcome::Hopeless(error),
                 Ok(Err(_)) if station.stop.now() => Outcome::Stopped,
                 Ok(Err(error)) => Outcome::Failed(error),
                 Err(panic) => Outcome::Panicked(panic),
@@ -311,7 +311,7 @@ enum Outcome {
     Panicked(Panic),
     /// It failed after the worker was told to stop: most likely because of that.
     Stopped,
-    /// It says that the worker is misconfigured: that is no fault of the item's.
+    /// It says that the worker is misconfigured, or lacks something: that is no fault of the item's.
     Hopeless(Error),
 }
 

@@ -1,5 +1,6 @@
 //! Which pipeline a command speaks to. Without it, everybody would have to type the path of a state folder.
 
+use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::state::StateDir;
@@ -49,6 +50,9 @@ pub enum SelectError {
     /// `--state-dir` with a folder that is not there, or has never been one.
     #[error("{} is no state folder: no pipeline has run on it", .0.display())]
     NotThere(PathBuf),
+    /// `--state-dir` with somebody else's folder.
+    #[error("{} belongs to another user: ask as that user", .0.display())]
+    Forbidden(PathBuf),
     /// The one that was named does not run.
     #[error("the pipeline on {} does not run", .0.display())]
     NotRunning(PathBuf),
@@ -91,8 +95,12 @@ impl Select {
         let named = match (self.state_dir.as_deref(), &self.pipeline, env) {
             (Some(path), _, _) | (None, None, Some(path)) => {
                 let dir = StateDir::at(path);
-                if !dir.lock().is_file() {
-                    return Err(SelectError::NotThere(dir.root().to_owned()));
+                match dir.lock().metadata() {
+                    Ok(lock) if lock.is_file() => {}
+                    Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                        return Err(SelectError::Forbidden(dir.root().to_owned()));
+                    }
+                    Ok(_) | Err(_) => return Err(SelectError::NotThere(dir.root().to_owned())),
                 }
                 dir
             }

@@ -249,7 +249,7 @@ impl Reader {
             match source.stream {
                 Stream::Stderr => {
                     let mut line = String::new();
-                    show::text(&record, &mut line);
+                    show::brief(&record, &mut line);
                     words.heard(source, &line);
                 }
                 Stream::Stdout | Stream::Log => {}

@@ -35,6 +35,15 @@ pub fn line(record: &Record, now: Timestamp, colour: bool, out: &mut String) {
 
 /// Appends what was said, without time and speaker: `span{key=value}: message key=value`. Not escaped.
 pub fn text(record: &Record, out: &mut String) {
+    words(record, |_| true, out);
+}
+
+/// [`text`] without the backtrace of a panic, which is longer than all the rest.
+pub fn brief(record: &Record, out: &mut String) {
+    words(record, |field| field != "backtrace", out);
+}
+
+fn words(record: &Record, is_shown: impl Fn(&str) -> bool, out: &mut String) {
     for span in &record.spans {
         out.push_str(span.get("name").and_then(Value::as_str).unwrap_or("span"));
         let mut inner = String::new();
@@ -45,7 +54,7 @@ pub fn text(record: &Record, out: &mut String) {
         out.push_str(": ");
     }
     out.push_str(&record.message);
-    pairs(record.fields.iter(), out);
+    pairs(record.fields.iter().filter(|(key, _)| is_shown(key)), out);
 }
 
 /// Whether to colour what goes to standard output or error: only on a terminal, and not where `NO_COLOR` is set.

@@ -14,7 +14,8 @@ pub struct Signals {
 }
 
 impl Signals {
-    /// From now on SIGTERM, SIGINT, SIGHUP and SIGCHLD do not end the process, but wait to be read.
+    /// From now on SIGTERM, SIGINT, SIGHUP and SIGCHLD do not end the process, but wait to be read. A SIGHUP that this process
+    /// was started to ignore stays ignored.
     ///
     /// Between fork and exec a child still has our handlers and our socket, and the terminal sends Ctrl-C to it as well:
     /// one Ctrl-C would count twice. So the handler looks whose process it is in.
@@ -24,6 +25,9 @@ impl Signals {
         writer.set_nonblocking(true)?;
         let ours = std::process::id();
         for signal in [SIGTERM, SIGINT, SIGHUP, SIGCHLD] {
+            if signal == SIGHUP && is_ignored(signal)? {
+                continue; // `nohup` asked for that.
+            }
             let writer = writer.try_clone()?;
             let note = move || {
                 if std::process::id() == ours {
@@ -49,6 +53,17 @@ impl Signals {
             }
         }
     }
+}
+
+/// Whether this process was started to ignore the signal.
+fn is_ignored(signal: i32) -> io::Result<bool> {
+    let mut action = std::mem::MaybeUninit::<libc::sigaction>::uninit();
+    // SAFETY: without a new action the call only writes the present one, to where there is room for it.
+    if unsafe { libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: the call has succeeded, so it has written all of it.
+    Ok(unsafe { action.assume_init() }.sa_sigaction == libc::SIG_IGN)
 }
 
 impl AsRawFd for Signals {

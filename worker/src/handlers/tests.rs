@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::error::Misconfigured;
+use crate::error::{Misconfigured, Outage};
 use crate::sandbox::{MAX_DELIVERIES, Sandbox, sandbox, sandbox_with, until};
 
 /// Serves with a function as handler, over numbers.
@@ -67,6 +67,15 @@ fn a_misconfigured_handler_fails_the_worker_and_not_the_item() {
     let error = serve(&sandbox, |_, _| Err(Misconfigured::new("no key").into())).expect_err("it fails");
     assert!(is_permanent(&*error));
     assert_eq!(sandbox.take::<u64>("numbers"), [(1, 1)]);
+}
+
+#[test]
+fn an_outage_fails_the_worker_and_is_not_counted_against_the_item() {
+    let sandbox = sandbox(&["numbers"], &[]);
+    sandbox.feed("numbers", [1u64, 2]);
+    let error = serve(&sandbox, |_, _| Err(Outage::new("the disk is full").into())).expect_err("it fails");
+    assert!(!is_permanent(&*error) && error.to_string() == "the disk is full", "{error}");
+    assert_eq!(sandbox.take::<u64>("numbers"), [(1, 1), (1, 2)]);
 }
 
 #[test]
