@@ -1,10 +1,12 @@
 //! End-to-end tests: real processes through the one binary `brigade`, a file per behaviour.
 
+mod changed;
 mod check;
 mod checksum;
 mod control;
 mod death;
 mod flow;
+mod hostile;
 mod logs;
 mod pipelines;
 mod poison;

@@ -8,11 +8,13 @@ use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use brigade_protocol::codec;
 use brigade_protocol::id::ItemId;
 use serde::{Deserialize, Serialize};
+
+use crate::aside::free_name;
 
 /// An item that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +38,18 @@ pub struct DeadFile {
     file: File,
     ids: HashSet<u64>,
     end: u64,
+    damage: Option<Damage>,
+}
+
+/// What was found behind the last letter that makes sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Where, in bytes.
+    pub at: u64,
+    /// It can be the beginning of a letter whose writing was broken off.
+    pub is_cut_off: bool,
+    /// The whole file, as it was found.
+    pub copy: PathBuf,
 }
 
 /// Larger records are not ours: the largest item and some room.
@@ -45,15 +59,36 @@ impl DeadFile {
     /// Opens the file at `path`, or makes it.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let mut dead = Self { file, ids: HashSet::new(), end: 0 };
+        let mut dead = Self { file, ids: HashSet::new(), end: 0, damage: None };
         while let Some(letter) = dead.next_record()? {
             dead.ids.insert(letter.id);
         }
-        if dead.file.metadata()?.len() > dead.end {
-            std::fs::copy(path, path.with_extension(format!("damaged-{}", jiff::Timestamp::now().as_second())))?;
+        let len = dead.file.metadata()?.len();
+        if len > dead.end {
+            let copy = free_name(path, path.parent().unwrap_or(path), "damaged");
+            std::fs::copy(path, &copy)?;
+            dead.damage = Some(Damage { at: dead.end, is_cut_off: dead.is_cut_off(len)?, copy });
             dead.file.set_len(dead.end)?;
         }
         Ok(dead)
+    }
+
+    /// What was found wrong when it was opened. It was copied, and then cut away.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
+    }
+
+    /// Whether what stands behind the last letter, in a file of `len` bytes, can be the beginning of one.
+    fn is_cut_off(&mut self, len: u64) -> io::Result<bool> {
+        let rest = len - self.end;
+        let mut head = [0; 4];
+        if rest < 8 {
+            return Ok(true);
+        }
+        self.file.seek(SeekFrom::Start(self.end))?;
+        self.file.read_exact(&mut head)?;
+        let body = u32::from_le_bytes(head);
+        Ok(body <= MAX_RECORD && rest < 8 + u64::from(body))
     }
 
     /// How many letters it holds.
@@ -156,6 +191,7 @@ mod tests {
             file: OpenOptions::new().write(true).open("/dev/full").expect("there"),
             ids: HashSet::new(),
             end: 0,
+            damage: None,
         };
         assert!(dead.keep(ItemId(1), &letter(1)).is_err());
         assert!(dead.is_empty());

@@ -145,9 +145,17 @@ impl Reactor {
     }
 
     fn sweep(&mut self, post: Post) {
+        // What cannot be believed is not followed: nothing is done to a spoilt queue, and what a spoilt page says to be
+        // committed is not.
+        self.look_for_spoilt();
         let (name, replica) = self.name_of(post);
+        let is_page_spoilt = self.is_page_spoilt(post);
         for index in 0..self.queues.len() {
-            let committed = |post, lane| committed(self.pages.get(&post), lane);
+            if self.queues[index].spoilt {
+                continue;
+            }
+            let page = |of: Post| self.pages.get(&of).filter(|_| of != post || !is_page_spoilt);
+            let committed = |post, lane| committed(page(post), lane);
             let swept = self.queues[index].queue.sweep(post, committed);
             if swept != Default::default() {
                 let queue = &self.core.plan().queues[index].name;
@@ -175,7 +183,10 @@ impl Reactor {
 
     fn put_dead_aside_with(&mut self, index: usize, words: &str) {
         let name = &self.core.plan().queues[index].name;
-        let QueueInUse { queue, dead, deaths, stuck } = &mut self.queues[index];
+        let QueueInUse { queue, dead, deaths, stuck, spoilt } = &mut self.queues[index];
+        if *spoilt {
+            return;
+        }
         *deaths = queue.deaths();
         let kept = queue.take_dead(|item| {
             let time_us = jiff::Timestamp::now().as_microsecond();

@@ -7,9 +7,11 @@ mod act;
 mod hear;
 mod idle;
 mod picture;
+mod spoilt;
 
 pub use act::committed;
 pub use picture::keep;
+pub use spoilt::Spoilt;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
@@ -68,6 +70,8 @@ struct QueueInUse {
     deaths: u64,
     /// They could not be kept when last tried (a full disk); said once.
     stuck: bool,
+    /// Its shared words make no sense: it is left as it is.
+    spoilt: bool,
 }
 
 /// All that the loop needs.
@@ -89,6 +93,7 @@ pub struct Reactor {
     manager: Option<IpcSender<Connect>>,
     want_manager: HashSet<Post>,
     last_words: BTreeMap<Post, String>,
+    spoilt: Vec<Spoilt>,
     started: Instant,
     next_round: Instant,
     next_picture: Instant,
@@ -121,6 +126,8 @@ pub struct Ending {
     pub picture: crate::status::Status,
     /// The signal of which the supervisor is to die now.
     pub killed_by: Option<i32>,
+    /// Files whose content cannot be; nobody uses them any more.
+    pub spoilt: Vec<Spoilt>,
 }
 
 impl Reactor {
@@ -137,7 +144,13 @@ impl Reactor {
             }
         })?;
         let loops = outfit.core.plan().loops.iter().map(|_| idle::Watch::default()).collect();
-        let queues = outfit.queues.into_iter().map(|(queue, dead)| QueueInUse { deaths: 0, stuck: false, queue, dead });
+        let queues = outfit.queues.into_iter().map(|(queue, dead)| QueueInUse {
+            deaths: 0,
+            stuck: false,
+            spoilt: false,
+            queue,
+            dead,
+        });
         let now = Instant::now();
         Ok(Self {
             core: outfit.core,
@@ -157,6 +170,7 @@ impl Reactor {
             manager: None,
             want_manager: HashSet::new(),
             last_words: BTreeMap::new(),
+            spoilt: Vec::new(),
             started: now,
             next_round: now,
             next_picture: now,
@@ -225,6 +239,7 @@ impl Reactor {
             return;
         }
         self.next_round = now + ROUND;
+        self.look_for_spoilt();
         for index in 0..self.queues.len() {
             if self.queues[index].queue.deaths() != self.queues[index].deaths || self.queues[index].stuck {
                 self.put_dead_aside(index);
@@ -237,6 +252,7 @@ impl Reactor {
     }
 
     fn end(mut self) -> Ending {
+        self.look_for_spoilt();
         for index in 0..self.queues.len() {
             self.put_dead_aside(index);
         }
@@ -257,7 +273,7 @@ impl Reactor {
         while self.inbox.try_recv().is_ok() {}
         self.control.finish(ANSWER_GRACE);
         let verdict = self.verdict.take().unwrap_or(Verdict::Stopped);
-        Ending { verdict, picture, killed_by: self.killed_by }
+        Ending { verdict, picture, killed_by: self.killed_by, spoilt: self.spoilt }
     }
 }
 
