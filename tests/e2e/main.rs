@@ -6,6 +6,7 @@ mod checksum;
 mod control;
 mod death;
 mod flow;
+mod full_disk;
 mod hostile;
 mod logs;
 mod pipelines;
