@@ -3,5 +3,6 @@
 #![cfg(debug_assertions)]
 
 mod batch;
+mod moving;
 mod stage;
 mod supervisor;

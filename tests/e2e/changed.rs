@@ -84,20 +84,6 @@ fn a_size_too_small_for_an_item_that_is_left_is_a_fault_and_nothing_is_lost() {
 }
 
 #[test]
-fn a_move_that_is_killed_in_the_middle_is_done_again() {
-    for point in ["queue_moving:1", "queue_moving:30", "queue_moved"] {
-        let sandbox = left();
-        let new = text("capacity = 100", 0, KEEP, "");
-        let mut run = sandbox.run_with(&new, |command| {
-            command.env("BRIGADE_CRASH", point);
-        });
-        assert_eq!(run.wait().signal, Some(9), "the supervisor did not die at {point}");
-        drop(run);
-        goes_on(&sandbox, &new);
-    }
-}
-
-#[test]
 fn a_queue_that_was_removed_and_still_holds_items_is_a_fault_that_names_them() {
     let sandbox = left();
     let renamed = text("capacity = 64", 0, KEEP, "").replace("items]", "things]").replace("\"items\"", "\"things\"");

@@ -26,7 +26,7 @@ static ENTRIES: AtomicPtr<Entry> = AtomicPtr::new(std::ptr::null_mut());
 const TAKEN: usize = 1;
 
 fn first() -> Option<&'static Entry> {
-    // SAFETY: null, or an entry that was leaked in `enter`. Acquire: pairs with the release there.
+    // SAFETY: null, or an entry that was leaked in `make`. Acquire: pairs with the store there.
     unsafe { ENTRIES.load(Ordering::Acquire).as_ref() }
 }
 
@@ -42,7 +42,7 @@ pub fn enter(base: usize, len: usize) -> &'static Entry {
     let entry = used.unwrap_or_else(make);
     entry.len.store(len, Ordering::Relaxed);
     entry.cut.store(false, Ordering::Relaxed);
-    entry.base.store(base, Ordering::Release); // Pairs with `mend`: the length belongs to it.
+    entry.base.store(base, Ordering::SeqCst); // Pairs with `mend`: the length belongs to it.
     entry
 }
 
@@ -52,8 +52,8 @@ fn make() -> &'static Entry {
         let (base, len, cut) = (AtomicUsize::new(TAKEN), AtomicUsize::new(0), AtomicBool::new(false));
         let new = Box::into_raw(Box::new(Entry { base, len, cut, next }));
         let old = next.map_or(std::ptr::null_mut(), |entry| std::ptr::from_ref(entry).cast_mut());
-        // Release: pairs with `first`.
-        if ENTRIES.compare_exchange(old, new, Ordering::Release, Ordering::Relaxed).is_ok() {
+        // SeqCst: pairs with `first`.
+        if ENTRIES.compare_exchange(old, new, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
             // SAFETY: just made, and never freed now.
             return unsafe { &*new };
         }
@@ -65,7 +65,7 @@ fn make() -> &'static Entry {
 impl Entry {
     /// The region is about to be unmapped.
     pub fn leave(&self) {
-        self.base.store(0, Ordering::Release); // Pairs with `enter`.
+        self.base.store(0, Ordering::SeqCst); // Pairs with `enter`.
     }
 
     /// Whether something of the region was found missing.
