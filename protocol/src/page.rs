@@ -4,6 +4,10 @@
 //! go on through restarts. Each handler thread writes to a lane of its own. What a worker writes there is input: the
 //! supervisor reads numbers, and follows none of them.
 
+mod lane;
+
+pub use lane::{Lane, MAX_CHECKPOINT};
+
 use crate::sync::Ordering;
 use std::fs::OpenOptions;
 use std::io;
@@ -14,15 +18,14 @@ use std::sync::Arc;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use crate::control::PROTOCOL;
-use crate::id::{Incarnation, ItemId, Post};
+use crate::id::{Incarnation, Post};
 use crate::shm::{Region, Words, boot_id};
+use lane::{COMMITTED, DONE, FINISH, LANE_BYTES};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEP");
 
 /// Words of the head: magic, protocol, post, lanes, incarnation, stop word, and room for more.
 const HEAD_WORDS: usize = 64;
-/// Words of a lane, four cache lines: what its thread writes disturbs no other.
-const LANE_WORDS: usize = 32;
 
 const POST: usize = 2;
 const LANES: usize = 3;
@@ -30,19 +33,8 @@ const INCARNATION: usize = 4;
 const BOOT: usize = 5;
 const STOP: usize = 16;
 
-const DONE: usize = 0;
-const HOLDS_QUEUE: usize = 1;
-const HOLDS_ITEM: usize = 2;
-/// On a cache line of its own: the store that commits.
-const COMMITTED: usize = 8;
-/// The number of the batch that ends the thread's work.
-const FINISH: usize = 9;
-
-/// The largest checkpoint, encoded, in bytes: 4 KiB and what the encoding adds.
-pub const MAX_CHECKPOINT: usize = 4096 + 64;
-/// A checkpoint: number of its batch, length, bytes. Every lane has two of them, so that one is always whole.
-const CHECKPOINT_BYTES: usize = 16 + MAX_CHECKPOINT;
-const LANE_BYTES: usize = (LANE_WORDS * 8 + 2 * CHECKPOINT_BYTES).next_multiple_of(128);
+/// More than any count can be.
+const MOST: u64 = 1 << 48;
 
 /// What the supervisor wants of a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -76,6 +68,12 @@ pub enum PageError {
         /// What is wrong with it.
         why: String,
     },
+    /// The machine was started anew since.
+    #[error("page {} is from before the last start of this machine: its content cannot be trusted", path.display())]
+    Rebooted {
+        /// Of the file.
+        path: PathBuf,
+    },
 }
 
 /// A worker's page, mapped. Cheap to clone.
@@ -86,34 +84,38 @@ pub struct Page {
     lanes: Words,
 }
 
-/// A handler thread's part of the page.
-#[derive(Clone, Debug)]
-pub struct Lane {
-    region: Arc<Region>,
-    words: Words,
-    number: usize,
-}
-
 impl Page {
     /// Makes a page with `lanes` lanes (at least 1) at `path`, instead of one that may be there. Its room is allocated
-    /// for real, so that a full disk is an error here and not a SIGBUS later.
+    /// for real, so that a full disk is an error here and not a SIGBUS later. If the process dies in the middle, a file
+    /// named `….new` is left, and what was at `path` is as it was.
     pub fn create(path: &Path, post: Post, lanes: u16) -> Result<Self, PageError> {
+        Self::make(path, post, lanes, |_| {})
+    }
+
+    fn make(path: &Path, post: Post, lanes: u16, fill: impl FnOnce(&Self)) -> Result<Self, PageError> {
         let fail = |source| PageError::Io { what: "create", path: path.to_owned(), source };
-        let bytes = HEAD_WORDS * 8 + usize::from(lanes.max(1)) * LANE_BYTES;
-        let _ = std::fs::remove_file(path);
-        let made = (|| {
-            let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(path)?;
-            fallocate(&file, FallocateFlags::empty(), 0, i64::try_from(bytes).map_err(io::Error::other)?)?;
-            Region::map(&file, bytes)
-        })();
-        let page = Self::over(&made.map_err(fail)?, lanes.max(1));
+        let lanes = lanes.max(1);
+        let bytes = HEAD_WORDS * 8 + usize::from(lanes) * LANE_BYTES;
+        let new = path.with_extension("new");
+        let _ = std::fs::remove_file(&new);
         let [boot, more] = boot_id().map_err(fail)?;
-        let fixed = [(0, MAGIC), (1, PROTOCOL.into()), (LANES, lanes.max(1).into()), (BOOT, boot), (BOOT + 1, more)];
-        page.head.at(POST).store(post.0.into(), Ordering::Relaxed);
-        for (word, value) in fixed {
-            page.head.at(word).store(value, Ordering::Relaxed);
+        let made = (|| {
+            let file = OpenOptions::new().read(true).write(true).create_new(true).mode(0o600).open(&new)?;
+            fallocate(&file, FallocateFlags::empty(), 0, i64::try_from(bytes).map_err(io::Error::other)?)?;
+            let page = Self::over(&Region::map(&file, bytes)?, lanes);
+            let fixed = [(0, MAGIC), (1, PROTOCOL.into()), (LANES, lanes.into()), (BOOT, boot), (BOOT + 1, more)];
+            page.head.at(POST).store(post.0.into(), Ordering::Relaxed);
+            for (word, value) in fixed {
+                page.head.at(word).store(value, Ordering::Relaxed);
+            }
+            fill(&page);
+            std::fs::rename(&new, path)?;
+            Ok(page)
+        })();
+        if made.is_err() {
+            let _ = std::fs::remove_file(&new);
         }
-        Ok(page)
+        made.map_err(fail)
     }
 
     /// Opens the page at `path`.
@@ -136,9 +138,35 @@ impl Page {
         }
         let boot = [BOOT, BOOT + 1].map(|word| page.head.at(word).load(Ordering::Relaxed));
         if boot != boot_id().map_err(fail)? {
-            return Err(foreign("it is from before the last start of this machine".into()));
+            return Err(PageError::Rebooted { path: path.to_owned() });
         }
-        Ok(page)
+        match page.spoilt() {
+            None => Ok(page),
+            Some(why) => Err(foreign(why)),
+        }
+    }
+
+    /// What in it cannot be, in words; `None` if nothing is wrong as far as can be seen.
+    pub fn spoilt(&self) -> Option<String> {
+        let word = |number| self.head.at(number).load(Ordering::Relaxed);
+        let fixed = word(0) == MAGIC && word(1) == u64::from(PROTOCOL) && word(LANES) == u64::from(self.lanes());
+        let in_head = fixed && word(POST) <= u64::from(u16::MAX) && word(STOP) <= StopWord::Now as u64;
+        if !in_head || word(INCARNATION) > u64::from(u32::MAX) {
+            return Some("its head was written over".to_owned());
+        }
+        for number in 0..self.lanes() {
+            let lane = self.lane(number);
+            // The batch that is at work is the next one, as far as a worker can be after a million years.
+            let numbers = [COMMITTED, FINISH, DONE].map(|word| lane.word(word).load(Ordering::Relaxed));
+            let long = (0..2).any(|half| {
+                let word = |word| lane.checkpoint_word(half, word).load(Ordering::SeqCst);
+                word(0) != 0 && word(1) > MAX_CHECKPOINT as u64
+            });
+            if long || numbers.iter().any(|number| *number > MOST) {
+                return Some(format!("its lane {number} holds numbers that cannot be"));
+            }
+        }
+        self.region.is_cut().then(|| "its file was cut short while it was in use".to_owned())
     }
 
     fn over(region: &Arc<Region>, lanes: u16) -> Self {
@@ -169,15 +197,15 @@ impl Page {
             return Ok(old);
         }
         // Another number of threads: those that stay keep their checkpoints.
-        let page = Self::create(path, post, lanes)?;
-        for number in 0..old.lanes().min(page.lanes()) {
-            let (from, to) = (old.lane(number), page.lane(number));
-            if let Some(checkpoint) = from.checkpoint() {
-                to.write_checkpoint(from.committed(), &checkpoint);
+        Self::make(path, post, lanes, |page| {
+            for number in 0..old.lanes().min(page.lanes()) {
+                let (from, to) = (old.lane(number), page.lane(number));
+                if let Some(checkpoint) = from.checkpoint() {
+                    to.write_checkpoint(from.committed(), &checkpoint);
+                }
+                to.commit(from.committed());
             }
-            to.commit(from.committed());
-        }
-        Ok(page)
+        })
     }
 
     /// It is nobody's, until it is [renewed](Page::renew).
@@ -222,125 +250,20 @@ impl Page {
     /// If there is none.
     pub fn lane(&self, number: u16) -> Lane {
         assert!(number < self.lanes(), "lane {number} of {}", self.lanes());
-        Lane { region: Arc::clone(&self.region), words: self.lanes.clone(), number: number.into() }
+        Lane::new(&self.region, &self.lanes, number)
     }
 
     /// Items that all lanes have finished, through all incarnations.
     pub fn progress(&self) -> u64 {
-        (0..self.lanes()).map(|lane| self.lane(lane).progress()).fold(0, u64::wrapping_add)
-    }
-}
-
-impl Lane {
-    fn word(&self, number: usize) -> &crate::sync::AtomicU64 {
-        self.words.at(self.number * (LANE_BYTES / 8) + number)
-    }
-
-    /// The number of the last batch that was committed; 0 before the first.
-    pub fn committed(&self) -> u64 {
-        self.word(COMMITTED).load(Ordering::Acquire) // Pairs with `commit`.
-    }
-
-    /// Commits batch `number`, the one after [`Lane::committed`]: all that was staged and settled under it, and the
-    /// checkpoint that was written for it. If the process dies before this store, nothing of the batch has happened; if
-    /// it dies after it, all of it has.
-    #[inline]
-    pub fn commit(&self, number: u64) {
-        // SeqCst: after all of the batch, before all that rolls it forward; pairs with `committed` in the sweep.
-        self.word(COMMITTED).store(number, Ordering::SeqCst);
-    }
-
-    /// Batch `number`, when it is committed, will be the last of this thread: it has come to the end of its inputs.
-    pub fn mark_finish(&self, number: u64) {
-        self.word(FINISH).store(number, Ordering::SeqCst);
-    }
-
-    /// Whether the last batch that was committed was the last of all.
-    pub fn has_finished(&self) -> bool {
-        let finish = self.word(FINISH).load(Ordering::SeqCst);
-        finish != 0 && finish == self.committed()
-    }
-
-    /// Writes the checkpoint of batch `number` beside the one that holds now; it holds when the batch is committed.
-    /// False if it is larger than [`MAX_CHECKPOINT`].
-    pub fn write_checkpoint(&self, number: u64, bytes: &[u8]) -> bool {
-        if bytes.len() > MAX_CHECKPOINT {
-            return false;
-        }
-        let spare = match self.current_half() {
-            Some(0) => 1,
-            Some(_) | None => 0,
-        };
-        let tag = self.checkpoint_word(spare, 0);
-        // No number first: half a checkpoint must not pass for a whole one.
-        tag.store(0, Ordering::SeqCst);
-        self.checkpoint_word(spare, 1).store(bytes.len() as u64, Ordering::Relaxed);
-        self.region.write(self.checkpoint_offset(spare) + 16, bytes);
-        tag.store(number, Ordering::SeqCst);
-        true
-    }
-
-    /// The checkpoint of the last committed batch that had one.
-    pub fn checkpoint(&self) -> Option<Vec<u8>> {
-        let half = self.current_half()?;
-        let len = usize::try_from(self.checkpoint_word(half, 1).load(Ordering::Relaxed)).ok()?;
-        (len <= MAX_CHECKPOINT).then(|| self.region.bytes(self.checkpoint_offset(half) + 16, len).to_vec())
-    }
-
-    fn current_half(&self) -> Option<usize> {
-        let committed = self.committed();
-        let tags = [0, 1].map(|half| self.checkpoint_word(half, 0).load(Ordering::SeqCst));
-        (0..2).filter(|half| tags[*half] != 0 && tags[*half] <= committed).max_by_key(|half| tags[*half])
-    }
-
-    fn checkpoint_offset(&self, half: usize) -> usize {
-        HEAD_WORDS * 8 + self.number * LANE_BYTES + LANE_WORDS * 8 + half * CHECKPOINT_BYTES
-    }
-
-    fn checkpoint_word(&self, half: usize, word: usize) -> &crate::sync::AtomicU64 {
-        self.word(LANE_WORDS + half * (CHECKPOINT_BYTES / 8) + word)
-    }
-
-    /// One more item is finished.
-    #[inline]
-    pub fn done(&self) {
-        self.done_many(1);
-    }
-
-    /// So many more items are finished. Threads that an author starts may share the lane of another.
-    #[inline]
-    pub fn done_many(&self, more: u64) {
-        self.word(DONE).fetch_add(more, Ordering::Relaxed);
-    }
-
-    /// Items that it has finished.
-    pub fn progress(&self) -> u64 {
-        self.word(DONE).load(Ordering::Relaxed)
-    }
-
-    /// It begins with this item of the stage's input number `queue`.
-    #[inline]
-    pub fn hold(&self, queue: u16, item: ItemId) {
-        self.word(HOLDS_ITEM).store(item.0, Ordering::Relaxed);
-        self.word(HOLDS_QUEUE).store(u64::from(queue) + 1, Ordering::Relaxed);
-    }
-
-    /// It holds nothing.
-    #[inline]
-    pub fn release(&self) {
-        self.word(HOLDS_QUEUE).store(0, Ordering::Relaxed);
-    }
-
-    /// What it holds: the number of the stage's input, and the item.
-    pub fn holds(&self) -> Option<(u16, ItemId)> {
-        let queue = self.word(HOLDS_QUEUE).load(Ordering::Relaxed);
-        (queue != 0).then(|| ((queue - 1) as u16, ItemId(self.word(HOLDS_ITEM).load(Ordering::Relaxed))))
+        // What stands there is input: no sum of it is to overflow.
+        (0..self.lanes()).map(|lane| self.lane(lane).progress()).fold(0, u64::saturating_add).min(MOST)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id::ItemId;
 
     #[test]
     fn both_sides_see_the_same_page() {

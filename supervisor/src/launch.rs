@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use crate::aside::put_aside;
 use crate::config::plan::Plan;
 use crate::config::{self, Surroundings};
 use crate::core::Core;
@@ -12,7 +13,7 @@ use crate::core::action::Verdict;
 use crate::figures::counted;
 use crate::logs::own::{self, Console};
 use crate::logs::{Capture, Rotation};
-use crate::reactor::{Ending, Outfit, Reactor};
+use crate::reactor::{Ending, Outfit, Reactor, Spoilt};
 use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
 use crate::state::{StateDir, StateError, StateFolder};
@@ -62,7 +63,12 @@ pub fn launch(launch: &Launch) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             eprintln!("brigade: {error}");
-            ExitCode::from(verdict::ERROR)
+            ExitCode::from(match error {
+                LaunchError::Resume(error) if error.is_of_the_plan() => verdict::FAULT,
+                LaunchError::State(_) | LaunchError::NoBase | LaunchError::Resume(_) | LaunchError::Io { .. } => {
+                    verdict::ERROR
+                }
+            })
         }
     }
 }
@@ -74,6 +80,7 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
     };
     // Before anything is made: a signal from now on is an orderly stop.
     let signals = Signals::register().map_err(io("listen for signals"))?;
+    brigade_protocol::shm::survive_cut_files().map_err(io("survive files that are cut short"))?;
     let dir = match &launch.state_dir {
         Some(path) => StateDir::at(path),
         None => StateDir::at(&StateDir::base().ok_or(LaunchError::NoBase)?.join(&plan.name)),
@@ -115,7 +122,14 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
 /// Tells the numbers, and says with which code to exit.
 fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -> Result<ExitCode, LaunchError> {
     let mut picture = ending.picture;
-    let numbers = verdict::report(plan, &ending.verdict, &picture);
+    // Numbers out of a spoilt queue would be lies.
+    picture.queues.retain(|queue| ending.spoilt.iter().all(|spoilt| spoilt.queue.as_ref() != Some(&queue.name)));
+    let mut numbers = verdict::report(plan, &ending.verdict, &picture);
+    if !ending.spoilt.is_empty() {
+        let words: Vec<String> = ending.spoilt.iter().map(|spoilt| put_spoilt_aside(spoilt, &folder.dir)).collect();
+        numbers.verdict = words.join("; ");
+        numbers.exit_code = verdict::ERROR;
+    }
     picture.report = Some(numbers.clone());
     if let Err(error) = crate::reactor::keep(&folder.dir, &picture) {
         tracing::warn!(%error, "cannot write {}", folder.dir.status().display());
@@ -149,6 +163,19 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     }
     Ok(ExitCode::from(numbers.exit_code))
+}
+
+/// Says what became of a file that a worker has written over.
+fn put_spoilt_aside(spoilt: &Spoilt, dir: &StateDir) -> String {
+    let Spoilt { queue, what, why, path } = spoilt;
+    let then = match queue {
+        Some(_) => "the items in it are not handed on; run again to go on with an empty queue",
+        None => "its last batches may have been done or not; run again to do them again",
+    };
+    match put_aside(path, &dir.aside(), "spoilt") {
+        Ok(place) => format!("{what} is spoilt ({why}) and kept as {}: {then}", place.display()),
+        Err(error) => format!("{what} is spoilt ({why}), and {} cannot be put aside: {error}", path.display()),
+    }
 }
 
 /// The lists, maps and counters of a run that has come to its end are not those of the next one.

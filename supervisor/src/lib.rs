@@ -3,6 +3,7 @@
 #[cfg(not(target_os = "linux"))]
 compile_error!("Brigade runs on Linux only: it is built on futexes, process groups and parent-death signals.");
 
+pub mod aside;
 pub mod cli;
 pub mod config;
 pub mod control;

@@ -1,19 +1,26 @@
 //! What an earlier run left in the state folder, and how the next one goes on with it: queues with items in them, and
 //! the pages by which it is known what their workers had committed.
+//!
+//! Everything is looked at before anything is changed. What cannot be used is put aside, all at once, and the run ends
+//! there: whoever reads that decides whether to go on without it.
 
-use std::collections::{BTreeSet, HashMap};
+mod damage;
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
 use brigade_protocol::id::Post;
 use brigade_protocol::page::Page;
-use brigade_protocol::queue::{Geometry, Queue, QueueError};
+use brigade_protocol::queue::{Queue, QueueError};
 
 use crate::config::plan::{Plan, QueuePlan};
 use crate::effects::dead::DeadFile;
+use crate::figures::counted;
 use crate::orders::{self, Order, Orders};
 use crate::reactor::committed;
 use crate::state::StateDir;
+use damage::Damaged;
 
 /// Why what is there cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -23,18 +30,16 @@ pub enum ResumeError {
     Queue(#[from] QueueError),
     /// Items are in it, and they do not fit the new plan.
     #[error(
-        "queue {name} in {} was made with other numbers, {}: run with the old ones, or put the old state aside with --fresh",
-        path.display(), changes(found, wanted)
+        "queue {name} in {} cannot take its new numbers: {why}; give it room, or put the old state aside with --fresh",
+        path.display()
     )]
     Changed {
         /// Of the queue.
         name: String,
         /// Of its file.
         path: PathBuf,
-        /// What it was made with.
-        found: Box<Geometry>,
-        /// What the plan says now.
-        wanted: Box<Geometry>,
+        /// What does not fit.
+        why: String,
     },
     /// A checkpoint of somebody who was told something else.
     #[error(
@@ -48,6 +53,12 @@ pub enum ResumeError {
         /// What it is told now.
         wanted: String,
     },
+    /// Items are in queues that the plan does not have any more.
+    #[error("{}; put it back into the pipeline file, or put the old state aside with --fresh", .0.join("; "))]
+    Removed(Vec<String>),
+    /// Files that are not ours, or not whole.
+    #[error("{}", .0.join("\n"))]
+    Damaged(Vec<String>),
     /// Something else in the folder.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
@@ -58,6 +69,16 @@ pub enum ResumeError {
         /// Why.
         source: io::Error,
     },
+}
+
+impl ResumeError {
+    /// Whether the pipeline file is at fault, and not the folder.
+    pub fn is_of_the_plan(&self) -> bool {
+        match self {
+            Self::Changed { .. } | Self::Removed(_) | Self::OtherOrders { .. } => true,
+            Self::Queue(_) | Self::Damaged(_) | Self::Io { .. } => false,
+        }
+    }
 }
 
 /// Queues and dead letters, ready for use, and what was found.
@@ -73,41 +94,41 @@ pub struct Resumed {
     pub leased: u64,
 }
 
-/// What differs, in the words of the pipeline file.
-fn changes(found: &Geometry, wanted: &Geometry) -> String {
-    let most = |most: Option<u16>| most.map_or_else(|| "\"unlimited\"".to_owned(), |most| most.to_string());
-    let bytes = |bytes: u32| format!("\"{bytes}B\"");
-    let keys = [
-        ("capacity", found.capacity.to_string(), wanted.capacity.to_string()),
-        ("item_bytes", bytes(found.item_bytes), bytes(wanted.item_bytes)),
-        ("max_item_bytes", bytes(found.max_item_bytes), bytes(wanted.max_item_bytes)),
-        ("max_deliveries", most(found.max_deliveries), most(wanted.max_deliveries)),
-    ];
-    let changed = keys.iter().filter(|(_, found, wanted)| found != wanted);
-    changed.map(|(key, found, wanted)| format!("{key} = {found} (now {wanted})")).collect::<Vec<_>>().join(", ")
-}
-
 /// Opens what is there and makes what is missing. Nobody of an earlier run lives any more: workers die with their
 /// supervisor, and the folder is locked.
 pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
-    let pages = pages(dir)?;
     let orders = orders::of(plan);
-    if !pages.is_empty() {
+    let mut damaged = Damaged::new(dir);
+    let pages = damaged.pages()?;
+    let goes_on = !pages.is_empty();
+    let mut old = damaged.queues(goes_on)?;
+    let dead = damaged.dead_letters(plan)?;
+    damaged.refuse()?;
+    if goes_on {
         tell_of_strangers(plan, dir);
         refuse_other_orders(plan, dir, &orders)?;
     }
-    let mut resumed = Resumed { queues: Vec::new(), goes_on: !pages.is_empty(), items: 0, leased: 0 };
-    for queue in &plan.queues {
-        let path = dir.dead(&queue.name);
+
+    let mut resumed = Resumed { queues: Vec::new(), goes_on, items: 0, leased: 0 };
+    for (name, queue) in &old {
+        let leased = queue.depth().leased;
+        sweep(queue, &pages);
+        match queue.spoilt_at_rest() {
+            None => resumed.leased += leased,
+            Some(why) => damaged.spoilt_queue(name, &why)?,
+        }
+    }
+    damaged.refuse()?;
+    refuse_removed(plan, &old)?;
+    for (queue, mut dead) in plan.queues.iter().zip(dead) {
         let io = |what| {
-            let path = path.clone();
+            let path = dir.dead(&queue.name);
             move |source| ResumeError::Io { what, path, source }
         };
-        let mut dead = DeadFile::open(&path).map_err(io("open"))?;
-        let found = found(queue, dir, &pages)?;
+        let found = old.remove(&queue.name);
         // Before the queue may be made anew, and before anybody sends: see there.
-        dead.settle(found.as_ref().map(|(queue, _)| queue)).map_err(io("settle"))?;
-        let (queue, is_new) = open(queue, dir, found, &pages, &mut resumed)?;
+        dead.settle(found.as_ref()).map_err(io("settle"))?;
+        let (queue, is_new) = open(queue, dir, found, &mut resumed)?;
         if is_new {
             dead.begin_anew().map_err(io("write"))?;
         }
@@ -123,7 +144,7 @@ pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
 }
 
 /// Warns of what an unfinished run left and this plan does not name. Somebody has renamed or removed it, and would otherwise
-/// learn from the results that a source begins anew or that items were never taken.
+/// learn from the results that a source begins anew.
 fn tell_of_strangers(plan: &Plan, dir: &StateDir) {
     let pages = names(&dir.pages(), ".page");
     let stages: BTreeSet<_> = pages.iter().filter_map(|name| Some(name.rsplit_once('-')?.0)).collect();
@@ -132,17 +153,6 @@ fn tell_of_strangers(plan: &Plan, dir: &StateDir) {
             tracing::warn!(
                 "stage {stage} of the earlier run is not in this plan: its checkpoint is not used; give it its old name back, or begin anew with --fresh"
             );
-        }
-    }
-    for name in names(&dir.root().join("queues"), ".queue") {
-        if plan.queues.iter().any(|planned| planned.name == name) {
-            continue;
-        }
-        match Queue::open(&dir.queue(&name)).map(|queue| queue.depth().left()) {
-            Ok(0) | Err(_) => {}
-            Ok(left) => tracing::warn!(
-                "queue {name} of the earlier run is not in this plan: {left} items stay in it; give it its old name back, or begin anew with --fresh"
-            ),
         }
     }
 }
@@ -184,31 +194,18 @@ pub fn forget(dir: &StateDir) -> io::Result<()> {
     std::fs::remove_dir_all(&old)
 }
 
-fn pages(dir: &StateDir) -> Result<Vec<Page>, ResumeError> {
-    let io = |source| ResumeError::Io { what: "read", path: dir.pages(), source };
-    let mut pages = Vec::new();
-    for entry in std::fs::read_dir(dir.pages()).map_err(io)? {
-        let path = entry.map_err(io)?.path();
-        match Page::open(&path) {
-            Ok(page) => pages.push(page),
-            // Half made when its supervisor died, or from before a restart of the machine, after which the queues are
-            // refused as well.
-            Err(error) => tracing::warn!("{error}: what its worker had not finished is done again"),
-        }
-    }
-    Ok(pages)
-}
-
-/// A queue of an earlier run, swept, and how many of its items were in the hands of workers.
-fn found(plan: &QueuePlan, dir: &StateDir, pages: &[Page]) -> Result<Option<(Queue, u64)>, ResumeError> {
-    let path = dir.queue(&plan.name);
-    if !path.exists() {
-        return Ok(None);
-    }
-    let queue = Queue::open(&path)?;
-    let leased = queue.depth().leased;
-    sweep(&queue, pages);
-    Ok(Some((queue, leased)))
+fn refuse_removed(plan: &Plan, old: &BTreeMap<String, Queue>) -> Result<(), ResumeError> {
+    let removed = old.iter().filter(|(name, _)| plan.queues.iter().all(|queue| queue.name != **name));
+    let words: Vec<String> = removed
+        .filter_map(|(name, queue)| {
+            let depth = queue.depth();
+            let items = depth.left() + depth.dead;
+            (items > 0).then(|| {
+                format!("queue {name} is not in the pipeline file any more and still holds {}", counted(items, "item"))
+            })
+        })
+        .collect();
+    if words.is_empty() { Ok(()) } else { Err(ResumeError::Removed(words)) }
 }
 
 fn sweep(queue: &Queue, pages: &[Page]) {
@@ -220,26 +217,30 @@ fn sweep(queue: &Queue, pages: &[Page]) {
 fn open(
     plan: &QueuePlan,
     dir: &StateDir,
-    found: Option<(Queue, u64)>,
-    pages: &[Page],
+    old: Option<Queue>,
     resumed: &mut Resumed,
 ) -> Result<(Queue, bool), ResumeError> {
     let wanted = plan.geometry();
     let path = dir.queue(&plan.name);
-    let Some((queue, leased)) = found else { return Ok((Queue::create(&path, &wanted)?, true)) };
-    let depth = queue.depth();
+    let Some(old) = old else { return Ok((Queue::create(&path, &wanted)?, true)) };
+    let depth = old.depth();
     let is_empty = depth.left() == 0 && depth.dead == 0;
-    if is_empty && (pages.is_empty() || queue.geometry() != wanted) {
+    if is_empty && (!resumed.goes_on || old.geometry() != wanted) {
         // Nothing to go on with: its counts begin anew.
-        drop(queue);
+        drop(old);
         return Ok((Queue::create(&path, &wanted)?, true));
     }
-    if queue.geometry() != wanted {
-        let found = Box::new(queue.geometry());
-        return Err(ResumeError::Changed { name: plan.name.clone(), path, found, wanted: Box::new(wanted) });
-    }
     resumed.items += depth.left();
-    resumed.leased += leased;
+    let queue = if old.geometry() == wanted {
+        old
+    } else {
+        let moved = old.migrate(&path, &wanted).map_err(|error| match error {
+            QueueError::Unfit(why) => ResumeError::Changed { name: plan.name.clone(), path, why },
+            other => ResumeError::Queue(other),
+        })?;
+        tracing::info!("queue {} has new numbers: {} moved", plan.name, counted(depth.left() + depth.dead, "item"));
+        moved
+    };
     queue.reopen();
     Ok((queue, false))
 }
@@ -254,7 +255,13 @@ pub fn at_rest(name: &str, dir: &StateDir) -> Result<(Result<Queue, QueueError>,
         Ok(queue) => queue,
         Err(error) => return Ok((Err(error), dead)),
     };
-    sweep(&queue, &pages(dir)?);
+    let mut damaged = Damaged::new(dir);
+    let pages = damaged.pages()?;
+    if let Some(why) = queue.spoilt() {
+        damaged.spoilt_queue(name, &why)?;
+    }
+    damaged.refuse()?;
+    sweep(&queue, &pages);
     dead.settle(Some(&queue)).map_err(io)?;
     dead.take_from(&queue, |_| ("it ran out of deliveries".to_owned(), Vec::new())).map_err(io)?;
     Ok((Ok(queue), dead))
@@ -290,12 +297,5 @@ mod tests {
             assert!(words.contains("it was told [\"/usr\"] and not [\"/etc\"]"), "{words}");
         }
         assert!(resume(&usr, &dir).expect("as before").goes_on);
-    }
-
-    #[test]
-    fn changed_numbers_are_told_as_in_the_pipeline_file() {
-        let found = Geometry { capacity: 64, item_bytes: 8, max_item_bytes: 8, max_deliveries: Some(5) };
-        let wanted = Geometry { capacity: 128, max_deliveries: None, ..found };
-        assert_eq!(changes(&found, &wanted), "capacity = 64 (now 128), max_deliveries = 5 (now \"unlimited\")");
     }
 }

@@ -8,6 +8,7 @@
 //! dead/            dead letters, one file per queue
 //! pages/           one page per worker
 //! orders.json      what every stage of the last run was told, to notice when that changes
+//! aside/           files that could not be used, under names that say why and when
 //! logs/            JSON lines, one file per stage, and the supervisor's own
 //! shared/          the manager's lists, maps and counters
 //! tmp/             one-shot sockets of starting workers
@@ -20,6 +21,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use nix::fcntl::{Flock, FlockArg};
+
+use crate::aside::free_name;
 
 /// Longest path that a Unix socket can have, in bytes, without the closing zero.
 const SOCKET_PATH: usize = 107;
@@ -143,6 +146,16 @@ impl StateDir {
         self.root.join("pages")
     }
 
+    /// Where files are put that cannot be used.
+    pub fn aside(&self) -> PathBuf {
+        self.root.join("aside")
+    }
+
+    /// All queues' files.
+    pub fn queues(&self) -> PathBuf {
+        self.root.join("queues")
+    }
+
     /// The log files.
     pub fn logs(&self) -> PathBuf {
         self.root.join("logs")
@@ -237,14 +250,7 @@ impl StateDir {
         if let Some(holder) = self.holder() {
             return Err(StateError::Locked { path: self.root.clone(), holder });
         }
-        let stamp = jiff::Timestamp::now().strftime("%Y%m%dT%H%M%S");
-        let name = self.root.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-        let mut aside = self.root.with_file_name(format!("{name}.aside-{stamp}Z"));
-        let mut number = 1;
-        while aside.exists() {
-            number += 1;
-            aside = self.root.with_file_name(format!("{name}.aside-{stamp}Z-{number}"));
-        }
+        let aside = free_name(&self.root, self.root.parent().unwrap_or(&self.root), "aside");
         std::fs::rename(&self.root, &aside).map_err(|source| StateError::Io {
             what: "put aside",
             path: self.root.clone(),

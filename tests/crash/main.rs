@@ -5,6 +5,8 @@
 mod batch;
 #[cfg(debug_assertions)]
 mod dead;
+#[cfg(debug_assertions)]
+mod moving;
 mod redelivery;
 #[cfg(debug_assertions)]
 mod stage;

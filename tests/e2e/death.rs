@@ -67,21 +67,6 @@ fn fresh_puts_the_old_state_aside_and_deletes_nothing() {
 }
 
 #[test]
-fn a_queue_that_was_made_with_other_numbers_is_refused_in_words() {
-    let sandbox = Sandbox::new();
-    let gate = sandbox.path("gate").display().to_string();
-    let text = |queue: &str| pair(&["bucket", "emit", "5"], queue, &["bucket", "hold", &gate], "");
-    let mut run = sandbox.run(&text("capacity = 64"));
-    until("all are sent", || sandbox.ledger().count("sent") == 5);
-    until("one is held", || sandbox.ledger().count("held") == 1);
-    sandbox.stop("--now");
-    run.wait().with_code(4);
-    let ended = sandbox.run(&text("capacity = 128")).wait();
-    assert_eq!(ended.code, Some(1));
-    assert!(ended.err.contains("was made with other numbers") && ended.err.contains("--fresh"), "{}", ended.err);
-}
-
-#[test]
 fn a_second_run_on_the_state_folder_is_told_who_holds_it() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.run(&endless(""));

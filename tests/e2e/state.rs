@@ -1,14 +1,12 @@
 //! State folders that cannot be used: said in words, before anything is started, and nothing of others is touched.
 
-use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::process::Command;
 
 use brigade_tests::{Ended, Run, Sandbox, until};
 use nix::sys::signal::Signal;
 
-use crate::pipelines::{endless, finite, pair};
+use crate::pipelines::{endless, finite};
 
 fn run_on(sandbox: &Sandbox, state: &Path) -> Ended {
     let mut command = sandbox.brigade(["run"]);
@@ -62,68 +60,4 @@ fn the_state_folder_is_private() {
     assert_eq!(mode(&sandbox.state().join("control.sock")), 0o600);
     run.signal(Signal::SIGTERM);
     run.wait().with_code(0);
-}
-
-/// A small file system of its own, or the reason why there is none.
-struct SmallDisk<'a>(&'a Path);
-
-impl<'a> SmallDisk<'a> {
-    fn mount(at: &'a Path, size: &str) -> Result<Self, String> {
-        std::fs::create_dir(at).map_err(|error| error.to_string())?;
-        let mut mount = Command::new("mount");
-        mount.args(["-t", "tmpfs", "-o", &format!("size={size}"), "tmpfs"]).arg(at);
-        let output = mount.output().map_err(|error| error.to_string())?;
-        if output.status.success() { Ok(Self(at)) } else { Err(String::from_utf8_lossy(&output.stderr).into_owned()) }
-    }
-}
-
-impl Drop for SmallDisk<'_> {
-    fn drop(&mut self) {
-        let _ = Command::new("umount").arg("-l").arg(self.0).status();
-    }
-}
-
-/// Says so past the capture of the test runner, which shows nothing of a test that passes.
-fn not_tested(why: &str) {
-    let words = format!("NOT TESTED: no file system can be mounted here: {why}\n");
-    std::io::stderr().write_all(words.as_bytes()).expect("somebody listens");
-}
-
-#[test]
-fn a_disk_too_small_for_the_queues_is_an_error_in_words() {
-    let sandbox = Sandbox::new();
-    let at = sandbox.path("disk");
-    let _disk = match SmallDisk::mount(&at, "1m") {
-        Ok(disk) => disk,
-        Err(why) => return not_tested(&why),
-    };
-    let text = pair(&["bucket", "emit", "5"], "capacity = 65536", &["bucket", "keep"], "");
-    let mut command = sandbox.brigade(["run"]);
-    command.arg(sandbox.pipeline(&text)).arg("--state-dir").arg(at.join("state"));
-    let ended = Run::start(command, &sandbox).wait();
-    assert_eq!(ended.code, Some(1), "{}", ended.err);
-    assert!(ended.err.contains("items.queue") && ended.err.contains("No space left"), "{}", ended.err);
-}
-
-#[test]
-fn when_the_disk_is_full_large_items_are_an_error_to_their_sender_and_nobody_dies_of_a_signal() {
-    let sandbox = Sandbox::new();
-    let at = sandbox.path("disk");
-    let _disk = match SmallDisk::mount(&at, "8m") {
-        Ok(disk) => disk,
-        Err(why) => return not_tested(&why),
-    };
-    let gate = sandbox.path("gate").display().to_string();
-    let queue = "capacity = 64\nmax_item_bytes = \"1100KiB\"";
-    let text = pair(&["bucket", "emit", "40", "1048576"], queue, &["bucket", "hold", &gate], "")
-        .replace("outputs = [\"items\"]", "outputs = [\"items\"]\nmax_restarts = 0");
-    let mut command = sandbox.brigade(["run"]);
-    command.arg(sandbox.pipeline(&text)).arg("--state-dir").arg(at.join("state"));
-    command.arg("--report").arg(sandbox.path("report.json"));
-    let mut run = Run::start(command, &sandbox);
-    let report = run.wait().with_code(3);
-    assert!(report.verdict.contains("no space left"), "{}", report.verdict);
-    let items = &report.queues["items"];
-    assert!(items.sent > 0 && items.left == items.sent, "{items:?}");
-    run.assert_nobody_left();
 }

@@ -2,8 +2,12 @@
 //!
 //! `misfit MODE [N]`: `panic N` (on item N), `fail N`, `fail-once N` (its first delivery), `fail-until N` (until the file $MENDED is there), `die N` (SIGKILL to itself),
 //! `die-once N`, `leave N` (ends with 0 after N items), `sleep` (in the handler, deaf to all stops), `crash` (exits 1 once
-//! it is ready), `stop-late` (a source that does not look at its stop flag), `misconfigured`.
+//! it is ready), `stop-late` (a source that does not look at its stop flag), `misconfigured`, `scribble PATH SEED` (writes
+//! garbage over the file, again and again, while others work), `cut PATH N` (makes it N bytes long).
 
+use std::fs::{File, OpenOptions};
+use std::os::unix::fs::FileExt;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use brigade_tests::{Item, crash_only_in_the_first_run, note};
@@ -23,6 +27,8 @@ fn main() -> Exit {
             for_ever()
         }),
         "leave" => work(|ctx: &Context| leave(ctx, n)),
+        "scribble" => work(|ctx: &Context| scribble(ctx, Path::new(&args[1]), args[2].parse()?)),
+        "cut" => work(|ctx: &Context| cut(ctx, Path::new(&args[1]), args[2].parse()?)),
         _ => run(move |item: Item, out: &mut Output<Item>| handle(&mode, n, item, out)),
     }
 }
@@ -64,6 +70,36 @@ fn leave(ctx: &Context, n: u64) -> brigade_worker::Result {
         item.ack();
     }
     Ok(())
+}
+
+/// Garbage in the words that all who use the file go by, behind its head of 512 bytes.
+fn scribble(ctx: &Context, path: &Path, seed: u64) -> brigade_worker::Result {
+    let file = victim(path)?;
+    let mut dice = seed;
+    while !ctx.stop_requested() {
+        for _ in 0..64 {
+            dice = dice.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            file.write_all_at(&dice.rotate_left(17).to_le_bytes(), 512 + (dice >> 33) % 8000 / 8 * 8)?;
+        }
+        note("scribbled", 0);
+    }
+    Ok(())
+}
+
+fn cut(ctx: &Context, path: &Path, len: u64) -> brigade_worker::Result {
+    victim(path)?.set_len(len)?;
+    note("cut", 0);
+    while ctx.sleep(std::time::Duration::from_secs(1)) {}
+    Ok(())
+}
+
+/// The file, once items flow.
+fn victim(path: &Path) -> std::io::Result<File> {
+    let ledger = std::env::var("LEDGER").expect("a ledger");
+    while !std::fs::read_to_string(&ledger).is_ok_and(|text| text.contains("kept")) {
+        std::thread::yield_now();
+    }
+    OpenOptions::new().write(true).open(path)
 }
 
 fn for_ever() -> brigade_worker::Result {

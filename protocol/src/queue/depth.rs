@@ -29,6 +29,9 @@ impl Depth {
     }
 }
 
+/// More than any count can be: what stands in the file is input, and sums of it are not to overflow.
+const MOST: u64 = 1 << 48;
+
 /// What has gone through a queue since it was made.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -62,11 +65,11 @@ impl Queue {
 
     /// Sums the members' counts. Exact when nobody is at work and the dead are swept.
     pub fn totals(&self) -> Totals {
-        let mut totals = Totals { buried: self.place(UNDERTAKER).total(Count::Acked), ..Totals::default() };
+        let mut totals = Totals { buried: self.place(UNDERTAKER).total(Count::Acked).min(MOST), ..Totals::default() };
         for (_, place) in self.places() {
-            totals.sent += place.total(Count::Sent);
-            totals.acked += place.total(Count::Acked);
-            totals.returned += place.returned();
+            totals.sent = totals.sent.saturating_add(place.total(Count::Sent)).min(MOST);
+            totals.acked = totals.acked.saturating_add(place.total(Count::Acked)).min(MOST);
+            totals.returned = totals.returned.saturating_add(place.returned()).min(MOST);
         }
         totals
     }

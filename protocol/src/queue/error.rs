@@ -3,6 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use crate::control::PROTOCOL;
+
 /// A queue's file cannot be made, opened or used.
 #[derive(Debug, thiserror::Error)]
 pub enum QueueError {
@@ -24,6 +26,17 @@ pub enum QueueError {
         /// What is wrong with it.
         why: String,
     },
+    /// Another program's way to write a queue.
+    #[error("queue file {} has format {found}, and this program knows format {PROTOCOL}", path.display())]
+    Version {
+        /// Of the file.
+        path: PathBuf,
+        /// What it has.
+        found: u64,
+    },
+    /// Its items have no place in a queue of other numbers.
+    #[error("{0}")]
+    Unfit(String),
     /// The machine was started anew since: what a mapped file held may be incomplete.
     #[error("queue file {} is from before the last start of this machine: its content cannot be trusted", path.display())]
     Rebooted {

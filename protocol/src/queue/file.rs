@@ -38,6 +38,9 @@ pub(super) struct Shared {
     deaths: Words,
     pub(super) backed: Words,
     pub(super) batches: Words,
+    /// What the fixed part of the header holds, and has to hold.
+    fixed: Words,
+    made: [u64; header::FIXED_WORDS],
 }
 
 impl Queue {
@@ -87,6 +90,7 @@ impl Queue {
         }
         let geometry = read_header(&bytes, boot_id().map_err(fail("read"))?).map_err(|wrong| match wrong {
             Wrong::Foreign(why) => foreign(why),
+            Wrong::Version(found) => QueueError::Version { path: path.to_owned(), found },
             Wrong::Rebooted => QueueError::Rebooted { path: path.to_owned() },
         })?;
         geometry.check().map_err(|error| foreign(error.to_string()))?;
@@ -105,6 +109,10 @@ impl Queue {
             source,
         })?;
         let capacity = geometry.capacity as usize;
+        let fixed = fixed_header(
+            &geometry,
+            boot_id().map_err(|source| QueueError::Io { what: "map", path: path.to_owned(), source })?,
+        );
         let late = LateLane::new(
             region.words(header::LATE_TOP, 1),
             region.words(layout.late, LateLane::words_for(geometry.capacity)),
@@ -125,6 +133,8 @@ impl Queue {
                 deaths: region.words(header::DEATHS, 1),
                 backed: region.words(layout.backed, capacity),
                 batches: region.words(layout.batches, capacity),
+                fixed: region.words(header::FIXED, header::FIXED_WORDS),
+                made: words_of(&fixed),
                 file,
                 region,
                 geometry,
@@ -184,6 +194,12 @@ impl Queue {
         self.shared.deaths.at(0).load(Ordering::Relaxed)
     }
 
+    /// Whether the header still holds what the queue was made with.
+    pub(super) fn has_its_header(&self) -> bool {
+        let Shared { fixed, made, .. } = &*self.shared;
+        (0..made.len()).all(|index| fixed.at(index).load(Ordering::Relaxed) == made[index])
+    }
+
     pub(super) fn count_death(&self) {
         self.shared.deaths.at(0).fetch_add(1, Ordering::Relaxed);
     }
@@ -200,6 +216,7 @@ impl Queue {
 
 enum Wrong {
     Foreign(String),
+    Version(u64),
     Rebooted,
 }
 
@@ -221,16 +238,21 @@ fn fixed_header(geometry: &Geometry, boot: [u64; 2]) -> Vec<u8> {
     bytes
 }
 
-fn read_header(bytes: &[u8; header::FIXED_WORDS * 8], boot: [u64; 2]) -> Result<Geometry, Wrong> {
-    let mut words = [0u64; header::FIXED_WORDS];
+fn words_of(bytes: &[u8]) -> [u64; header::FIXED_WORDS] {
+    let mut words = [0; header::FIXED_WORDS];
     for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(8)) {
         *word = u64::from_le_bytes(chunk.try_into().expect("chunks of eight"));
     }
+    words
+}
+
+fn read_header(bytes: &[u8; header::FIXED_WORDS * 8], boot: [u64; 2]) -> Result<Geometry, Wrong> {
+    let words = words_of(bytes);
     if words[0] != MAGIC {
         return Err(Wrong::Foreign("it does not begin as one".into()));
     }
     if words[1] != u64::from(PROTOCOL) {
-        return Err(Wrong::Foreign(format!("it has format {}, this program knows {PROTOCOL}", words[1])));
+        return Err(Wrong::Version(words[1]));
     }
     if words[header::FIXED_WORDS - 1] != u64::from(crc32fast::hash(&bytes[..bytes.len() - 8])) {
         return Err(Wrong::Foreign("its header is damaged (wrong checksum)".into()));

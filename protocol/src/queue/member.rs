@@ -73,7 +73,7 @@ impl Member {
         self.place.note(Count::Sent, held.slot);
         crash_point!("filling");
         let id = self.next_id(0);
-        if !self.write(held.slot, id, item) {
+        if !self.queue.write(held.slot, id, item) {
             self.place.cancel(Count::Sent); // First: a freed slot looks like a sent one to who settles the note.
             return Err(self.no_space(held));
         }
@@ -93,7 +93,7 @@ impl Member {
     pub(super) fn try_fill(&mut self, item: &[u8], ahead: u64) -> Result<Held, Refused> {
         let held = self.claim(item)?;
         crash_point!("batch_filling");
-        if !self.write(held.slot, self.next_id(ahead), item) {
+        if !self.queue.write(held.slot, self.next_id(ahead), item) {
             return Err(self.no_space(held));
         }
         Ok(held)
@@ -120,24 +120,6 @@ impl Member {
             return Err(Refused::Closed);
         }
         Ok(held)
-    }
-
-    /// Writes an item into a claimed slot. False if the disk has no room for it.
-    #[inline]
-    fn write(&self, slot: usize, id: ItemId, item: &[u8]) -> bool {
-        let shared = &self.queue.shared;
-        let at = shared.layout.slots + slot * shared.layout.stride;
-        let inline = item.len() <= shared.geometry.item_bytes as usize;
-        if !inline && self.queue.back_large(slot, item.len()).is_err() {
-            return false;
-        }
-        let mut head = [0; SLOT_HEAD];
-        head[..8].copy_from_slice(&id.0.to_le_bytes());
-        head[8..].copy_from_slice(&(item.len() as u64).to_le_bytes());
-        shared.region.write(at, &head);
-        let place = if inline { at + SLOT_HEAD } else { shared.layout.large + slot * shared.layout.large_stride };
-        shared.region.write(place, item);
-        true
     }
 
     #[cold]
@@ -279,6 +261,24 @@ impl Queue {
         let (index, number) = (item.0 >> 48, item.0 & ((1 << 48) - 1));
         let index = u16::try_from(index).expect("sixteen bits are left");
         usize::from(index) < MEMBERS && number <= self.place(index).total(Count::Sent)
+    }
+
+    /// Writes an item into a claimed slot. False if the disk has no room for it.
+    #[inline]
+    pub(super) fn write(&self, slot: usize, id: ItemId, item: &[u8]) -> bool {
+        let shared = &self.shared;
+        let at = shared.layout.slots + slot * shared.layout.stride;
+        let inline = item.len() <= shared.geometry.item_bytes as usize;
+        if !inline && self.back_large(slot, item.len()).is_err() {
+            return false;
+        }
+        let mut head = [0; SLOT_HEAD];
+        head[..8].copy_from_slice(&id.0.to_le_bytes());
+        head[8..].copy_from_slice(&(item.len() as u64).to_le_bytes());
+        shared.region.write(at, &head);
+        let place = if inline { at + SLOT_HEAD } else { shared.layout.large + slot * shared.layout.large_stride };
+        shared.region.write(place, item);
+        true
     }
 
     /// Makes sure that the first `len` bytes of a slot's large region exist on the disk: a full one is an error here,

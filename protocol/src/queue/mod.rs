@@ -17,10 +17,12 @@ mod geometry;
 mod late;
 mod lease;
 mod member;
+mod migrate;
 mod place;
 mod recovery;
 mod ring;
 mod slot;
+mod spoilt;
 mod sweep;
 mod wait;
 
@@ -37,6 +39,8 @@ pub use wait::{Wait, recv_any, try_recv_any};
 
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod batch_tests;
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod fuzz_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod tests;
 

@@ -152,6 +152,18 @@ impl Place {
         }
     }
 
+    /// Whether its counts can be ones: none comes near this in a million years.
+    pub fn is_plausible(&self) -> bool {
+        [SENT, ACKED, RETURNED].iter().all(|word| self.words.at(*word).load(Ordering::Relaxed) <= 1 << 48)
+    }
+
+    /// Takes the counts of another queue's place over.
+    pub fn copy_counts(&self, from: &Self) {
+        for word in [SENT, ACKED, RETURNED] {
+            self.words.at(word).store(from.words.at(word).load(Ordering::Relaxed), Ordering::Release);
+        }
+    }
+
     /// Items that came back through this member.
     pub fn returned(&self) -> u64 {
         self.words.at(RETURNED).load(Ordering::Relaxed)

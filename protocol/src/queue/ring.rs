@@ -16,6 +16,10 @@ use crate::crash_point;
 use crate::shm::Words;
 use crate::sync::Ordering;
 
+/// How often a change of a word is tried that others change meanwhile. Those who keep the rules change it a few times; a
+/// broken process that never stops must not hold up the sweep.
+const TRIES: usize = 1 << 16;
+
 /// State words and hints of one queue.
 #[derive(Clone, Debug)]
 pub struct Ring {
@@ -235,7 +239,8 @@ impl Ring {
         None
     }
 
-    fn born_at(&self, slot: usize) -> u64 {
+    /// The position at which a slot was claimed last.
+    pub fn born_at(&self, slot: usize) -> u64 {
         if slot < self.slots() { self.born.at(slot).load(Ordering::Relaxed) } else { 0 }
     }
 
@@ -339,7 +344,7 @@ impl Ring {
         expected: impl Fn(Word) -> bool,
         next: impl Fn(Word) -> Word,
     ) -> Option<Word> {
-        loop {
+        for _ in 0..TRIES {
             let word = self.word(slot);
             if !expected(word) {
                 return None;
@@ -349,6 +354,27 @@ impl Ring {
                 return Some(new);
             }
         }
+        None
+    }
+
+    /// Puts an item into a ring that is being made and that nobody else uses yet. Gives the position behind it.
+    pub fn lay(&self, position: Position, kind: Kind, deliveries: u16) -> Position {
+        let word = Word::new(kind, position.lap(), 0, deliveries);
+        let next = position.next(self.capacity);
+        self.states.at(position.index()).store(word.0, Ordering::Release); // Pairs with `word`.
+        self.born.at(position.index()).store(position.word(), Ordering::Relaxed);
+        self.tail.at(0).store(next.word(), Ordering::Relaxed);
+        if kind == Kind::Late {
+            self.late.hint(position.index());
+        }
+        next
+    }
+
+    /// The receivers' hint and the senders', if they can be ones.
+    pub fn ends(&self) -> Option<(Position, Position)> {
+        // Acquire, and the head first: it is never ahead of a tail that is read after it.
+        let head = Position::read(self.head.at(0).load(Ordering::Acquire), self.capacity)?;
+        Some((head, Position::read(self.tail.at(0).load(Ordering::Acquire), self.capacity)?))
     }
 
     #[inline]

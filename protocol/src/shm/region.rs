@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
+use super::guard::{self, Entry};
 use super::{EventCount, Words};
 
 /// A shared mapping of a whole file, readable and writable. Unmapped when the last handle to it goes.
@@ -21,6 +22,7 @@ use super::{EventCount, Words};
 pub struct Region {
     base: NonNull<u8>,
     len: usize,
+    entry: &'static Entry,
 }
 
 // SAFETY: a region is only an address and a length. All access goes through atomics, or through `bytes` and `write`,
@@ -31,7 +33,8 @@ unsafe impl Sync for Region {}
 
 impl Region {
     /// Maps the first `len` bytes of `file`. The file must be at least that long, or touching the mapping behind its
-    /// end kills the process (SIGBUS): the length is checked here, and no process of Brigade shortens a file in use.
+    /// end kills the process (SIGBUS): the length is checked here, and no process of Brigade shortens a file in use. For
+    /// those that others shorten see [`survive_cut_files`](super::survive_cut_files).
     pub fn map(file: &File, len: usize) -> io::Result<Arc<Self>> {
         let room = NonZeroUsize::new(len).ok_or_else(|| io::Error::other("an empty file cannot be mapped"))?;
         if file.metadata()?.len() < len as u64 {
@@ -41,7 +44,14 @@ impl Region {
         let base = unsafe {
             mmap(None, room, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, file.as_fd(), 0)?
         };
-        Ok(Arc::new(Self { base: base.cast(), len }))
+        let entry = guard::enter(base.as_ptr() as usize, len);
+        Ok(Arc::new(Self { base: base.cast(), len, entry }))
+    }
+
+    /// Whether something of it was found missing: its file was cut short, or the disk could not give what it holds.
+    /// Zeroes, of this process alone, stand there since.
+    pub fn is_cut(&self) -> bool {
+        self.entry.is_cut()
     }
 
     /// Length in bytes.
@@ -111,6 +121,7 @@ impl Region {
 
 impl Drop for Region {
     fn drop(&mut self) {
+        self.entry.leave();
         // SAFETY: the very mapping that `map` made; every `Words` and `EventCount` keeps the region alive by a handle.
         // It can only fail for arguments that `mmap` did not give us.
         let _ = unsafe { munmap(self.base.cast(), self.len) };

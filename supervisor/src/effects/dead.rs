@@ -14,7 +14,7 @@ pub use records::{Key, Records};
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
 use std::io::{self, Seek, SeekFrom, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use brigade_protocol::id::ItemId;
@@ -22,6 +22,7 @@ use brigade_protocol::queue::{DeadItem, Queue};
 use serde::{Deserialize, Serialize};
 
 use self::records::{Record, written};
+use crate::aside::free_name;
 
 /// An item that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,6 +66,18 @@ pub struct DeadFile {
     ids: HashSet<u64>,
     letters: u64,
     end: u64,
+    damage: Option<Damage>,
+}
+
+/// What was found behind the last letter that makes sense.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Where, in bytes.
+    pub at: u64,
+    /// It can be the beginning of a letter whose writing was broken off.
+    pub is_cut_off: bool,
+    /// The whole file, as it was found.
+    pub copy: PathBuf,
 }
 
 impl DeadFile {
@@ -84,11 +97,20 @@ impl DeadFile {
             }
         }
         let end = records.at;
-        if file.metadata()?.len() > end {
-            std::fs::copy(path, path.with_extension(format!("damaged-{}", jiff::Timestamp::now().as_second())))?;
+        let len = file.metadata()?.len();
+        let mut damage = None;
+        if len > end {
+            let copy = free_name(path, path.parent().unwrap_or(path), "damaged");
+            std::fs::copy(path, &copy)?;
+            damage = Some(Damage { at: end, is_cut_off: is_cut_off(&file, end, len)?, copy });
             file.set_len(end)?;
         }
-        Ok(Self { path: path.to_owned(), file, ids, letters, end })
+        Ok(Self { path: path.to_owned(), file, ids, letters, end, damage })
+    }
+
+    /// What was found wrong when it was opened. It was copied, and then cut away.
+    pub fn damage(&self) -> Option<&Damage> {
+        self.damage.as_ref()
     }
 
     /// How many letters it holds.
@@ -147,4 +169,16 @@ impl DeadFile {
         self.end += bytes.len() as u64;
         Ok(())
     }
+}
+
+/// Whether what stands behind the last record, which ends at `end` of a file of `len` bytes, can be the beginning of one.
+fn is_cut_off(file: &File, end: u64, len: u64) -> io::Result<bool> {
+    let rest = len - end;
+    if rest < 8 {
+        return Ok(true);
+    }
+    let mut head = [0; 4];
+    file.read_exact_at(&mut head, end)?;
+    let body = u32::from_le_bytes(head);
+    Ok(body <= records::MAX_RECORD && rest < 8 + u64::from(body))
 }

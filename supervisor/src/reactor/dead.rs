@@ -17,10 +17,18 @@ const WORDS: usize = 2000;
 
 impl Reactor {
     pub(super) fn sweep(&mut self, post: Post, incarnation: Incarnation) {
+        // What cannot be believed is not followed: nothing is done to a spoilt queue, and what a spoilt page says to be
+        // committed is not.
+        self.look_for_spoilt();
         let (name, replica) = self.name_of(post);
+        let is_page_spoilt = self.is_page_spoilt(post);
         self.note_death(post, incarnation);
         for index in 0..self.queues.len() {
-            let committed = |post, lane| committed(self.pages.get(&post), lane);
+            if self.queues[index].spoilt {
+                continue;
+            }
+            let page = |of: Post| self.pages.get(&of).filter(|_| of != post || !is_page_spoilt);
+            let committed = |post, lane| committed(page(post), lane);
             let swept = self.queues[index].queue.sweep(post, committed);
             if swept != Default::default() {
                 let queue = &self.core.plan().queues[index].name;
@@ -110,7 +118,10 @@ impl Reactor {
 
     fn put_dead_aside_with(&mut self, index: usize, words: &str) {
         let name = &self.core.plan().queues[index].name;
-        let QueueInUse { queue, dead, deaths, stuck, .. } = &mut self.queues[index];
+        let QueueInUse { queue, dead, deaths, stuck, spoilt, .. } = &mut self.queues[index];
+        if *spoilt {
+            return;
+        }
         *deaths = queue.deaths();
         let history = &self.history;
         let kept = dead.take_from(queue, |item| {

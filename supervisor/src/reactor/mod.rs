@@ -9,9 +9,11 @@ mod hear;
 mod history;
 mod idle;
 mod picture;
+mod spoilt;
 
 pub use act::committed;
 pub use picture::keep;
+pub use spoilt::Spoilt;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::io;
@@ -74,6 +76,8 @@ struct QueueInUse {
     due: bool,
     /// By this dead letters are sent again. Kept to the end: see [`crate::effects::dead`].
     member: Option<Member>,
+    /// Its shared words make no sense: it is left as it is.
+    spoilt: bool,
 }
 
 /// All that the loop needs.
@@ -95,6 +99,7 @@ pub struct Reactor {
     manager: Option<IpcSender<Connect>>,
     want_manager: HashSet<Post>,
     history: history::History,
+    spoilt: Vec<Spoilt>,
     started: Instant,
     next_round: Instant,
     next_picture: Instant,
@@ -127,6 +132,8 @@ pub struct Ending {
     pub picture: crate::status::Status,
     /// The signal of which the supervisor is to die now.
     pub killed_by: Option<i32>,
+    /// Files whose content cannot be; nobody uses them any more.
+    pub spoilt: Vec<Spoilt>,
 }
 
 impl Reactor {
@@ -143,7 +150,15 @@ impl Reactor {
             }
         })?;
         let loops = outfit.core.plan().loops.iter().map(|_| idle::Watch::default()).collect();
-        let in_use = |(queue, dead)| QueueInUse { deaths: 0, stuck: false, due: false, member: None, queue, dead };
+        let in_use = |(queue, dead)| QueueInUse {
+            spoilt: false,
+            deaths: 0,
+            stuck: false,
+            due: false,
+            member: None,
+            queue,
+            dead,
+        };
         let queues = outfit.queues.into_iter().map(in_use);
         let now = Instant::now();
         Ok(Self {
@@ -164,6 +179,7 @@ impl Reactor {
             manager: None,
             want_manager: HashSet::new(),
             history: history::History::default(),
+            spoilt: Vec::new(),
             started: now,
             next_round: now,
             next_picture: now,
@@ -232,6 +248,7 @@ impl Reactor {
             return;
         }
         self.next_round = now + ROUND;
+        self.look_for_spoilt();
         self.look_for_dead(now);
         if now >= self.next_picture {
             self.next_picture = now + PICTURE_AGE;
@@ -240,6 +257,7 @@ impl Reactor {
     }
 
     fn end(mut self) -> Ending {
+        self.look_for_spoilt();
         for index in 0..self.queues.len() {
             self.put_dead_aside(index);
         }
@@ -260,7 +278,7 @@ impl Reactor {
         while self.inbox.try_recv().is_ok() {}
         self.control.finish(ANSWER_GRACE);
         let verdict = self.verdict.take().unwrap_or(Verdict::Stopped);
-        Ending { verdict, picture, killed_by: self.killed_by }
+        Ending { verdict, picture, killed_by: self.killed_by, spoilt: self.spoilt }
     }
 }
 

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use super::DeadLetter;
 
 /// Larger records are not ours: the largest item and some room.
-const MAX_RECORD: u32 = (1 << 30) + (1 << 20);
+pub(super) const MAX_RECORD: u32 = (1 << 30) + (1 << 20);
 /// In front of every record.
 pub(super) const HEAD: u64 = 8;
 

@@ -88,6 +88,7 @@ fn a_full_disk_is_an_error_and_the_letter_is_not_counted() {
         ids: HashSet::new(),
         letters: 0,
         end: 0,
+        damage: None,
     };
     assert!(dead.keep(ItemId(1), &letter(1)).is_err());
     assert!(dead.is_empty());

@@ -1,0 +1,145 @@
+//! A handler thread's part of its worker's page: what it holds, how far it has committed, and its checkpoint. Without it
+//! the sweep could not tell a batch that happened from one that did not.
+
+use std::sync::Arc;
+
+use super::HEAD_WORDS;
+use crate::id::ItemId;
+use crate::shm::{Region, Words};
+use crate::sync::Ordering;
+
+/// Words of a lane, four cache lines: what its thread writes disturbs no other.
+const LANE_WORDS: usize = 32;
+
+pub(super) const DONE: usize = 0;
+const HOLDS_QUEUE: usize = 1;
+const HOLDS_ITEM: usize = 2;
+/// On a cache line of its own: the store that commits.
+pub(super) const COMMITTED: usize = 8;
+/// The number of the batch that ends the thread's work.
+pub(super) const FINISH: usize = 9;
+
+/// The largest checkpoint, encoded, in bytes: 4 KiB and what the encoding adds.
+pub const MAX_CHECKPOINT: usize = 4096 + 64;
+/// A checkpoint: number of its batch, length, bytes. Every lane has two of them, so that one is always whole.
+const CHECKPOINT_BYTES: usize = 16 + MAX_CHECKPOINT;
+pub(super) const LANE_BYTES: usize = (LANE_WORDS * 8 + 2 * CHECKPOINT_BYTES).next_multiple_of(128);
+
+/// A handler thread's part of the page.
+#[derive(Clone, Debug)]
+pub struct Lane {
+    region: Arc<Region>,
+    words: Words,
+    number: usize,
+}
+
+impl Lane {
+    pub(super) fn new(region: &Arc<Region>, words: &Words, number: u16) -> Self {
+        Self { region: Arc::clone(region), words: words.clone(), number: number.into() }
+    }
+
+    pub(super) fn word(&self, number: usize) -> &crate::sync::AtomicU64 {
+        self.words.at(self.number * (LANE_BYTES / 8) + number)
+    }
+
+    /// The number of the last batch that was committed; 0 before the first.
+    pub fn committed(&self) -> u64 {
+        self.word(COMMITTED).load(Ordering::Acquire) // Pairs with `commit`.
+    }
+
+    /// Commits batch `number`, the one after [`Lane::committed`]: all that was staged and settled under it, and the
+    /// checkpoint that was written for it. If the process dies before this store, nothing of the batch has happened; if
+    /// it dies after it, all of it has.
+    #[inline]
+    pub fn commit(&self, number: u64) {
+        // SeqCst: after all of the batch, before all that rolls it forward; pairs with `committed` in the sweep.
+        self.word(COMMITTED).store(number, Ordering::SeqCst);
+    }
+
+    /// Batch `number`, when it is committed, will be the last of this thread: it has come to the end of its inputs.
+    pub fn mark_finish(&self, number: u64) {
+        self.word(FINISH).store(number, Ordering::SeqCst);
+    }
+
+    /// Whether the last batch that was committed was the last of all.
+    pub fn has_finished(&self) -> bool {
+        let finish = self.word(FINISH).load(Ordering::SeqCst);
+        finish != 0 && finish == self.committed()
+    }
+
+    /// Writes the checkpoint of batch `number` beside the one that holds now; it holds when the batch is committed.
+    /// False if it is larger than [`MAX_CHECKPOINT`].
+    pub fn write_checkpoint(&self, number: u64, bytes: &[u8]) -> bool {
+        if bytes.len() > MAX_CHECKPOINT {
+            return false;
+        }
+        let spare = match self.current_half() {
+            Some(0) => 1,
+            Some(_) | None => 0,
+        };
+        let tag = self.checkpoint_word(spare, 0);
+        // No number first: half a checkpoint must not pass for a whole one.
+        tag.store(0, Ordering::SeqCst);
+        self.checkpoint_word(spare, 1).store(bytes.len() as u64, Ordering::Relaxed);
+        self.region.write(self.checkpoint_offset(spare) + 16, bytes);
+        tag.store(number, Ordering::SeqCst);
+        true
+    }
+
+    /// The checkpoint of the last committed batch that had one.
+    pub fn checkpoint(&self) -> Option<Vec<u8>> {
+        let half = self.current_half()?;
+        let len = usize::try_from(self.checkpoint_word(half, 1).load(Ordering::Relaxed)).ok()?;
+        (len <= MAX_CHECKPOINT).then(|| self.region.bytes(self.checkpoint_offset(half) + 16, len).to_vec())
+    }
+
+    fn current_half(&self) -> Option<usize> {
+        let committed = self.committed();
+        let tags = [0, 1].map(|half| self.checkpoint_word(half, 0).load(Ordering::SeqCst));
+        (0..2).filter(|half| tags[*half] != 0 && tags[*half] <= committed).max_by_key(|half| tags[*half])
+    }
+
+    fn checkpoint_offset(&self, half: usize) -> usize {
+        HEAD_WORDS * 8 + self.number * LANE_BYTES + LANE_WORDS * 8 + half * CHECKPOINT_BYTES
+    }
+
+    pub(super) fn checkpoint_word(&self, half: usize, word: usize) -> &crate::sync::AtomicU64 {
+        self.word(LANE_WORDS + half * (CHECKPOINT_BYTES / 8) + word)
+    }
+
+    /// One more item is finished.
+    #[inline]
+    pub fn done(&self) {
+        self.done_many(1);
+    }
+
+    /// So many more items are finished. Threads that an author starts may share the lane of another.
+    #[inline]
+    pub fn done_many(&self, more: u64) {
+        self.word(DONE).fetch_add(more, Ordering::Relaxed);
+    }
+
+    /// Items that it has finished.
+    pub fn progress(&self) -> u64 {
+        self.word(DONE).load(Ordering::Relaxed)
+    }
+
+    /// It begins with this item of the stage's input number `queue`.
+    #[inline]
+    pub fn hold(&self, queue: u16, item: ItemId) {
+        self.word(HOLDS_ITEM).store(item.0, Ordering::Relaxed);
+        self.word(HOLDS_QUEUE).store(u64::from(queue) + 1, Ordering::Relaxed);
+    }
+
+    /// It holds nothing.
+    #[inline]
+    pub fn release(&self) {
+        self.word(HOLDS_QUEUE).store(0, Ordering::Relaxed);
+    }
+
+    /// What it holds: the number of the stage's input, and the item.
+    pub fn holds(&self) -> Option<(u16, ItemId)> {
+        let queue = self.word(HOLDS_QUEUE).load(Ordering::Relaxed);
+        (queue != 0).then(|| ((queue - 1) as u16, ItemId(self.word(HOLDS_ITEM).load(Ordering::Relaxed))))
+    }
+}

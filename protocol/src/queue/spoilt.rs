@@ -1,0 +1,92 @@
+//! Whether what stands in a queue's shared words can be the work of processes that keep the rules. Without this, a
+//! broken worker's scribbling would show itself only in items that never come, and in numbers that lie.
+
+use super::file::Queue;
+use super::geometry::{MEMBERS, SLOT_HEAD};
+use super::slot::{Compared, Kind, Word};
+use crate::sync::Ordering;
+
+impl Queue {
+    /// What cannot be, in words; `None` if nothing is wrong as far as can be seen. Others may use the queue meanwhile.
+    /// Reads the whole state of the queue, but no item.
+    pub fn spoilt(&self) -> Option<String> {
+        let shared = &self.shared;
+        match shared.file.metadata() {
+            Ok(found) if found.len() == shared.layout.total as u64 => {}
+            Ok(found) => return Some(format!("its file has {} bytes instead of {}", found.len(), shared.layout.total)),
+            Err(error) => return Some(format!("its file cannot be looked at: {error}")),
+        }
+        if !self.has_its_header() {
+            return Some("its header was written over".to_owned());
+        }
+        let Some((head, tail)) = shared.ring.ends() else {
+            return Some("its head or its tail points behind its last slot".to_owned());
+        };
+        // A tail may lag behind the slot that was claimed last, by one.
+        if (tail.next(shared.geometry.capacity).word().wrapping_sub(head.word()) as i64) < 0 {
+            return Some("its head is ahead of its tail".to_owned());
+        }
+        for slot in 0..self.capacity() {
+            let word = shared.ring.word(slot);
+            let fault = self.word_fault(slot, word).or_else(|| {
+                let lap = word.lap();
+                let (_, now) = shared.ring.ends()?;
+                // Each lap that a slot misses is added by who passes it; one more for what is seen out of order.
+                let is_ahead = lap.compared_to(now.lap().next().next()) == Compared::Later;
+                let is_behind = lap.next().next().compared_to(tail.lap()) == Compared::Earlier;
+                (is_ahead || is_behind).then_some("is in a lap that does not fit the others")
+            });
+            if let Some(fault) = fault {
+                return Some(format!("its slot {slot} {fault}"));
+            }
+        }
+        if self.places().any(|(_, place)| !place.is_plausible()) {
+            return Some("its counts were written over".to_owned());
+        }
+        // Last: what was read above may have been zeroes of our own.
+        shared.region.is_cut().then(|| "its file was cut short while it was in use".to_owned())
+    }
+
+    /// The same for a queue that nobody uses and that was [swept](Queue::sweep_all): no slot may be in anybody's hands.
+    pub fn spoilt_at_rest(&self) -> Option<String> {
+        self.spoilt().or_else(|| {
+            let is_held = |slot: &usize| match self.shared.ring.word(*slot).kind() {
+                Kind::Free | Kind::Ready | Kind::Late | Kind::Dead => false,
+                Kind::Filling | Kind::Staged | Kind::Leased | Kind::Settled => true,
+            };
+            let slot = (0..self.capacity()).find(is_held)?;
+            Some(format!("its slot {slot} belongs to somebody who was never there"))
+        })
+    }
+
+    fn word_fault(&self, slot: usize, word: Word) -> Option<&'static str> {
+        let most = self.shared.geometry.max_deliveries;
+        let deliveries = word.deliveries();
+        let (is_owned, delivered) = match word.kind() {
+            Kind::Free | Kind::Ready => (false, deliveries == 0),
+            Kind::Filling | Kind::Staged => (true, deliveries == 0),
+            Kind::Leased | Kind::Settled => (true, deliveries > 0 && most.is_none_or(|most| deliveries <= most)),
+            Kind::Late => (false, most.is_none_or(|most| deliveries < most)),
+            Kind::Dead => (false, most.is_some_and(|most| deliveries == most)),
+        };
+        let may_be_late = word.kind() == Kind::Filling || word.kind() == Kind::Staged;
+        if is_owned && usize::from(word.owner()) >= MEMBERS || !is_owned && word.owner() != 0 {
+            Some("has an owner that cannot be")
+        } else if !delivered {
+            Some("has a number of deliveries that cannot be")
+        } else if word.is_late() && !may_be_late {
+            Some("is marked in a way that cannot be")
+        } else if word.kind() == Kind::Dead && self.length(slot) > u64::from(self.shared.geometry.max_item_bytes) {
+            Some("holds an item of an impossible length")
+        } else {
+            None
+        }
+    }
+
+    /// The length that stands beside an item, unchecked.
+    pub(super) fn length(&self, slot: usize) -> u64 {
+        let layout = &self.shared.layout;
+        let at = layout.slots + slot * layout.stride;
+        self.shared.region.words(at, SLOT_HEAD / 8).at(1).load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,66 @@
+//! What becomes of a run whose shared memory a broken worker has written over: it ends, and says so. Going on would
+//! hand out garbage; counting would tell lies.
+
+use std::path::PathBuf;
+
+use super::Reactor;
+use crate::core::event::{Actor, Event, StopLevel};
+
+/// A file whose content cannot be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spoilt {
+    /// The queue's name; `None`: the page of a worker.
+    pub queue: Option<String>,
+    /// Such as `queue raw`.
+    pub what: String,
+    /// What cannot be.
+    pub why: String,
+    /// The file.
+    pub path: PathBuf,
+}
+
+impl Reactor {
+    /// Looks at all queues and pages. The first time that one is found spoilt, it is said, and the run ends: nothing is
+    /// swept or taken out of it any more.
+    pub(super) fn look_for_spoilt(&mut self) {
+        let mut found = Vec::new();
+        for (index, in_use) in self.queues.iter().enumerate() {
+            let name = &self.core.plan().queues[index].name;
+            if in_use.spoilt {
+                continue;
+            }
+            if let Some(why) = in_use.queue.spoilt() {
+                let (what, path) = (format!("queue {name}"), self.dir.queue(name));
+                found.push((Some(index), Spoilt { queue: Some(name.clone()), what, why, path }));
+            }
+        }
+        for (post, page) in &self.pages {
+            let (stage, replica) = self.name_of(*post);
+            let path = self.dir.page(&stage, replica);
+            if self.spoilt.iter().any(|spoilt| spoilt.path == path) {
+                continue;
+            }
+            let why = page.spoilt().or_else(|| (page.post() != *post).then(|| "it names another worker".to_owned()));
+            if let Some(why) = why {
+                found.push((None, Spoilt { queue: None, what: format!("the page of {stage}/{replica}"), why, path }));
+            }
+        }
+        for (queue, spoilt) in found {
+            let Spoilt { what, why, .. } = &spoilt;
+            tracing::error!("{what} is spoilt: {why}; a worker must have written over it, so the run ends here");
+            if let Some(index) = queue {
+                self.queues[index].spoilt = true;
+                self.queues[index].queue.wake_all();
+            }
+            self.spoilt.push(spoilt);
+            self.events.push_back(Event::StopAt(StopLevel::Now, Actor::Core));
+        }
+    }
+
+    /// Whether what this page says cannot be believed.
+    pub(super) fn is_page_spoilt(&self, post: brigade_protocol::id::Post) -> bool {
+        let (stage, replica) = self.name_of(post);
+        let path = self.dir.page(&stage, replica);
+        self.spoilt.iter().any(|spoilt| spoilt.path == path)
+    }
+}
