@@ -21,7 +21,7 @@ fn serve(ctx: &Context) -> brigade_worker::Result {
         }
     });
     loop {
-        // More than once: should the manager die, the next one knows nothing of us.
+        // More than once: should the state be put aside as damaged, the next manager knows nothing of us.
         ports(ctx).insert("server", &port)?;
         if !ctx.sleep(Duration::from_millis(500)) {
             return Ok(());

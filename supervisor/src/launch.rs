@@ -186,7 +186,26 @@ fn forget_shared(dir: &StateDir) -> io::Result<()> {
     }
     let old = shared.with_extension("old");
     match std::fs::remove_dir_all(&old) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
         Ok(()) | Err(_) => std::fs::rename(&shared, &old),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn shared_state_of_a_run_that_is_over_is_put_aside_whole() {
+        let base = tempfile::tempdir().expect("a temporary folder");
+        let dir = StateDir::at(base.path());
+        forget_shared(&dir).expect("nothing there is no error");
+        for last in ["first", "second"] {
+            std::fs::create_dir(dir.shared()).expect("made");
+            std::fs::write(dir.shared().join("journal.0"), last).expect("written");
+            forget_shared(&dir).expect("put aside");
+            assert!(!dir.shared().exists());
+            assert_eq!(std::fs::read_to_string(base.path().join("shared.old/journal.0")).expect("kept"), last);
+        }
     }
 }

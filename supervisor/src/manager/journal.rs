@@ -55,7 +55,7 @@ impl Journal {
     /// Adds whole records by one `write`. After an error none of them is in the file, nor counts as being there.
     pub(super) fn append(&mut self, records: &[u8]) -> io::Result<()> {
         self.tidy()?;
-        crash_point!("manager-journal-before");
+        crash_point!("manager_journal_before");
         self.clean = false;
         if let Err(error) = self.file.write_all(records) {
             // If this fails as well, it is tried again before the next record.
@@ -63,7 +63,7 @@ impl Journal {
             return Err(error);
         }
         (self.length, self.clean) = (self.length + records.len() as u64, true);
-        crash_point!("manager-journal-written");
+        crash_point!("manager_journal_written");
         Ok(())
     }
 

@@ -147,11 +147,11 @@ impl Store {
         let next = self.generation + 1;
         let new = self.new_snapshot(next);
         let file = snapshot::write(state, next, &new)?;
-        crash_point!("manager-snapshot-written");
+        crash_point!("manager_snapshot_written");
         let journal = Journal::create(&journal_path(&self.folder, next), next).inspect_err(|_| {
             let _ = fs::remove_file(&new);
         })?;
-        crash_point!("manager-journal-begun");
+        crash_point!("manager_journal_begun");
         (self.journal, self.generation) = (journal, next);
         self.due = LONG.max(2 * file.metadata().map_or(0, |data| data.len()));
         let folder = self.folder.clone();
@@ -234,7 +234,7 @@ fn again(state: &mut State, client: u128, message: &[u8]) -> Result<(), String> 
 fn settle(file: &File, new: &Path, folder: &Path, generation: u64) -> io::Result<()> {
     file.sync_all()?;
     fs::rename(new, folder.join("snapshot"))?;
-    crash_point!("manager-snapshot-renamed");
+    crash_point!("manager_snapshot_renamed");
     File::open(folder)?.sync_all()?;
     remove_before(folder, generation);
     Ok(())

@@ -111,7 +111,7 @@ fn a_manager_whose_supervisor_died_ends_at_once() {
     assert!(manager.reports.recv().is_err());
 }
 
-fn names(folder: &Path) -> Vec<String> {
+pub fn names(folder: &Path) -> Vec<String> {
     let entries = std::fs::read_dir(folder).expect("it is there").flatten();
     let mut names: Vec<_> = entries.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
     names.sort();

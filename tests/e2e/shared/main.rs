@@ -3,6 +3,7 @@
 
 mod deaths;
 mod handles;
+mod journal;
 mod looks;
 mod speed;
 mod stage;
