@@ -129,7 +129,7 @@ impl<'a> Weather<'a> {
         }
         self.figures.pauses += 1;
         holds_for_a_while(Duration::from_millis(choice % 50), || true);
-        if choice % 3 == 0 {
+        if choice.is_multiple_of(3) {
             self.kill_worker(pid);
         } else {
             let _ = kill(Pid::from_raw(pid), Signal::SIGCONT);
