@@ -19,12 +19,12 @@ pub struct Wait<'a> {
 }
 
 /// A receiver looks around by itself this often, in case that the process that was to wake it was stopped just then.
-const LOOK_AROUND: Duration = Duration::from_secs(5);
+const LOOK_AROUND: Duration = Duration::from_secs(1);
 
 /// A sender looks around more often at first: it is woken only when half of the queue is empty, and the other side may
 /// be waiting for this very sender before it goes on.
 const FIRST_NAP: Duration = Duration::from_millis(10);
-const LONGEST_NAP: Duration = Duration::from_secs(1);
+const LONGEST_NAP: Duration = Duration::from_millis(200);
 
 /// How many times to look before sleeping. Spinning pays when the other side is at work on another core, and costs it
 /// its time when it is not, so each success doubles the length and each failure halves it.
