@@ -41,7 +41,7 @@ pub struct Sending {
 /// Which letter of a file: ids are unique within one life of the queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Key {
-    /// How many [`Record::Anew`] came before.
+    /// How many `Record::Anew` came before.
     pub life: u32,
     /// The item's id.
     pub id: u64,
