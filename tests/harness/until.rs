@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// How long a condition is waited for: far longer than it takes on a busy machine, so that only a real fault runs into
 /// it.
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Waits until `condition` holds; `what` names it in the panic if it never does.
 ///
