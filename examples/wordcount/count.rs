@@ -12,7 +12,7 @@ use tracing::warn;
 fn count(name: FileName, out: &mut Output<FileName>) -> brigade_worker::Result {
     match words(name.path()) {
         Ok(words) => {
-            out.ctx().map::<String, i64>("words").add_all(words)?;
+            out.map::<String, i64>("words").add_all(words)?;
             out.send(name)?;
         }
         Err(error) => warn!("{:?} is left out: {error}", name.path()),

@@ -25,12 +25,10 @@ impl Worker for Top {
         let mut words: Vec<(String, i64)> = out.ctx().map("words").iter()?.collect();
         words.sort_by(|(a, m), (b, n)| (Reverse(m), a).cmp(&(Reverse(n), b)));
         words.truncate(10);
-        let top = out.ctx().list::<(String, i64)>("top");
-        top.clear()?; // Should this process have been killed here and started again.
-        top.extend(&words)?;
-        for (word, count) in words {
+        for (word, count) in &words {
             println!("{count:7} {word}");
         }
+        out.list::<(String, i64)>("top").extend(words)?;
         Ok(())
     }
 }

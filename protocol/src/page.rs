@@ -20,7 +20,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use crate::control::PROTOCOL;
 use crate::id::{Incarnation, Post};
 use crate::shm::{Region, Words, boot_id};
-use lane::{COMMITTED, DONE, FINISH, LANE_BYTES};
+use lane::{COMMITTED, DONE, FINISH, LANE_BYTES, SHARED};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEP");
 
@@ -157,7 +157,7 @@ impl Page {
         for number in 0..self.lanes() {
             let lane = self.lane(number);
             // The batch that is at work is the next one, as far as a worker can be after a million years.
-            let numbers = [COMMITTED, FINISH, DONE].map(|word| lane.word(word).load(Ordering::Relaxed));
+            let numbers = [COMMITTED, FINISH, SHARED, DONE].map(|word| lane.word(word).load(Ordering::Relaxed));
             let long = (0..2).any(|half| {
                 let word = |word| lane.checkpoint_word(half, word).load(Ordering::SeqCst);
                 word(0) != 0 && word(1) > MAX_CHECKPOINT as u64
@@ -191,7 +191,10 @@ impl Page {
     /// the sweep of what it held.
     pub fn renew(path: &Path, post: Post, lanes: u16) -> Result<Self, PageError> {
         let Ok(old) = Self::open(path) else { return Self::create(path, post, lanes) };
-        if old.lanes() == lanes.max(1) {
+        // A lane of which the manager has not seen the last batch stays, whether or not a thread uses it.
+        let needed = (0..old.lanes()).rev().find(|number| old.lane(*number).may_have_shared());
+        let lanes = lanes.max(1).max(needed.map_or(0, |number| number + 1));
+        if old.lanes() == lanes {
             old.head.at(POST).store(post.0.into(), Ordering::Relaxed);
             (0..old.lanes()).for_each(|lane| old.lane(lane).word(DONE).store(0, Ordering::Relaxed));
             return Ok(old);
@@ -203,6 +206,7 @@ impl Page {
                 if let Some(checkpoint) = from.checkpoint() {
                     to.write_checkpoint(from.committed(), &checkpoint);
                 }
+                to.word(SHARED).store(from.word(SHARED).load(Ordering::SeqCst), Ordering::SeqCst);
                 to.commit(from.committed());
             }
         })
@@ -305,6 +309,38 @@ mod tests {
         assert_eq!(again.lane(0).checkpoint(), None);
         let wider = Page::renew(&path, Post(5), 3).expect("made anew");
         assert_eq!((wider.lane(1).checkpoint(), wider.lane(2).checkpoint()), (Some(vec![7; MAX_CHECKPOINT]), None));
+    }
+
+    #[test]
+    fn what_a_batch_left_that_was_not_committed_does_not_come_true_with_the_next_one() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("1.page");
+        let lane = Page::create(&path, Post(1), 1).expect("created").lane(0);
+        assert!(lane.write_checkpoint(1, b"first"));
+        lane.commit(1);
+        // One that dies here, and another in its place that commits something else as number 2.
+        lane.begin_batch();
+        assert!(lane.write_checkpoint(2, b"never"));
+        lane.mark_finish(2);
+        lane.mark_shared(2);
+        let lane = Page::open(&path).expect("opened").lane(0);
+        lane.begin_batch();
+        lane.commit(2);
+        assert_eq!(lane.checkpoint().as_deref(), Some(&b"first"[..]));
+        assert!(!lane.has_finished() && !lane.has_shared(2) && !lane.may_have_shared());
+    }
+
+    #[test]
+    fn a_lane_stays_until_the_manager_has_seen_what_it_changed() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let path = dir.path().join("1.page");
+        let lane = Page::create(&path, Post(1), 3).expect("created").lane(1);
+        lane.mark_shared(1);
+        lane.commit(1);
+        let fewer = Page::renew(&path, Post(1), 1).expect("made anew");
+        assert!(fewer.lanes() == 2 && fewer.lane(1).has_shared(1));
+        fewer.lane(1).settle_shared(1);
+        assert_eq!(Page::renew(&path, Post(1), 1).expect("made anew").lanes(), 1);
     }
 
     #[test]

@@ -141,11 +141,16 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
             .map_err(|source| LaunchError::Io { what: format!("write the report {}", path.display()), source }),
         None => Ok(()),
     };
-    if ending.verdict == Verdict::Complete
-        && numbers.exit_code == verdict::FINE
-        && let Err(error) = resume::forget(&folder.dir)
-    {
-        tracing::warn!(%error, "cannot remove the pages of the workers");
+    if ending.verdict == Verdict::Complete && numbers.exit_code == verdict::FINE {
+        // While the pages are there: they tell which batches are committed.
+        match crate::manager::settle(&folder.dir) {
+            Ok(()) => {
+                if let Err(error) = resume::forget(&folder.dir) {
+                    tracing::warn!(%error, "cannot remove the pages of the workers");
+                }
+            }
+            Err(words) => tracing::error!("shared state is not complete, the next run tries again: {words}"),
+        }
     }
     if launch.quiet {
         if numbers.exit_code != verdict::FINE {

@@ -10,7 +10,7 @@ use ipc_channel::ipc::IpcSender;
 use serde_json::Value;
 
 use crate::control::Answer;
-use crate::manager::{picture, store};
+use crate::manager::{batches, picture, store};
 use crate::state::StateDir;
 
 /// How long the manager may take.
@@ -34,6 +34,7 @@ pub fn answer(manager: Option<IpcSender<Connect>>, dir: StateDir, name: Option<S
 
 /// What the manager left in the state folder.
 pub fn stored(dir: &StateDir, name: Option<&str>) -> Result<Value, String> {
-    let state = store::look(&dir.shared()).map_err(|error| error.to_string())?;
+    let mut state = store::look(&dir.shared()).map_err(|error| error.to_string())?;
+    batches::see_committed(&mut state, &dir.shared());
     picture::of_state(&state, name).map_err(|error| error.to_string())
 }

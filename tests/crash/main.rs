@@ -4,6 +4,8 @@
 #[cfg(debug_assertions)]
 mod batch;
 #[cfg(debug_assertions)]
+mod changes;
+#[cfg(debug_assertions)]
 mod dead;
 #[cfg(debug_assertions)]
 mod moving;

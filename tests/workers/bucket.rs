@@ -1,6 +1,6 @@
 //! Workers that behave: they make, hand on and keep items. Without them there would be nothing to disturb.
 //!
-//! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket emit-then-wait N` (then does not end; the next run makes no more), `bucket drip` (for ever), `bucket pass`, `bucket keep`, `bucket hold FILE` (waits with each
+//! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket emit-then-wait N` (then does not end; the next run makes no more), `bucket drip` (for ever), `bucket pass`, `bucket tally` (passes, and changes shared state), `bucket keep`, `bucket hold FILE` (waits with each
 //! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
 //! `bucket babble N` (items of another type).
 
@@ -25,6 +25,7 @@ fn main() -> Exit {
         ["emit-then-wait", n] => source(|out: &mut Output<Item>| emit_then_wait(number(n), out)),
         ["drip"] => source(|out: &mut Output<Item>| emit(out, u64::MAX, 0)),
         ["pass"] => run(pass),
+        ["tally"] => run(tally),
         ["keep"] => sink(keep),
         ["hold", file] => run(|item: Item, out: &mut Output<Item>| hold(Path::new(file), &item, out)),
         ["hold-first", file] => run(|item: Item, out: &mut Output<Item>| {
@@ -77,6 +78,16 @@ fn relay(ctx: &Context) -> brigade_worker::Result {
         note("passed", item.n);
         item.ack();
     }
+    Ok(())
+}
+
+/// As `pass`, and changes shared state with the item.
+fn tally(item: Item, out: &mut Output<Item>) -> brigade_worker::Result {
+    let n = item.n;
+    out.list::<u64>("seen").push(&n)?;
+    out.map::<u64, i64>("last digits").add(&(n % 10), 1)?;
+    out.counter("sum").add(n as i64)?;
+    out.send(item)?;
     Ok(())
 }
 

@@ -6,6 +6,8 @@ use brigade_protocol::codec::{DecodeError, EncodeError};
 use brigade_protocol::id::ItemId;
 use brigade_protocol::queue::{Nothing, QueueError, Refused};
 
+use crate::shared::SharedError;
+
 /// Any error, as handlers return it: every error type, and a plain string, becomes one by `?` or `into()`.
 pub type Error = Box<dyn std::error::Error + Send + Sync>;
 
@@ -48,6 +50,9 @@ pub enum Refusal {
     /// The stage does not send to this queue.
     #[error("{0}")]
     NoQueue(#[source] OpenError),
+    /// The manager did not take what was to be changed in shared state with the item.
+    #[error("the change of shared state that belongs to it was refused")]
+    Shared(#[source] SharedError),
 }
 
 impl From<Refused> for Refusal {

@@ -30,7 +30,8 @@
 //! | something of its own | [`work`], with [`Sender`] and [`Receiver`] | |
 //!
 //! All workers of a pipeline also see the same [lists, maps and counters](shared), by name: [`Context::list`],
-//! [`Context::map`], [`Context::counter`].
+//! [`Context::map`], [`Context::counter`]; and change them exactly once per item: [`Output::list`], [`Output::map`],
+//! [`Output::counter`].
 //!
 //! Items are [serde](https://serde.rs) types. Do not use serde's `flatten`, `skip…`, `tag` and `untagged` in them: the
 //! compact encoding would lose data. Byte strings are much faster as `serde_bytes::ByteBuf` than as `Vec<u8>`.
@@ -38,6 +39,7 @@
 //! Logs go through [`tracing`](https://docs.rs/tracing) (`BRIGADE_LOG=debug` shows more), or are simply printed.
 
 mod boot;
+mod change;
 mod context;
 mod delivery;
 mod error;
@@ -62,6 +64,7 @@ mod worker;
 pub use brigade_protocol::codec::{DecodeError, EncodeError};
 pub use brigade_protocol::id::ItemId;
 
+pub use change::{CounterChange, ListChange, MapChange};
 pub use context::Context;
 pub use delivery::{Delivery, RawDelivery};
 pub use error::{CheckpointError, Error, Misconfigured, OpenError, Outage, RecvError, Refusal, Result, SendError};

@@ -1,24 +1,19 @@
 //! What one handler thread is about to hand on: kept in private memory until one commit puts it into the queues,
 //! together with the end of the items that it came from and a checkpoint.
 
+mod commit;
+
 use std::ops::Range;
-use std::time::{Duration, Instant};
 
 use brigade_protocol::codec;
-use brigade_protocol::crash_point;
 use brigade_protocol::id::ItemId;
 use brigade_protocol::page::{Lane, MAX_CHECKPOINT};
-use brigade_protocol::queue::{Lease, Member, Refused, Wait};
+use brigade_protocol::queue::{Member, Wait};
 use serde::Serialize;
 
 use crate::context::Context;
 use crate::error::{CheckpointError, OpenError, Refusal};
-
-/// How long a commit that has claimed room waits for more. Then it gives back what it has: two workers that each hold
-/// half of a queue's room and wait for the other half would wait for ever.
-const HOLD: Duration = Duration::from_millis(20);
-/// How long to wait for the disk to have room again.
-const DISK: Duration = Duration::from_millis(500);
+use crate::shared::Batch;
 
 /// Results on their way, of one handler thread.
 pub(crate) struct Outbox {
@@ -30,6 +25,10 @@ pub(crate) struct Outbox {
     bytes: Vec<u8>,
     entries: Vec<(usize, Range<usize>)>,
     checkpoint: Option<Vec<u8>>,
+    /// Of shared state.
+    changes: Batch,
+    /// The next commit is the last one.
+    finishes: bool,
     warned: bool,
     /// The item in hand, and how often it was delivered.
     item: Option<(ItemId, u16)>,
@@ -64,6 +63,7 @@ enum Mode {
 /// Where an outbox stood, to go back to.
 pub(crate) struct Mark {
     entries: usize,
+    changes: usize,
     checkpoint: Option<Vec<u8>>,
 }
 
@@ -83,6 +83,8 @@ impl Outbox {
             bytes: Vec::new(),
             entries: Vec::new(),
             checkpoint: None,
+            changes: Batch::default(),
+            finishes: false,
             warned: false,
             item: None,
         })
@@ -212,7 +214,7 @@ impl Outbox {
     /// Where it stands. What is sent from now on comes from another item.
     pub(crate) fn mark(&mut self) -> Mark {
         self.ports.iter_mut().for_each(|port| port.earlier = port.waiting);
-        Mark { entries: self.entries.len(), checkpoint: self.checkpoint.clone() }
+        Mark { entries: self.entries.len(), changes: self.changes.len(), checkpoint: self.checkpoint.clone() }
     }
 
     /// Forgets what came after the mark: the handler failed.
@@ -221,135 +223,25 @@ impl Outbox {
             self.ports[port].waiting -= 1;
         }
         self.bytes.truncate(self.entries.last().map_or(0, |(_, range)| range.end));
+        self.changes.split_off(mark.changes);
         self.checkpoint = mark.checkpoint;
     }
 
     fn forget(&mut self) {
         self.entries.clear();
         self.bytes.clear();
+        self.changes = Batch::default();
         self.ports.iter_mut().for_each(|port| (port.waiting, port.earlier) = (0, 0));
     }
 
     /// Whether half of an output would be taken by what is on its way: more is not to be collected, as a commit has to
     /// find room for all of it at once.
     pub(crate) fn is_laden(&self) -> bool {
-        self.ports.iter().any(|port| port.waiting > 0 && 2 * port.waiting >= port.capacity())
+        self.changes.is_laden() || self.ports.iter().any(|port| port.waiting > 0 && 2 * port.waiting >= port.capacity())
     }
 
     /// Whether what is on its way is more than an output can hold at all.
     pub(crate) fn is_overladen(&self) -> bool {
         self.ports.iter().any(|port| port.waiting > port.capacity())
-    }
-
-    /// Commits what came before the mark, and keeps what came after it. If it fails, nothing was committed.
-    pub(crate) fn commit_before(
-        &mut self,
-        mark: &Mark,
-        inputs: &mut [Member],
-        taken: &mut Vec<(usize, Lease)>,
-    ) -> Result<(), Refusal> {
-        let entries = self.entries.split_off(mark.entries.min(self.entries.len()));
-        let start = self.entries.last().map_or(0, |(_, range)| range.end);
-        let bytes = self.bytes.split_off(start);
-        let checkpoint = std::mem::replace(&mut self.checkpoint, mark.checkpoint.clone());
-        self.commit(inputs, taken)?;
-        self.bytes = bytes;
-        self.checkpoint = checkpoint;
-        for (port, range) in entries {
-            self.ports[port].waiting += 1;
-            self.entries.push((port, range.start - start..range.end - start));
-        }
-        Ok(())
-    }
-
-    /// Commits: what is on its way is in the queues, the items that it came from are gone, the checkpoint holds, all by
-    /// one store. If it fails (told to stop while it waited for room) nothing has happened, and `taken` is as it was.
-    pub(crate) fn commit(&mut self, inputs: &mut [Member], taken: &mut Vec<(usize, Lease)>) -> Result<(), Refusal> {
-        if self.entries.is_empty() && self.checkpoint.is_none() && taken.len() <= 1 {
-            // One change of hands is atomic by itself.
-            for (queue, lease) in taken.drain(..) {
-                inputs[queue].ack(lease);
-            }
-            return Ok(());
-        }
-        let number = self.lane.committed() + 1;
-        self.stage(number)?;
-        crash_point!("batch_staged");
-        for (queue, lease) in taken.drain(..) {
-            inputs[queue].settle(lease, number);
-        }
-        crash_point!("batch_settled");
-        if let Some(checkpoint) = self.checkpoint.take() {
-            self.lane.write_checkpoint(number, &checkpoint);
-        }
-        for member in inputs.iter_mut().chain(self.ports.iter_mut().map(|port| &mut port.member)) {
-            member.note_batch(number);
-        }
-        crash_point!("batch_noted");
-        self.lane.commit(number);
-        crash_point!("batch_committed");
-        for member in self.ports.iter_mut().map(|port| &mut port.member).chain(inputs) {
-            member.roll_forward();
-        }
-        crash_point!("batch_rolled_forward");
-        self.forget();
-        Ok(())
-    }
-
-    /// Whether the last commit of this thread was that of its end.
-    pub(crate) fn has_finished(&self) -> bool {
-        self.lane.has_finished()
-    }
-
-    /// Commits what is left, and with it that this thread has come to its end: if its process dies before it exits, the
-    /// next one does not finish once more.
-    pub(crate) fn finish(&mut self) -> Result<(), Refusal> {
-        if self.entries.is_empty() && self.checkpoint.is_none() {
-            return Ok(());
-        }
-        self.lane.mark_finish(self.lane.committed() + 1);
-        self.commit(&mut [], &mut Vec::new())
-    }
-
-    /// Writes everything into the queues, still unseen. Afterwards all is staged, or nothing.
-    fn stage(&mut self, number: u64) -> Result<(), Refusal> {
-        let mut attempt = 0u32;
-        loop {
-            let refused = match self.try_stage(number) {
-                Ok(()) => return Ok(()),
-                Err(refused) => refused,
-            };
-            self.ports.iter_mut().for_each(|port| port.member.roll_back());
-            attempt += 1;
-            let pause = match refused {
-                // Each worker after another time, so that they do not meet again and again.
-                Refused::Timeout => HOLD * (attempt.min(8) * (1 + u32::from(self.ctx.replica()) % 7)) / 8,
-                Refused::NoSpace => {
-                    if attempt == 1 {
-                        tracing::warn!("no space left where the state folder is: waiting until there is");
-                    }
-                    DISK
-                }
-                Refused::Full | Refused::Closed | Refused::TooLarge { .. } | Refused::Interrupted | Refused::Spoilt => {
-                    return Err(refused.into());
-                }
-            };
-            if !self.ctx.station().stop.sleep(pause, crate::stop::Stop::now) {
-                return Err(Refusal::Stopped);
-            }
-        }
-    }
-
-    fn try_stage(&mut self, number: u64) -> Result<(), Refused> {
-        let stop = &self.ctx.station().stop;
-        let mut deadline = None;
-        for (port, range) in &self.entries {
-            let wait = Wait { deadline, interrupted: &|| stop.now() };
-            self.ports[*port].member.stage(&self.bytes[range.clone()], number, &wait)?;
-            if deadline.is_none() && self.entries.len() > 1 {
-                deadline = Some(Instant::now() + HOLD);
-            }
-        }
-        Ok(())
     }
 }

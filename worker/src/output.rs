@@ -8,6 +8,7 @@ use brigade_protocol::codec::DecodeError;
 use brigade_protocol::id::ItemId;
 use serde::{Serialize, de::DeserializeOwned};
 
+use crate::change::{CounterChange, ListChange, MapChange};
 use crate::context::Context;
 use crate::error::{CheckpointError, OpenError, Refusal, SendError};
 use crate::outbox::Outbox;
@@ -87,6 +88,37 @@ impl<T> Output<T> {
     /// It is too large, or (in a source) the commit was interrupted: `Stopped`.
     pub fn checkpoint<C: Serialize>(&mut self, checkpoint: &C) -> Result<(), CheckpointError> {
         self.outbox.checkpoint(checkpoint)
+    }
+
+    /// The shared list of that name, to be changed with the item in hand: by the same commit, once, also if the item has to
+    /// be delivered again because a process died. Whoever sees what the item has sent, or the end of the queue that it
+    /// came from, finds the change made. The handler itself does not see it before.
+    ///
+    /// ```no_run
+    /// # use brigade_worker::Output;
+    /// fn count(word: String, out: &mut Output<()>) -> brigade_worker::Result {
+    ///     out.map::<String, i64>("words").add(&word, 1)?;
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// A source that keeps [checkpoints](Output::checkpoint) changes it with the next one, and one that keeps none at once.
+    pub fn list<U: Serialize + DeserializeOwned>(&mut self, name: &str) -> ListChange<'_, U> {
+        ListChange::new(&mut self.outbox, name)
+    }
+
+    /// The shared map of that name, to be changed with the item in hand: see [`list`](Output::list).
+    pub fn map<K, V>(&mut self, name: &str) -> MapChange<'_, K, V>
+    where
+        K: Serialize + DeserializeOwned,
+        V: Serialize + DeserializeOwned,
+    {
+        MapChange::new(&mut self.outbox, name)
+    }
+
+    /// The shared counter of that name, to be changed with the item in hand: see [`list`](Output::list).
+    pub fn counter(&mut self, name: &str) -> CounterChange<'_> {
+        CounterChange::new(&mut self.outbox, name)
     }
 
     /// The identity of the item in hand within its queue. It stays the same when the item is delivered again: a handler

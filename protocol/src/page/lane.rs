@@ -18,6 +18,8 @@ const HOLDS_ITEM: usize = 2;
 pub(super) const COMMITTED: usize = 8;
 /// The number of the batch that ends the thread's work.
 pub(super) const FINISH: usize = 9;
+/// The number of the last batch that changes shared state, unless the manager has made those changes.
+pub(super) const SHARED: usize = 10;
 
 /// The largest checkpoint, encoded, in bytes: 4 KiB and what the encoding adds.
 pub const MAX_CHECKPOINT: usize = 4096 + 64;
@@ -54,6 +56,46 @@ impl Lane {
     pub fn commit(&self, number: u64) {
         // SeqCst: after all of the batch, before all that rolls it forward; pairs with `committed` in the sweep.
         self.word(COMMITTED).store(number, Ordering::SeqCst);
+    }
+
+    /// Forgets what an earlier, unfinished try at the next batch has left here, for instance that of a process that died
+    /// before its commit: the batch that is committed next under that number must not make it true. The first step of
+    /// every batch.
+    pub fn begin_batch(&self) {
+        let committed = self.committed();
+        for word in [FINISH, SHARED] {
+            let word = self.word(word);
+            if word.load(Ordering::Relaxed) > committed {
+                word.store(0, Ordering::SeqCst);
+            }
+        }
+        for tag in [0, 1].map(|half| self.checkpoint_word(half, 0)) {
+            if tag.load(Ordering::Relaxed) > committed {
+                tag.store(0, Ordering::SeqCst);
+            }
+        }
+    }
+
+    /// Batch `number`, when it is committed, changes shared state as well: the manager has been told how, and looks here
+    /// whether it may.
+    pub fn mark_shared(&self, number: u64) {
+        self.word(SHARED).store(number, Ordering::SeqCst); // Before the commit; pairs with `has_shared`.
+    }
+
+    /// Whether batch `number` is committed, and was marked as one that changes shared state.
+    pub fn has_shared(&self, number: u64) -> bool {
+        self.committed() >= number && self.word(SHARED).load(Ordering::SeqCst) == number
+    }
+
+    /// Whether a batch may have changed shared state without the manager's having noticed yet.
+    pub fn may_have_shared(&self) -> bool {
+        self.word(SHARED).load(Ordering::SeqCst) != 0
+    }
+
+    /// The manager has noticed that batch `number` is committed. Only the manager calls this, before it takes in another
+    /// batch of this lane; until then its worker leaves the word alone.
+    pub fn settle_shared(&self, number: u64) {
+        let _ = self.word(SHARED).compare_exchange(number, 0, Ordering::SeqCst, Ordering::Relaxed);
     }
 
     /// Batch `number`, when it is committed, will be the last of this thread: it has come to the end of its inputs.

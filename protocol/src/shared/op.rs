@@ -75,6 +75,44 @@ pub enum Op {
         /// At most this many items or entries, from the beginning.
         limit: u64,
     },
+    /// Says what a batch of a worker will change, before it is committed. Nothing of it is seen until the worker's page
+    /// says that the batch is committed; then all of it is. Takes the place of what that thread has said before.
+    /// Outcome: `Done`, or `Refused`, and then the batch must not be committed.
+    Prepare {
+        /// Whose batch.
+        from: Origin,
+        /// Which run of the worker.
+        incarnation: u32,
+        /// Its number: the one after the last that was committed.
+        batch: u64,
+        /// Encoded operations on lists, maps and counters, in order. Their outcomes are told to nobody.
+        ops: Vec<Bytes>,
+    },
+    /// That batch is committed: what was prepared for it is done. The manager writes this down for itself; from a client
+    /// it is refused.
+    Settle {
+        /// Whose batch.
+        from: Origin,
+        /// Its number.
+        batch: u64,
+    },
+}
+
+/// A thread of a worker.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct Origin {
+    /// Its stage.
+    pub stage: String,
+    /// Number of the worker within its stage.
+    pub replica: u16,
+    /// Number of the thread within the worker.
+    pub lane: u16,
+}
+
+impl std::fmt::Display for Origin {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}/{} (thread {})", self.stage, self.replica, self.lane)
+    }
 }
 
 /// What can be done with a list. Positions count from 0.
@@ -234,6 +272,12 @@ pub enum Refusal {
     #[error("it cannot be written to the journal of shared state: {words}")]
     NotSaved {
         /// What the system says.
+        words: String,
+    },
+    /// What was prepared belongs to a run of the worker that is over, or not to its next batch.
+    #[error("it is not the worker's next batch: {words}")]
+    NotNext {
+        /// What is wrong.
         words: String,
     },
     /// The operation makes no sense. A client of this version never sends such a one.

@@ -11,6 +11,7 @@ use std::process::ExitCode;
 use std::sync::{Arc, mpsc};
 
 use brigade_protocol::control::{DOOR_ENV, KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, TOKEN_ENV};
+use brigade_protocol::page::Page;
 use brigade_protocol::shared::SHARED_ENV;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
@@ -18,6 +19,7 @@ use signal_hook::consts::{SIGTERM, SIGXFSZ};
 use signal_hook::iterator::Signals;
 
 pub mod ask;
+pub mod batches;
 mod journal;
 mod kinds;
 pub mod picture;
@@ -33,6 +35,8 @@ use serve::serve;
 use state::State;
 use store::Store;
 use table::Table;
+
+use crate::state::StateDir;
 
 /// Why the manager ends.
 enum End {
@@ -61,6 +65,9 @@ fn manage() -> Result<(), String> {
     // A file that must not grow any further shall be an error of `write`, as a full disk is, not our death.
     signal_hook::flag::register(SIGXFSZ, Arc::default())
         .map_err(|error| format!("cannot listen for signals: {error}"))?;
+    // It looks into the workers' pages.
+    brigade_protocol::shm::survive_cut_files()
+        .map_err(|error| format!("cannot survive files that are cut short: {error}"))?;
     allow_many_clients();
     let (orders, reports) = knock()?;
     match orders.recv() {
@@ -141,10 +148,23 @@ fn begin(name: &str, run: impl FnOnce() + Send + 'static) -> Result<(), String> 
 fn restored(folder: Option<PathBuf>) -> Result<Table, String> {
     let Some(folder) = folder else {
         tracing::warn!("{SHARED_ENV} is not set: the shared state will not survive this process");
-        return Ok(Table::new(State::default(), None));
+        return Ok(Table::new(State::default()));
     };
     let (store, state) = Store::open(&folder).map_err(|error| error.to_string())?;
-    Ok(Table::new(state, Some(store)))
+    Ok(Table::kept_in(state, store, &folder))
+}
+
+/// Makes the changes that batches have committed, and that no manager has noticed, in a folder that nobody uses. Before
+/// the pages are forgotten.
+pub fn settle(dir: &StateDir) -> Result<(), String> {
+    let pages = std::fs::read_dir(dir.pages()).into_iter().flatten().flatten();
+    let is_open = |page: Page| (0..page.lanes()).any(|lane| page.lane(lane).may_have_shared());
+    if !pages.flat_map(|entry| Page::open(&entry.path())).any(is_open) {
+        return Ok(());
+    }
+    let table = restored(Some(dir.shared()))?;
+    let mut held = table.close();
+    held.settle()
 }
 
 /// Every connection of a client takes two descriptors: the manager may have as many as the system lets it.

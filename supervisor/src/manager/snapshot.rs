@@ -12,15 +12,16 @@ use std::path::{Path, PathBuf};
 
 use brigade_protocol::codec;
 use brigade_protocol::shared::items::Items;
-use brigade_protocol::shared::op::Kind;
+use brigade_protocol::shared::op::{Bytes, Kind, Origin};
 use brigade_protocol::shared::shape::TypeNote;
 use serde::{Deserialize, Serialize};
 
+use super::batches::Prepared;
 use super::sessions::Outcomes;
 use super::state::{Body, Held, State};
 
 /// Opens the file; the last byte is the version of its format.
-const MAGIC: [u8; 8] = *b"BRGDSHR\x02";
+const MAGIC: [u8; 8] = *b"BRGDSHR\x03";
 
 /// A record is closed when it holds this many bytes.
 const RECORD_BYTES: usize = 1 << 20;
@@ -31,6 +32,8 @@ enum Record {
     Begin { generation: u64 },
     /// What a client has not seen yet.
     Session { client: u128, outcomes: Outcomes },
+    /// What a thread of a worker has prepared.
+    Prepared { from: Origin, batch: u64, ops: Vec<Bytes> },
     /// A container begins.
     Container { name: String, kind: Kind, types: Vec<TypeNote> },
     /// Contents of the container that has begun: items of a list; of a map a key, its value, the next key, and so on.
@@ -92,6 +95,7 @@ pub fn load(path: &Path) -> Result<Option<(State, u64)>, SnapshotError> {
                 Some(_) | None => return Err(corrupt("the end comes at the wrong place".into())),
             },
             Record::Session { client, outcomes } => _ = state.sessions.held.insert(client, outcomes),
+            Record::Prepared { from, batch, ops } => _ = state.batches.insert(from, Prepared { batch, ops }),
             Record::Container { name, kind, types } => {
                 state.held.insert(name.clone(), Held { types, body: Body::new(kind) });
                 open = Some(name);
@@ -141,7 +145,8 @@ fn fill(body: Option<&mut Body>, contents: Record) -> Result<(), String> {
             | Record::Container { .. }
             | Record::End { .. }
             | Record::Begin { .. }
-            | Record::Session { .. },
+            | Record::Session { .. }
+            | Record::Prepared { .. },
         ) => Err("a record does not belong to what stands before it".into()),
     }
 }
@@ -171,6 +176,10 @@ fn write_to(state: &State, generation: u64, file: File) -> io::Result<File> {
     }
     for (client, outcomes) in &state.sessions.held {
         out.write(&Record::Session { client: *client, outcomes: outcomes.clone() })?;
+    }
+    for (from, prepared) in &state.batches {
+        let (batch, ops) = (prepared.batch, prepared.ops.clone());
+        out.write(&Record::Prepared { from: from.clone(), batch, ops })?;
     }
     out.write(&Record::End { records: out.records })?;
     out.file.into_inner().map_err(io::IntoInnerError::into_error)

@@ -7,6 +7,7 @@ use brigade_protocol::shared::items::Items;
 use brigade_protocol::shared::op::{Container, CounterOp, Dump, Kind, ListOp, MapOp, NAME_BYTES, Op, Outcome, Refusal};
 use brigade_protocol::shared::shape::TypeNote;
 
+use super::batches::{self, Batches};
 use super::kinds::{number, on_counter, on_list, on_map};
 use super::sessions::Sessions;
 
@@ -25,6 +26,8 @@ pub struct State {
     pub(super) held: BTreeMap<String, Held>,
     /// What its clients may ask again.
     pub(super) sessions: Sessions,
+    /// What workers have prepared.
+    pub(super) batches: Batches,
 }
 
 /// One container.
@@ -74,6 +77,7 @@ pub fn may_change(state: &State, op: &Op) -> bool {
         Op::List { name, op } => (name, !matches!(op, ListOp::Get(_) | ListOp::Len | ListOp::Range(..))),
         Op::Map { name, op } => (name, !matches!(op, MapOp::Get(_) | MapOp::Len | MapOp::Keys | MapOp::Entries)),
         Op::Counter { name, op } => (name, !matches!(op, CounterOp::Get)),
+        Op::Prepare { .. } | Op::Settle { .. } => return true,
         Op::Describe | Op::Dump { .. } => return false,
     };
     // Every operation makes the container that it is about.
@@ -82,6 +86,9 @@ pub fn may_change(state: &State, op: &Op) -> bool {
 
 /// Applies an operation that may change something, unless it has been applied: then it tells again what came of it.
 pub fn apply_once(state: &mut State, client: u128, number: u64, seen: u64, op: &Op) -> Outcome {
+    if let Op::Settle { .. } = op {
+        return apply(state, op); // By ourselves: nobody asks again.
+    }
     if let Some(outcome) = state.sessions.recorded(client, number) {
         return outcome.clone();
     }
@@ -108,6 +115,8 @@ pub fn apply(state: &mut State, op: &Op) -> Outcome {
         }),
         Op::Describe => Ok(Outcome::Containers(state.containers())),
         Op::Dump { name, limit } => state.dump(name, *limit).map(Outcome::Dump).ok_or(Refusal::Unknown),
+        Op::Prepare { from, batch, ops, .. } => batches::prepare(state, from, *batch, ops),
+        Op::Settle { from, batch } => Ok(batches::settle(state, from, *batch)),
     };
     outcome.unwrap_or_else(Outcome::Refused)
 }
@@ -122,6 +131,22 @@ impl State {
             self.held.insert(name.to_owned(), Held { types: Vec::new(), body: Body::new(kind) });
         }
         Ok(self.held.get_mut(name).expect("it is there or was just made"))
+    }
+
+    /// Whether there is a container of that name and kind, or can be one.
+    pub(super) fn may_be(&self, name: &str, wanted: Kind) -> Result<(), Refusal> {
+        if name.is_empty() || name.len() > NAME_BYTES {
+            return Err(Refusal::BadName);
+        }
+        match self.held.get(name) {
+            Some(held) if held.body.kind() != wanted => Err(wrong(&held.body, wanted)),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Makes a container that may be, if there is none.
+    pub(super) fn make(&mut self, name: &str, kind: Kind) {
+        _ = self.held(name, kind);
     }
 
     /// What there is, by name.

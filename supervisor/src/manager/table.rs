@@ -2,12 +2,15 @@
 //! journal before anyone hears what came of it. Clients that come at the same time share one write.
 
 use std::collections::HashMap;
+use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use brigade_protocol::crash_point;
 use brigade_protocol::shared::op::{ListOp, MapOp, Op, Outcome, Refusal};
 
+use super::batches::{self, Pages};
 use super::journal::frame;
 use super::state::{State, apply, apply_once, may_change};
 use super::store::Store;
@@ -41,6 +44,7 @@ pub struct Table {
 pub struct Held {
     state: State,
     store: Option<Store>,
+    pages: Pages,
 }
 
 /// An operation that waits for its turn.
@@ -56,10 +60,19 @@ struct Pending {
 }
 
 impl Table {
-    /// A table with this on it, that is kept there; without a store it is lost with the process.
-    pub fn new(state: State, store: Option<Store>) -> Self {
+    /// A table with this on it, that is lost with the process.
+    pub fn new(state: State) -> Self {
+        Self::with(Held { state, store: None, pages: Pages::default() })
+    }
+
+    /// A table with this on it, that is kept in that folder; the workers' pages are in another beside it.
+    pub fn kept_in(state: State, store: Store, folder: &Path) -> Self {
+        Self::with(Held { state, store: Some(store), pages: Pages::beside(folder) })
+    }
+
+    fn with(held: Held) -> Self {
         Self {
-            held: Mutex::new(Held { state, store }),
+            held: Mutex::new(held),
             waiting: Mutex::default(),
             present: Mutex::default(),
             arrived: AtomicU64::new(0),
@@ -126,10 +139,24 @@ impl Table {
 impl Held {
     /// Writes what changes something, all at once, then applies everything.
     fn perform(&mut self, batch: &[Arc<Pending>]) {
+        if let Err(words) = self.settle() {
+            // Whoever asked may have seen something of a batch that cannot be seen here now.
+            for pending in batch {
+                *lock(&pending.outcome) = Some(Outcome::Refused(Refusal::NotSaved { words: words.clone() }));
+            }
+            return;
+        }
         let mut records = Vec::new();
         let mut plan = Vec::with_capacity(batch.len());
         for pending in batch {
             let begin = records.len();
+            if let Op::Prepare { from, incarnation, batch, .. } = &pending.op
+                && let Err(refusal) = self.pages.may_prepare(from, *incarnation, *batch)
+            {
+                *lock(&pending.outcome) = Some(Outcome::Refused(refusal));
+                plan.push((false, begin..begin));
+                continue;
+            }
             // What comes before it in the batch can only take away a reason to write it: no container ever goes.
             let changes = may_change(&self.state, &pending.op);
             let is_known = self.state.sessions.recorded(pending.client, pending.number).is_some();
@@ -140,6 +167,9 @@ impl Held {
         }
         let together = self.write(&records);
         for (pending, (changes, range)) in batch.iter().zip(plan) {
+            if lock(&pending.outcome).is_some() {
+                continue;
+            }
             let written = match &together {
                 // One large operation for which there is no room shall not take the small ones with it.
                 Err(_) => self.write(&records[range]),
@@ -156,6 +186,23 @@ impl Held {
         }
     }
 
+    /// Makes the changes of the batches that are committed by now.
+    pub(super) fn settle(&mut self) -> Result<(), String> {
+        if self.state.batches.is_empty() {
+            return Ok(());
+        }
+        let committed = self.pages.committed(&self.state.batches);
+        let mut records = Vec::new();
+        committed.iter().for_each(|(from, batch)| batches::record(from, *batch, &mut records));
+        self.write(&records)?;
+        crash_point!("manager_batch_settling");
+        for (from, batch) in committed {
+            apply(&mut self.state, &Op::Settle { from: from.clone(), batch });
+            self.pages.settled(&from, batch);
+        }
+        Ok(())
+    }
+
     fn write(&mut self, records: &[u8]) -> Result<(), String> {
         match &mut self.store {
             Some(store) if !records.is_empty() => store.append(records).map_err(|error| error.to_string()),
@@ -165,6 +212,7 @@ impl Held {
 
     /// Brings everything to the disk. Nothing may be done at the table afterwards.
     pub fn save(&mut self) -> std::io::Result<()> {
+        self.settle().map_err(std::io::Error::other)?;
         // Clients of this manager are not those of a later run.
         self.state.sessions.keep_only(|_| false);
         self.store.as_mut().map_or(Ok(()), |store| store.close(&self.state))
@@ -223,9 +271,14 @@ impl Drop for Busy<'_> {
 fn is_sound(op: &Op) -> bool {
     match op {
         Op::List { op: ListOp::Extend(items), .. } | Op::Map { op: MapOp::Extend(items), .. } => items.is_sound(),
-        Op::List { .. } | Op::Map { .. } | Op::Counter { .. } | Op::Create { .. } | Op::Describe | Op::Dump { .. } => {
-            true
-        }
+        Op::Settle { .. } => false,
+        Op::List { .. }
+        | Op::Map { .. }
+        | Op::Counter { .. }
+        | Op::Create { .. }
+        | Op::Describe
+        | Op::Dump { .. }
+        | Op::Prepare { .. } => true,
     }
 }
 

@@ -35,7 +35,7 @@ pub fn door(sender: IpcSender<Connect>) -> Shared {
 /// A manager in this process.
 pub fn inside() -> (IpcSender<Connect>, Arc<Table>) {
     let (sender, connects) = ipc::channel().expect("a channel");
-    let table = Arc::new(Table::new(State::default(), None));
+    let table = Arc::new(Table::new(State::default()));
     let own = Arc::clone(&table);
     thread::spawn(move || serve(&connects, &own));
     (sender, table)

@@ -1,6 +1,7 @@
 //! Finding the manager, and keeping a few connections to it, so that the threads of a process do not wait for each
 //! other's answers and a manager that was restarted is found again without anyone's doing.
 
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -118,6 +119,8 @@ pub(super) struct Client {
     door: Arc<ManagerDoor>,
     pool: Mutex<Pool>,
     freed: Condvar,
+    /// By name: the manager that was told last what our values are, by the door's count.
+    told: Mutex<HashMap<String, u64>>,
 }
 
 #[derive(Debug, Default)]
@@ -128,7 +131,7 @@ struct Pool {
 
 impl Client {
     pub(super) fn new(door: Arc<ManagerDoor>) -> Self {
-        Self { door, pool: Mutex::default(), freed: Condvar::new() }
+        Self { door, pool: Mutex::default(), freed: Condvar::new(), told: Mutex::default() }
     }
 
     /// Does something with a connection that nobody else uses meanwhile.
@@ -146,6 +149,16 @@ impl Client {
             self.forget(generation);
         }
         result
+    }
+
+    /// Whether the manager of that generation knows what our values under this name are.
+    pub(super) fn has_told(&self, name: &str, generation: u64) -> bool {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).get(name) == Some(&generation)
+    }
+
+    /// It knows now.
+    pub(super) fn told(&self, name: &str, generation: u64) {
+        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), generation);
     }
 
     /// A connection of one's own, outside the number that is shared.

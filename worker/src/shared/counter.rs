@@ -16,6 +16,10 @@ impl SharedCounter {
         Self { handle }
     }
 
+    pub(crate) fn into_handle(self) -> Handle {
+        self.handle
+    }
+
     fn op(&self, op: CounterOp) -> Op {
         Op::Counter { name: self.handle.name().to_owned(), op }
     }

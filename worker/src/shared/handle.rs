@@ -3,7 +3,6 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use brigade_protocol::codec;
 use brigade_protocol::shared::op::{Kind, Op, Outcome};
@@ -17,7 +16,7 @@ use super::connection::{Connection, Encoded};
 
 /// Shared by all clones of a list, map or counter.
 #[derive(Clone)]
-pub(super) struct Handle {
+pub(crate) struct Handle {
     inner: Arc<Inner>,
 }
 
@@ -26,8 +25,6 @@ struct Inner {
     name: String,
     kind: Kind,
     types: fn() -> Vec<TypeNote>,
-    /// The manager that has been told our types, by the door's count; 0: none. Relaxed: telling it twice is harmless.
-    told: AtomicU64,
 }
 
 impl fmt::Debug for Handle {
@@ -39,10 +36,10 @@ impl fmt::Debug for Handle {
 impl Handle {
     pub(super) fn new(client: &Arc<Client>, name: &str, kind: Kind, types: fn() -> Vec<TypeNote>) -> Self {
         let (client, name) = (Arc::clone(client), name.to_owned());
-        Self { inner: Arc::new(Inner { client, name, kind, types, told: AtomicU64::new(0) }) }
+        Self { inner: Arc::new(Inner { client, name, kind, types }) }
     }
 
-    pub(super) fn name(&self) -> &str {
+    pub(crate) fn name(&self) -> &str {
         &self.inner.name
     }
 
@@ -56,7 +53,7 @@ impl Handle {
     }
 
     /// Does one operation and waits for its outcome. A refusal is an error.
-    pub(super) fn call(&self, op: &Op) -> Result<Outcome, SharedError> {
+    pub(crate) fn call(&self, op: &Op) -> Result<Outcome, SharedError> {
         let op = self.encoded(op)?;
         self.client().with(|connection| {
             self.tell(connection)?;
@@ -68,13 +65,13 @@ impl Handle {
     /// Sees that this manager knows what our values are. Costs something only with a manager that is new to us.
     pub(super) fn tell(&self, connection: &mut Connection) -> Result<(), SharedError> {
         let inner = &*self.inner;
-        if inner.told.load(Ordering::Relaxed) == connection.generation {
+        if inner.client.has_told(&inner.name, connection.generation) {
             return Ok(());
         }
         let create = Op::Create { name: inner.name.clone(), kind: inner.kind, types: (inner.types)() };
         connection.send(self.encoded(&create)?)?;
         self.accepted(connection.receive()?)?;
-        inner.told.store(connection.generation, Ordering::Relaxed);
+        inner.client.told(&inner.name, connection.generation);
         Ok(())
     }
 

@@ -39,6 +39,10 @@ impl<T: Serialize + DeserializeOwned> SharedList<T> {
         Self { handle, items: PhantomData }
     }
 
+    pub(crate) fn into_handle(self) -> Handle {
+        self.handle
+    }
+
     fn op(&self, op: ListOp) -> Op {
         Op::List { name: self.handle.name().to_owned(), op }
     }

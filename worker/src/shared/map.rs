@@ -47,6 +47,10 @@ impl<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> SharedMap
         Self { handle, entries: PhantomData }
     }
 
+    pub(crate) fn into_handle(self) -> Handle {
+        self.handle
+    }
+
     fn op(&self, op: MapOp) -> Op {
         Op::Map { name: self.handle.name().to_owned(), op }
     }

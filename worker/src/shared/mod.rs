@@ -6,6 +6,9 @@
 //! or map: what an operation gives is a copy, and a changed copy goes back by an operation ([`SharedList::set`],
 //! [`SharedMap::update`]), so a change cannot be lost unseen.
 //!
+//! What a handler changes through its [`Output`](crate::Output::map) instead belongs to the item in hand: it is made when
+//! the item is committed, and not twice if the item has to be delivered again.
+//!
 //! If the manager dies, its state is not lost: the next one finds it in the state folder. An operation under way waits for
 //! the new manager and goes there again, and is applied once. Only if none comes within 30 s does it fail, with
 //! [`SharedError::ManagerGone`], and then nobody can tell whether it was applied.
@@ -17,6 +20,7 @@ use brigade_protocol::shared::op::{Kind, Outcome, Refusal};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+mod batch;
 pub mod client;
 mod connection;
 mod counter;
@@ -34,8 +38,9 @@ pub use list::SharedList;
 pub use map::{Exchange, SharedMap};
 pub use pipeline::Pipeline;
 
+pub(crate) use batch::{Batch, pause_before_retry};
 use client::Client;
-use handle::Handle;
+pub(crate) use handle::Handle;
 
 /// Why an operation on shared state failed. Unless the variant says otherwise, it was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -130,9 +135,11 @@ impl SharedError {
             Refusal::Overflow => Self::Overflow { name },
             Refusal::TooLarge { bytes, limit } => Self::TooLarge { name, bytes, limit },
             Refusal::NotSaved { words } => Self::NotSaved { name, words },
-            Refusal::BadName | Refusal::Unknown | Refusal::NotANumber | Refusal::Malformed => {
-                Self::Refused { name, words: refusal.to_string() }
-            }
+            Refusal::BadName
+            | Refusal::Unknown
+            | Refusal::NotANumber
+            | Refusal::NotNext { .. }
+            | Refusal::Malformed => Self::Refused { name, words: refusal.to_string() },
         }
     }
 
