@@ -123,7 +123,7 @@ fn a_damaged_snapshot_is_put_aside_and_the_manager_starts_empty() {
     let base = tempfile::tempdir().expect("a folder");
     let folder = base.path().join("shared");
     std::fs::create_dir(&folder).expect("there is room");
-    std::fs::write(folder.join("snapshot"), "BRGDSHR\x02 and then something else").expect("there is room");
+    std::fs::write(folder.join("snapshot"), "BRGDSHR\x03 and then something else").expect("there is room");
     let manager = Manager::start(&folder);
     assert!(ask::describe(&manager.sender, LIMIT).unwrap().is_empty());
     let names = names(base.path());
