@@ -161,6 +161,11 @@ impl Reactor {
         };
         let queues = outfit.queues.into_iter().map(in_use);
         let now = Instant::now();
+        let mut events = VecDeque::from([Event::Begin]);
+        if outfit.dir.shared().exists() {
+            // An earlier run has used it. Whoever goes on where it was shall not hold its first item while it starts.
+            events.push_back(Event::WantManager);
+        }
         Ok(Self {
             core: outfit.core,
             dir: outfit.dir,
@@ -174,7 +179,7 @@ impl Reactor {
             poll,
             inbox,
             deliver,
-            events: VecDeque::from([Event::Begin]),
+            events,
             loops,
             manager: None,
             want_manager: HashSet::new(),
