@@ -164,6 +164,10 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
     drop(folder);
     written?;
     if let Some(signal) = ending.killed_by {
+        if std::process::id() == 1 {
+            // Nothing kills the first process of a container from within: the code says what a shell would.
+            return Ok(ExitCode::from(128 + u8::try_from(signal).unwrap_or(0)));
+        }
         // The shell is to see the truth: that we were killed.
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     }

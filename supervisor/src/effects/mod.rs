@@ -3,5 +3,6 @@
 
 pub mod dead;
 pub mod orphans;
+pub mod parent;
 pub mod signal;
 pub mod spawn;

@@ -170,6 +170,7 @@ impl Reactor {
     }
 
     fn tell_level(&mut self, level: StopLevel, actor: Actor) {
+        self.tell_parent_of_stop(level);
         let by = match actor {
             Actor::Core => "the supervisor".to_owned(),
             Actor::Operator => "the operator".to_owned(),

@@ -8,6 +8,7 @@ mod dead;
 mod hear;
 mod history;
 mod idle;
+mod parent;
 mod picture;
 mod spoilt;
 
@@ -35,6 +36,7 @@ use crate::core::action::Verdict;
 use crate::core::event::Event;
 use crate::door::{Deliver, Entry};
 use crate::effects::dead::DeadFile;
+use crate::effects::parent::Parent;
 use crate::logs::Capture;
 use crate::roster::Roster;
 use crate::sources::commands::{self, Call, Control};
@@ -95,6 +97,7 @@ pub struct Reactor {
     inbox: Receiver<News>,
     deliver: Deliver,
     events: VecDeque<Event>,
+    parent: Parent,
     loops: Vec<idle::Watch>,
     manager: Option<IpcSender<Connect>>,
     want_manager: HashSet<Post>,
@@ -180,6 +183,7 @@ impl Reactor {
             inbox,
             deliver,
             events,
+            parent: Parent::of_this_process(),
             loops,
             manager: None,
             want_manager: HashSet::new(),
@@ -212,6 +216,7 @@ impl Reactor {
                 self.events.push_back(Event::Tick);
             }
             self.decide();
+            self.tell_parent();
         }
         Ok(self.end())
     }
@@ -236,7 +241,7 @@ impl Reactor {
         if !self.roster.ended().is_empty() || self.loops.iter().any(idle::Watch::is_on) {
             until = until.min(now + SOON);
         }
-        if let Some(deadline) = self.core.deadline() {
+        for deadline in [self.core.deadline(), self.parent.deadline()].into_iter().flatten() {
             until = until.min(deadline);
         }
         until.saturating_duration_since(now)
@@ -255,6 +260,7 @@ impl Reactor {
         self.next_round = now + ROUND;
         self.look_for_spoilt();
         self.look_for_dead(now);
+        self.tell_parent_status();
         if now >= self.next_picture {
             self.next_picture = now + PICTURE_AGE;
             self.keep_picture();
