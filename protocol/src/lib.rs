@@ -13,6 +13,7 @@ pub mod crash;
 pub mod id;
 pub mod page;
 pub mod queue;
+pub mod retry;
 pub mod shared;
 pub mod shm;
 pub mod sync;

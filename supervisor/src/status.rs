@@ -74,6 +74,9 @@ pub struct QueueStatus {
     pub staged: u64,
     /// Came back, to be taken next.
     pub late: u64,
+    /// Failed, and wait for the time of their retry.
+    #[serde(default)]
+    pub retry: u64,
     /// Dead letters since the queue was made.
     pub dead: u64,
     /// Sent since the queue was made.
@@ -82,6 +85,13 @@ pub struct QueueStatus {
     pub acked: u64,
     /// Came back since the queue was made.
     pub redelivered: u64,
+}
+
+impl QueueStatus {
+    /// Items in nobody's hands: to be taken now or later.
+    pub fn waiting(&self) -> u64 {
+        self.ready.saturating_add(self.late).saturating_add(self.retry)
+    }
 }
 
 /// The numbers at the end of a run.

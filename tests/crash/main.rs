@@ -11,6 +11,8 @@ mod dead;
 mod moving;
 mod redelivery;
 #[cfg(debug_assertions)]
+mod retry;
+#[cfg(debug_assertions)]
 mod stage;
 mod storm;
 #[cfg(debug_assertions)]

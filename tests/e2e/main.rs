@@ -13,6 +13,7 @@ mod logs;
 mod pipelines;
 mod poison;
 mod restart;
+mod retry;
 mod state;
 mod stop;
 mod supervised;

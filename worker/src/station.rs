@@ -9,6 +9,7 @@ use brigade_protocol::control::{QueueRef, Report, Welcome};
 use brigade_protocol::id::ItemId;
 use brigade_protocol::page::Page;
 use brigade_protocol::queue::Queue;
+use brigade_protocol::retry::RetryPolicy;
 use ipc_channel::ipc::IpcSender;
 
 use crate::error::OpenError;
@@ -20,6 +21,8 @@ use crate::stop::Stop;
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) queue: Queue,
+    /// When its items that fail come again.
+    pub(crate) retry: RetryPolicy,
 }
 
 pub(crate) struct Station {
@@ -115,7 +118,7 @@ impl Station {
 fn open(queue: &QueueRef, already: &[Line]) -> Result<Line, OpenError> {
     let open = already.iter().find(|line| line.name == queue.name).map(|line| Ok(line.queue.clone()));
     match open.unwrap_or_else(|| Queue::open(Path::new(&queue.path))) {
-        Ok(opened) => Ok(Line { name: queue.name.clone(), queue: opened }),
+        Ok(opened) => Ok(Line { name: queue.name.clone(), queue: opened, retry: queue.retry }),
         Err(error) => Err(OpenError::Queue { queue: queue.name.clone(), error }),
     }
 }

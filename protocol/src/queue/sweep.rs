@@ -12,6 +12,7 @@ use super::recovery::{Fate, Swept};
 use super::slot::Kind;
 use crate::crash_point;
 use crate::id::{ItemId, Post};
+use crate::shm::clock;
 use crate::sync::Ordering;
 
 /// An item that has run out of deliveries.
@@ -58,7 +59,7 @@ impl Queue {
                 crash_point!("sweep_counts_settled");
             }
         }
-        let swept = self.shared.ring.sweep(|slot, owner| match dead.get(usize::from(owner)) {
+        let swept = self.shared.ring.sweep(clock(), |slot, owner| match dead.get(usize::from(owner)) {
             None | Some(None) => Fate::Alive,
             Some(Some(committed)) if self.shared.batches.at(slot).load(Ordering::Relaxed) <= *committed => {
                 Fate::Committed

@@ -2,6 +2,7 @@
 //! futexes; it has never heard of queues.
 
 mod boot;
+mod clock;
 mod futex;
 mod guard;
 #[cfg_attr(all(test, any(model_loom, model_shuttle)), path = "kernel_model.rs")]
@@ -10,6 +11,7 @@ mod region;
 mod words;
 
 pub use boot::boot_id;
+pub use clock::clock;
 pub use futex::{EventCount, Ticket};
 pub use guard::survive_cut_files;
 pub use region::Region;

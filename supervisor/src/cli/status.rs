@@ -105,6 +105,7 @@ fn count_again(queues: &mut [QueueStatus], dir: &StateDir) {
         status.leased = depth.leased;
         status.staged = depth.staged;
         status.late = depth.late;
+        status.retry = depth.retry;
         status.dead = totals.buried + depth.dead;
         status.sent = totals.sent;
         status.acked = totals.acked;
@@ -213,6 +214,7 @@ fn queue_table(queues: &[QueueStatus]) -> Table {
         ("leased", right),
         ("staged", right),
         ("late", right),
+        ("retry", right),
         ("dead", right),
         ("sent", right),
         ("acked", right),
@@ -222,11 +224,12 @@ fn queue_table(queues: &[QueueStatus]) -> Table {
         let in_hand = queue.leased.saturating_add(queue.staged);
         table.row([
             Cell::new(&queue.name).tint(Tint::Bold),
-            Cell::new(bar(queue.ready.saturating_add(queue.late), in_hand, queue.capacity, BAR)),
+            Cell::new(bar(queue.waiting(), in_hand, queue.capacity, BAR)),
             Cell::new(format!("{}/{}", grouped(queue.ready), grouped(queue.capacity))),
             Cell::new(grouped(queue.leased)),
             Cell::new(grouped(queue.staged)),
             Cell::new(grouped(queue.late)),
+            Cell::new(grouped(queue.retry)).tint_if(queue.retry > 0, Tint::Warn),
             Cell::new(grouped(queue.dead)).tint_if(queue.dead > 0, Tint::Bad),
             Cell::new(grouped(queue.sent)),
             Cell::new(grouped(queue.acked)),
@@ -258,9 +261,9 @@ hash        ready                          19,872         2
 report      ready                          19,870         0
   report/0  ready     3.2 s  4255    1     19,870         0
 
-queue                         ready  leased  staged  late  dead    sent   acked  redelivered
-paths       █▒··········  124/1,024       4       0     1     2  20,000  19,872            3
-sums        █▒··········    0/1,024       1       0     1     2  20,000  19,870            3
+queue                         ready  leased  staged  late  retry  dead    sent   acked  redelivered
+paths       █▒··········  124/1,024       4       0     1      0     2  20,000  19,872            3
+sums        █▒··········    0/1,024       1       0     1      0     2  20,000  19,870            3
 ";
         assert_eq!(text(&running(), false), expected);
     }
@@ -316,7 +319,8 @@ sums        █▒··········    0/1,024       1       0     1     2  2
         has(&json["stages"][0], &["name", "state", "workers"]);
         let worker = ["id", "pid", "incarnation", "state", "processed", "restarts", "last_exit"];
         has(&json["stages"][1]["workers"][0], &worker);
-        let queue = ["name", "capacity", "ready", "leased", "staged", "late", "dead", "sent", "acked", "redelivered"];
+        let queue =
+            ["name", "capacity", "ready", "leased", "staged", "late", "retry", "dead", "sent", "acked", "redelivered"];
         has(&json["queues"][0], &queue);
     }
 }

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use brigade_protocol::retry::LONGEST_WAIT;
 use toml::Spanned;
 
 use super::fault::Fault;
@@ -37,6 +38,9 @@ pub(super) const CAPACITY: Bounds<i64> = number("capacity", 1, 1 << 24, 1_024);
 pub(super) const ITEM_BYTES: Bounds<i64> = size("item_bytes", 16, 1 << 20, 1 << 10);
 pub(super) const MAX_ITEM_BYTES: Bounds<i64> = size("max_item_bytes", 16, 1 << 30, 64 << 10);
 pub(super) const MAX_DELIVERIES: Bounds<i64> = number("max_deliveries", 1, u16::MAX as i64, 5);
+pub(super) const RETRY_DELAY: Bounds<Duration> = Bounds { high: LONGEST_WAIT, ..time("retry_delay", 0, 0) };
+pub(super) const RETRY_DELAY_MAX: Bounds<Duration> =
+    Bounds { high: LONGEST_WAIT, ..time("retry_delay_max", 0, 300_000) };
 pub(super) const REPLICAS: Bounds<i64> = number("replicas", 1, 4_096, 1);
 pub(super) const THREADS: Bounds<i64> = number("threads", 1, 1_024, 1);
 pub(super) const BATCH: Bounds<i64> = number("batch", 1, 4_096, 1);

@@ -6,6 +6,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use brigade_protocol::queue::Geometry;
+use brigade_protocol::retry::RetryPolicy;
 use serde::Serialize;
 
 /// Index of a stage in [`Plan::stages`].
@@ -48,6 +49,11 @@ impl QueuePlan {
             max_deliveries: self.max_deliveries,
         }
     }
+
+    /// When its items that fail come again.
+    pub fn retry(&self) -> RetryPolicy {
+        RetryPolicy { delay: self.retry_delay, longest: self.retry_delay_max }
+    }
 }
 
 /// Stages and queues of one circle.
@@ -72,6 +78,10 @@ pub struct QueuePlan {
     pub max_item_bytes: u32,
     /// After this many deliveries an item becomes a dead letter; `None`: never. Default 5.
     pub max_deliveries: Option<u16>,
+    /// Wait before an item that failed comes again; doubles from there. 0 to 24 h. Default 0: at once.
+    pub retry_delay: Duration,
+    /// The longest such wait. `retry_delay` to 24 h. Default 5 min (or `retry_delay`, if that is more).
+    pub retry_delay_max: Duration,
     /// Stages that send to it. Never empty.
     pub producers: Vec<StageIx>,
     /// Stages that take from it. Never empty.

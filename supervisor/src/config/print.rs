@@ -23,12 +23,25 @@ pub fn print(plan: &Plan) -> String {
 }
 
 fn queue_text(queue: &QueuePlan) -> String {
-    let QueuePlan { name, capacity, item_bytes, max_item_bytes, max_deliveries, producers: _, consumers: _ } = queue;
+    let QueuePlan {
+        name,
+        capacity,
+        item_bytes,
+        max_item_bytes,
+        max_deliveries,
+        retry_delay,
+        retry_delay_max,
+        producers: _,
+        consumers: _,
+    } = queue;
     format!(
-        "\n[queues.{name}]\ncapacity = {capacity}\nitem_bytes = \"{}\"\nmax_item_bytes = \"{}\"\nmax_deliveries = {}\n",
+        "\n[queues.{name}]\ncapacity = {capacity}\nitem_bytes = \"{}\"\nmax_item_bytes = \"{}\"\nmax_deliveries = {}\n\
+         retry_delay = \"{}\"\nretry_delay_max = \"{}\"\n",
         show_size(u64::from(*item_bytes)),
         show_size(u64::from(*max_item_bytes)),
-        or_unlimited(*max_deliveries)
+        or_unlimited(*max_deliveries),
+        show_duration(*retry_delay),
+        show_duration(*retry_delay_max)
     )
 }
 

@@ -12,7 +12,8 @@ use super::table::{NumberOr, Reader, Table};
 use super::vars::Vars;
 
 const PIPELINE_KEYS: [&str; 5] = ["name", "drain_timeout", "vars", "queues", "stages"];
-const QUEUE_KEYS: [&str; 4] = ["capacity", "item_bytes", "max_item_bytes", "max_deliveries"];
+const QUEUE_KEYS: [&str; 6] =
+    ["capacity", "item_bytes", "max_item_bytes", "max_deliveries", "retry_delay", "retry_delay_max"];
 const STAGE_KEYS: [&str; 17] = [
     "command",
     "replicas",
@@ -51,6 +52,8 @@ pub(super) struct RawQueue {
     pub(super) item_bytes: Given<i64>,
     pub(super) max_item_bytes: Given<i64>,
     pub(super) max_deliveries: Given<NumberOr>,
+    pub(super) retry_delay: Given<Duration>,
+    pub(super) retry_delay_max: Given<Duration>,
 }
 
 /// One `[stages.NAME]`.
@@ -120,6 +123,8 @@ impl RawQueue {
             item_bytes: table.size(reader, "item_bytes"),
             max_item_bytes: table.size(reader, "max_item_bytes"),
             max_deliveries: table.number_or(reader, "max_deliveries", "unlimited"),
+            retry_delay: table.duration(reader, "retry_delay"),
+            retry_delay_max: table.duration(reader, "retry_delay_max"),
         }
     }
 }

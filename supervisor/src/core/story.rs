@@ -114,6 +114,8 @@ impl Told for Plan {
             item_bytes: 1024,
             max_item_bytes: 65536,
             max_deliveries: Some(5),
+            retry_delay: Duration::ZERO,
+            retry_delay_max: Duration::from_secs(300),
             producers: Vec::new(),
             consumers: Vec::new(),
         });

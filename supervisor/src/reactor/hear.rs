@@ -182,7 +182,7 @@ impl Reactor {
         let queue = |index: &usize| {
             let name = plan.queues[*index].name.clone();
             let path = self.dir.queue(&name).to_string_lossy().into_owned();
-            brigade_protocol::control::QueueRef { name, path }
+            brigade_protocol::control::QueueRef { name, path, retry: plan.queues[*index].retry() }
         };
         Welcome {
             pipeline: plan.name.clone(),

@@ -100,6 +100,7 @@ impl Reactor {
             leased: depth.leased,
             staged: depth.staged,
             late: depth.late,
+            retry: depth.retry,
             dead: totals.buried + depth.dead,
             sent: totals.sent,
             acked: totals.acked,

@@ -11,6 +11,7 @@ pub fn running() -> Status {
         leased,
         staged: 0,
         late: 1,
+        retry: 0,
         dead: 2,
         sent: 20_000,
         acked,

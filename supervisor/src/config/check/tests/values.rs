@@ -60,13 +60,17 @@ fn values_out_of_bounds_are_faults() {
     let messages = |faults: Vec<String>| -> Vec<String> {
         faults.iter().map(|fault| fault.split(" (").next().unwrap().to_owned()).collect()
     };
-    let queue =
-        bench.queue_faults("capacity = 16777217\nitem_bytes = '15B'\nmax_item_bytes = '2GiB'\nmax_deliveries = 0");
+    let queue = bench.queue_faults(
+        "capacity = 16777217\nitem_bytes = '15B'\nmax_item_bytes = '2GiB'\nmax_deliveries = 0\n\
+         retry_delay = '25h'\nretry_delay_max = '1441m'",
+    );
     let expected = [
         "9:12 capacity is more than 16777216",
         "10:14 item_bytes is less than 16B",
         "11:18 max_item_bytes is more than 1GiB",
         "12:18 max_deliveries is less than 1",
+        "13:15 retry_delay is more than 1d",
+        "14:19 retry_delay_max is more than 1d",
     ];
     assert_eq!(messages(queue), expected);
     let stage =

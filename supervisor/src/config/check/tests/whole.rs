@@ -58,6 +58,7 @@ fn the_checksum_pipeline_becomes_the_expected_plan() {
     for queue in [paths, sums] {
         assert_eq!((queue.capacity, queue.item_bytes, queue.max_item_bytes), (1_024, 1_024, 65_536));
         assert_eq!(queue.max_deliveries, Some(5));
+        assert_eq!((queue.retry_delay, queue.retry_delay_max), (Duration::ZERO, Duration::from_secs(300)));
     }
 
     let [walk, hash, report] = plan.stages.as_slice() else { panic!("{:?}", plan.stages) };
@@ -88,8 +89,11 @@ capacity = 7
 item_bytes = "${size}"
 max_item_bytes = "1MB"
 max_deliveries = "unlimited"
+retry_delay = "1s 500ms"
+retry_delay_max = "1h"
 [queues.back]
 max_deliveries = 65535
+retry_delay = "6m"
 [stages.zeta]
 command = ["./local", "a b", "quote\" back\\ tab\t $${literal} é"]
 outputs = ["q"]
@@ -128,6 +132,9 @@ fn every_key_is_believed() {
     assert_eq!(plan.drain_timeout, Duration::from_secs(90));
     assert_eq!((plan.queues[0].capacity, plan.queues[0].item_bytes), (7, 2_048));
     assert_eq!((plan.queues[0].max_item_bytes, plan.queues[0].max_deliveries), (1_000_000, None));
+    let delays = |queue: usize| (plan.queues[queue].retry_delay, plan.queues[queue].retry_delay_max);
+    assert_eq!(delays(0), (Duration::from_millis(1_500), Duration::from_secs(3_600)));
+    assert_eq!(delays(1), (Duration::from_secs(360), Duration::from_secs(360)), "no longest given: it makes way");
     assert_eq!(zeta.program, bench.root().join("files/local"));
     assert_eq!(zeta.args, ["a b", "quote\" back\\ tab\t ${literal} é"]);
     assert_eq!((zeta.replicas, zeta.threads, alpha.replicas), (3, 3, 2));
