@@ -3,14 +3,14 @@
 use std::process::{ExitCode, Termination};
 use std::time::{Duration, Instant};
 
-use brigade_worker::{Context, Output, Result, run, work};
+use brigade_worker::{Context, Output, Result, run, sink, work};
 use serde_bytes::ByteArray;
 
 /// With the format byte and its length it makes 64 bytes in the queue.
 type Item = ByteArray<62>;
 
-/// Does one part: `typed-send`, `typed-recv`, `raw-send`, `raw-recv`, `pass` (a handler), `relay` (the same by hand) or
-/// `rest`.
+/// Does one part: `typed-send`, `typed-recv`, `raw-send`, `raw-recv`, `pass` (a handler), `relay` (the same by hand), `rest`
+/// or `sink`.
 pub fn main(part: &str, items: &str) -> ExitCode {
     let items: u64 = items.parse().expect("a number of items");
     let exit = match part {
@@ -19,6 +19,7 @@ pub fn main(part: &str, items: &str) -> ExitCode {
         "pass" => run(pass),
         "relay" => work(relay),
         "rest" => work(rest),
+        "sink" => sink(|_: Item| -> Result { Ok(()) }),
         "raw-send" => work(|ctx| raw_send(ctx, items)),
         "raw-recv" => work(|ctx| raw_recv(ctx, items)),
         _ => panic!("no part is named {part}"),

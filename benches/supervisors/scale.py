@@ -33,7 +33,7 @@ def sdk(workers):
     """Workers with the SDK that wait for items of one queue."""
     return (
         f'[queues.items]\n[stages.source]\ncommand = ["{WORKER}", "worker", "rest", "0"]\noutputs = ["items"]\n'
-        f'[stages.many]\ncommand = ["{WORKER}", "worker", "typed-recv", "1000000"]\ninputs = ["items"]\n'
+        f'[stages.many]\ncommand = ["{WORKER}", "worker", "sink", "0"]\ninputs = ["items"]\n'
         f"replicas = {workers}\n"
     )
 
