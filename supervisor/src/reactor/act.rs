@@ -10,7 +10,7 @@ use brigade_protocol::shared::SHARED_ENV;
 use super::Reactor;
 use crate::config::plan::MANAGER_STAGE;
 use crate::core::action::{Action, Ask, State};
-use crate::core::event::{Actor, Event, StopLevel};
+use crate::core::event::{Actor, StopLevel};
 use crate::door::Door;
 use crate::effects::signal;
 use crate::effects::spawn::{self, Launch, NotSpawned};
@@ -21,13 +21,7 @@ impl Reactor {
     pub(super) fn act(&mut self, action: Action) {
         tracing::debug!(?action);
         match action {
-            Action::Spawn { post, incarnation } => {
-                let event = match self.spawn(post, incarnation) {
-                    Ok(pid) => Event::Spawned { post, incarnation, pid },
-                    Err(NotSpawned { words, permanent }) => Event::SpawnFailed { post, incarnation, words, permanent },
-                };
-                self.events.push_back(event);
-            }
+            Action::Spawn { post, incarnation } => self.to_spawn.push_back((post, incarnation)),
             Action::Stop { post, incarnation, ask } => self.ask_to_stop(post, incarnation, ask),
             Action::Kill { post, incarnation, why } => {
                 let (name, replica) = self.name_of(post);
@@ -52,7 +46,11 @@ impl Reactor {
         }
     }
 
-    fn spawn(&mut self, post: Post, incarnation: Incarnation) -> Result<i32, NotSpawned> {
+    pub(super) fn spawn(&mut self, post: Post, incarnation: Incarnation) -> Result<i32, NotSpawned> {
+        if self.core.worker(post).is_some_and(|worker| worker.state == State::Stopping) {
+            let words = "asked to stop before it was started".to_owned();
+            return Err(NotSpawned { words, permanent: false });
+        }
         let failed = |what: &str, error: &dyn std::fmt::Display| NotSpawned {
             words: format!("cannot {what}: {error}"),
             permanent: false,

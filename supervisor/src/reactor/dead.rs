@@ -19,7 +19,7 @@ impl Reactor {
     pub(super) fn sweep(&mut self, post: Post, incarnation: Incarnation) {
         // What cannot be believed is not followed: nothing is done to a spoilt queue, and what a spoilt page says to be
         // committed is not.
-        self.look_for_spoilt();
+        self.look_for_spoilt_of(post);
         let (name, replica) = self.name_of(post);
         let is_page_spoilt = self.is_page_spoilt(post);
         self.note_death(post, incarnation);
