@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use brigade_protocol::crash_point;
+
 use crate::aside::put_aside;
 use crate::config::plan::Plan;
 use crate::config::{self, Surroundings};
@@ -87,6 +89,7 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
     };
     let aside = if launch.fresh { dir.put_aside()? } else { None };
     let folder = dir.take(&plan.name)?;
+    crash_point!("folder_taken");
     tempfile::env::override_temp_dir(&dir.tmp()).ok(); // Where ipc-channel makes its sockets.
     nix::sys::prctl::set_child_subreaper(true).map_err(|error| io("become the reaper of orphans")(error.into()))?;
 
@@ -144,13 +147,16 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
             .map_err(|source| LaunchError::Io { what: format!("write the report {}", path.display()), source }),
         None => Ok(()),
     };
+    crash_point!("report_written");
     if ending.verdict == Verdict::Complete && numbers.exit_code == verdict::FINE {
         // While the pages are there: they tell which batches are committed.
         match crate::manager::settle(&folder.dir) {
             Ok(()) => {
+                crash_point!("changes_settled");
                 if let Err(error) = resume::forget(&folder.dir) {
                     tracing::warn!(%error, "cannot remove the pages of the workers");
                 }
+                crash_point!("pages_forgotten");
             }
             Err(words) => tracing::error!("shared state is not complete, the next run tries again: {words}"),
         }
@@ -198,9 +204,11 @@ fn forget_shared(dir: &StateDir) -> io::Result<()> {
     }
     let old = shared.with_extension("old");
     match std::fs::remove_dir_all(&old) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => std::fs::rename(&shared, &old),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
     }
+    crash_point!("shared_forgetting");
+    std::fs::rename(&shared, &old)
 }
 
 #[cfg(test)]

@@ -8,7 +8,11 @@ mod changes;
 #[cfg(debug_assertions)]
 mod dead;
 #[cfg(debug_assertions)]
+mod exact;
+#[cfg(debug_assertions)]
 mod moving;
+#[cfg(debug_assertions)]
+mod pairs;
 mod redelivery;
 #[cfg(debug_assertions)]
 mod retry;
@@ -17,3 +21,5 @@ mod stage;
 mod storm;
 #[cfg(debug_assertions)]
 mod supervisor;
+#[cfg(debug_assertions)]
+mod windows;

@@ -1,5 +1,6 @@
 //! End-to-end tests: real processes through the one binary `brigade`, a file per behaviour.
 
+mod all_at_once;
 mod changed;
 mod check;
 mod checksum;

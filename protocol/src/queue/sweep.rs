@@ -72,6 +72,7 @@ impl Queue {
             if dead[usize::from(index)].is_some() {
                 place.count_returned(std::mem::take(&mut returned));
                 place.free();
+                crash_point!("sweep_place_freed");
             }
         }
         self.wake_all();
@@ -95,6 +96,7 @@ impl Queue {
             let count = self.place(UNDERTAKER);
             count.note(Count::Acked, slot);
             if self.shared.ring.bury(slot) {
+                crash_point!("dead_letter_buried");
                 count.done(Count::Acked);
                 kept += 1;
                 self.shared.room.notify();

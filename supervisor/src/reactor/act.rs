@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use brigade_protocol::control::{DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, TOKEN_ENV, WORKER_ENV};
+use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::{Page, StopWord};
 use brigade_protocol::shared::SHARED_ENV;
@@ -36,6 +37,7 @@ impl Reactor {
             Action::Close(queue) => {
                 tracing::debug!(queue = self.core.plan().queues[queue].name, "closed: all its producers are complete");
                 self.queues[queue].queue.close();
+                crash_point!("queue_closed");
             }
             Action::WatchLoop(index) => self.loops[index].begin(),
             Action::Changed { post, incarnation, from: _, to, cause, actor } => {
@@ -62,6 +64,7 @@ impl Reactor {
             let lanes = stage.map_or(1, |stage| stage.threads);
             let page = Page::renew(&self.dir.page(&name, replica), post, lanes).map_err(|e| failed("start it", &e))?;
             self.pages.insert(post, page);
+            crash_point!("page_renewed");
         }
         self.pages[&post].begin(incarnation);
         let door = Door::open(post, incarnation, self.deliver.clone()).map_err(|e| failed("open a door for it", &e))?;
@@ -94,6 +97,7 @@ impl Reactor {
                 })
             }),
         };
+        crash_point!("worker_spawned");
         let process = match spawned {
             Ok(process) => process,
             Err(error) => {
@@ -139,6 +143,7 @@ impl Reactor {
         if present.ended.is_none() && (present.orders.is_none() || ask == Ask::Now) {
             signal::stop(present.pid, signal.unwrap_or(libc::SIGTERM));
         }
+        crash_point!("stop_asked");
     }
 
     fn tell_change(&mut self, post: Post, incarnation: Incarnation, to: State, cause: &str, actor: Actor) {

@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, ItemId, Post};
 
 use super::act::committed;
@@ -41,6 +42,7 @@ impl Reactor {
                 let end = self.end_of(post);
                 self.put_dead_aside_with(index, &format!("its worker {name}/{replica} {end}"));
             }
+            crash_point!("queue_swept");
         }
     }
 

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use brigade_protocol::control::{Order, Report, Welcome};
+use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 
 use super::{News, Reactor, SLICE};
@@ -44,6 +45,7 @@ impl Reactor {
                     signal::kill(pid);
                     exits::reap(pid);
                     self.roster.forget_pid(pid);
+                    crash_point!("worker_reaped");
                 }
                 None => {
                     tracing::debug!(pid, ?exit, "reaped an orphan");

@@ -23,6 +23,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::Page;
 use brigade_protocol::queue::{Member, Queue};
@@ -308,6 +309,7 @@ impl Reactor {
     }
 
     fn end(mut self) -> Ending {
+        crash_point!("run_ended");
         self.look_for_spoilt();
         for index in 0..self.queues.len() {
             self.put_dead_aside(index);
