@@ -15,4 +15,5 @@ mod poison;
 mod restart;
 mod state;
 mod stop;
+mod survivors;
 mod terminal;

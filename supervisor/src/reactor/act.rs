@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 
 use brigade_protocol::control::{DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, TOKEN_ENV, WORKER_ENV};
+use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::{Page, StopWord};
 use brigade_protocol::shared::SHARED_ENV;
@@ -14,6 +15,7 @@ use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Door;
 use crate::effects::signal;
 use crate::effects::spawn::{self, Launch, NotSpawned};
+use crate::kin::cookie::RUN_ENV;
 use crate::logs::{Source, Stream};
 use crate::roster::Present;
 
@@ -74,6 +76,7 @@ impl Reactor {
             (PIPELINE_ENV, plan.name.clone().into()),
             (WORKER_ENV, worker.clone().into()),
             (INCARNATION_ENV, incarnation.0.to_string().into()),
+            (RUN_ENV, self.keeping.cookie().for_children().into()),
         ];
         let no_env = std::collections::BTreeMap::new();
         let own_program = std::env::current_exe().map_err(|error| failed("find the program brigade", &error));
@@ -103,6 +106,8 @@ impl Reactor {
                 return Err(error);
             }
         };
+        crash_point!("worker_spawned");
+        self.keeping.lives(process.pid);
         let source = |stream| Source { stage: name.clone(), worker: worker.clone(), post, incarnation, stream };
         self.capture.add(source(Stream::Stdout), process.stdout);
         self.capture.add(source(Stream::Stderr), process.stderr);
