@@ -118,3 +118,36 @@ fn processes(count: usize) -> String {
         _ => format!("{} processes", grouped(count as u64)),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_cannot_be_ended_is_named() {
+        let words = |pids: &[i32]| EarlierError::Alive { pids: pids.iter().copied().collect() }.to_string();
+        assert!(
+            words(&[42]).starts_with("1 process of an earlier run cannot be ended: {42}; they may"),
+            "{}",
+            words(&[42])
+        );
+        assert!(
+            words(&[42, 7]).starts_with("2 processes of an earlier run cannot be ended: {7, 42}"),
+            "{}",
+            words(&[42, 7])
+        );
+    }
+
+    #[test]
+    fn what_was_noted_is_read_and_nothing_is_no_error() {
+        let base = tempfile::tempdir().expect("a temporary folder");
+        let dir = StateDir::at(base.path());
+        end_what_lives(&dir).expect("there was no earlier run");
+        let cookie = Cookie::random().expect("random numbers");
+        begin(&dir, &cookie).expect("noted");
+        let note = read(&dir).expect("readable").expect("there");
+        assert_eq!((note.cookie, note.pid), (cookie, std::process::id()));
+        assert!(note.since > 0);
+        end_what_lives(&dir).expect("nobody is found");
+    }
+}

@@ -70,7 +70,7 @@ impl Kin {
         let begun = Instant::now();
         let mut ended = Ended::default();
         let mut empty_looks = 0;
-        while empty_looks < EMPTY_LOOKS {
+        loop {
             let mut held = HashMap::new();
             let waits_for_keeper = loop {
                 let found = self.look()?;
@@ -90,12 +90,11 @@ impl Kin {
                     ended.left.insert(one.process.pid);
                 }
             }
-            if begun.elapsed() > patience {
-                break;
+            if empty_looks == EMPTY_LOOKS || begun.elapsed() > patience {
+                return Ok(ended);
             }
             std::thread::sleep(NAP);
         }
-        Ok(ended)
     }
 
     /// Stops those who are not held yet. Gives whether there were any: then there may be more.

@@ -20,7 +20,7 @@ pub struct Process {
 impl Process {
     /// The process of this number.
     pub fn of(pid: i32) -> Option<Self> {
-        parse(pid, &std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?)
+        parse(pid, &std::fs::read(format!("/proc/{pid}/stat")).ok()?)
     }
 
     /// The environment that it was started with. Empty if this user may not read it, and for an instant in the middle
@@ -62,9 +62,10 @@ pub fn now() -> u64 {
     seconds * per_second + nanos * per_second / 1_000_000_000
 }
 
-fn parse(pid: i32, stat: &str) -> Option<Process> {
-    // The name stands in parentheses and can hold any character.
-    let fields: Vec<&str> = stat.rsplit_once(')')?.1.split_whitespace().collect();
+fn parse(pid: i32, stat: &[u8]) -> Option<Process> {
+    // The name stands in parentheses and can hold any byte.
+    let end = stat.iter().rposition(|byte| *byte == b')')?;
+    let fields: Vec<&str> = std::str::from_utf8(&stat[end + 1..]).ok()?.split_whitespace().collect();
     let field = |number: usize| fields.get(number - 3); // Counted as proc(5) does.
     // A process goes on without its first thread, which is then shown as dead.
     let threads: i64 = field(20)?.parse().ok()?;
@@ -104,13 +105,17 @@ mod tests {
     }
 
     #[test]
-    fn a_name_of_parentheses_and_spaces_misleads_nobody() {
+    fn no_name_hides_a_process() {
+        let stat = |name: &[u8], rest: &str| [b"43 (", name, b") ", rest.as_bytes()].concat();
         let rest = "S 7 42 42 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 3 0 8151 1 1";
-        let process = parse(43, &format!("43 (a) R 1 (b) {rest}")).expect("it makes sense");
-        assert_eq!(process, Process { pid: 43, parent: 7, group: 42, start: 8151, lives: true });
+        for name in [&b"sh"[..], b"a) R 1 (b", b"", b") ", b"\xff\n\xfe"] {
+            let process = parse(43, &stat(name, rest)).expect("it makes sense");
+            assert_eq!(process, Process { pid: 43, parent: 7, group: 42, start: 8151, lives: true });
+        }
         let zombie = rest.replacen('S', "Z", 1);
-        assert!(parse(43, &format!("43 (x) {zombie}")).expect("it makes sense").lives, "two of its threads live");
-        assert!(!parse(43, &format!("43 (x) {}", zombie.replace(" 3 0 8151", " 1 0 8151"))).expect("as well").lives);
-        assert_eq!(parse(43, "43 (x) S 7"), None);
+        assert!(parse(43, &stat(b"x", &zombie)).expect("it makes sense").lives, "two of its threads live");
+        let last = zombie.replace(" 3 0 8151", " 1 0 8151");
+        assert!(!parse(43, &stat(b"x", &last)).expect("it makes sense").lives);
+        assert_eq!(parse(43, b"43 (x) S 7"), None);
     }
 }
