@@ -20,4 +20,5 @@ mod retry;
 mod state;
 mod stop;
 mod supervised;
+mod survivors;
 mod terminal;

@@ -2,6 +2,7 @@
 //! nothing here waits.
 
 pub mod dead;
+pub mod keeper;
 pub mod orphans;
 pub mod parent;
 pub mod signal;

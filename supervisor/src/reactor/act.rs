@@ -15,6 +15,7 @@ use crate::core::event::{Actor, StopLevel};
 use crate::door::Door;
 use crate::effects::signal;
 use crate::effects::spawn::{self, Launch, NotSpawned};
+use crate::kin::cookie::RUN_ENV;
 use crate::logs::{Source, Stream};
 use crate::roster::Present;
 
@@ -75,6 +76,7 @@ impl Reactor {
             (PIPELINE_ENV, plan.name.clone().into()),
             (WORKER_ENV, worker.clone().into()),
             (INCARNATION_ENV, incarnation.0.to_string().into()),
+            (RUN_ENV, self.keeping.cookie().for_children().into()),
         ];
         let no_env = std::collections::BTreeMap::new();
         let own_program = std::env::current_exe().map_err(|error| failed("find the program brigade", &error));
@@ -105,6 +107,8 @@ impl Reactor {
                 return Err(error);
             }
         };
+        crash_point!("worker_spawned");
+        self.keeping.lives(process.pid);
         let source = |stream| Source { stage: name.clone(), worker: worker.clone(), post, incarnation, stream };
         self.capture.add(source(Stream::Stdout), process.stdout);
         self.capture.add(source(Stream::Stderr), process.stderr);

@@ -8,11 +8,13 @@ mod dead;
 mod hear;
 mod history;
 mod idle;
+mod keeper;
 mod parent;
 mod picture;
 mod spoilt;
 
 pub use act::committed;
+pub use keeper::Keeping;
 pub use picture::keep;
 pub use spoilt::Spoilt;
 
@@ -99,6 +101,7 @@ pub struct Reactor {
     capture: Capture,
     signals: Signals,
     control: Control,
+    keeping: Keeping,
     view: Option<View>,
     poll: Poll,
     inbox: Receiver<News>,
@@ -134,6 +137,8 @@ pub struct Outfit {
     pub capture: Capture,
     /// The registered signals.
     pub signals: Signals,
+    /// The run's mark, and its keeper.
+    pub keeping: Keeping,
     /// The live view, on a terminal.
     pub view: Option<View>,
 }
@@ -189,6 +194,7 @@ impl Reactor {
             capture: outfit.capture,
             signals: outfit.signals,
             control,
+            keeping: outfit.keeping,
             view: outfit.view,
             poll,
             inbox,
@@ -213,6 +219,7 @@ impl Reactor {
     /// Runs until everybody is gone.
     pub fn run(mut self) -> io::Result<Ending> {
         let mut ready = Events::with_capacity(64);
+        self.have_keeper(); // Before there is anybody whom it would have to end.
         self.decide();
         while self.verdict.is_none() {
             match self.poll.poll(&mut ready, Some(self.patience())) {
@@ -299,6 +306,7 @@ impl Reactor {
             return;
         }
         self.next_round = now + ROUND;
+        self.have_keeper();
         self.look_for_dead(now);
         self.tell_parent_status();
         if now >= self.next_long_round {
@@ -320,7 +328,8 @@ impl Reactor {
         if let Some(view) = self.view.take() {
             view.finish();
         }
-        let orphans = crate::effects::orphans::end_all();
+        let orphans = crate::effects::orphans::end_all(self.keeping.pid());
+        self.keeping.dismiss();
         if orphans > 0 {
             tracing::warn!("{orphans} processes that workers had started outside of their groups were killed");
         }
