@@ -12,6 +12,7 @@ mod hostile;
 mod logs;
 mod pipelines;
 mod poison;
+mod policies;
 mod restart;
 mod state;
 mod stop;
