@@ -1,6 +1,7 @@
 //! The bench on which every fault of a file is tried: a folder with programs and room for one file.
 
 mod form;
+mod policies;
 mod together;
 mod values;
 mod whole;
