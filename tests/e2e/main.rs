@@ -9,6 +9,7 @@ mod death;
 mod flow;
 mod full_disk;
 mod hostile;
+mod limits;
 mod logs;
 mod pipelines;
 mod poison;

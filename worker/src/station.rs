@@ -6,9 +6,10 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use brigade_protocol::control::{QueueRef, Report, Welcome};
+use brigade_protocol::descriptors::{self, Use};
 use brigade_protocol::id::ItemId;
-use brigade_protocol::page::Page;
-use brigade_protocol::queue::Queue;
+use brigade_protocol::page::{Page, PageError};
+use brigade_protocol::queue::{Queue, QueueError};
 use ipc_channel::ipc::IpcSender;
 
 use crate::error::OpenError;
@@ -57,7 +58,7 @@ impl Reports {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StationError {
     #[error("cannot open the worker's page {path}: {error}")]
-    Page { path: String, error: brigade_protocol::page::PageError },
+    Page { path: String, error: PageError },
     #[error(transparent)]
     Queue(#[from] OpenError),
 }
@@ -65,7 +66,7 @@ pub(crate) enum StationError {
 impl Station {
     /// Opens the page and all queues that the welcome names.
     pub(crate) fn new(welcome: Welcome, reports: IpcSender<Report>) -> Result<Self, StationError> {
-        let page = Page::open(Path::new(&welcome.page))
+        let page = open_page(Path::new(&welcome.page))
             .map_err(|error| StationError::Page { path: welcome.page.clone(), error })?;
         let inputs = welcome.inputs.iter().map(|queue| open(queue, &[])).collect::<Result<Vec<_>, _>>()?;
         // A queue that a stage feeds back into itself is mapped once.
@@ -114,8 +115,24 @@ impl Station {
 
 fn open(queue: &QueueRef, already: &[Line]) -> Result<Line, OpenError> {
     let open = already.iter().find(|line| line.name == queue.name).map(|line| Ok(line.queue.clone()));
-    match open.unwrap_or_else(|| Queue::open(Path::new(&queue.path))) {
+    match open.unwrap_or_else(|| open_queue(&queue.name, Path::new(&queue.path))) {
         Ok(opened) => Ok(Line { name: queue.name.clone(), queue: opened }),
         Err(error) => Err(OpenError::Queue { queue: queue.name.clone(), error }),
+    }
+}
+
+fn open_page(path: &Path) -> Result<Page, PageError> {
+    match descriptors::file(&Use::Page) {
+        Ok(Some(file)) => Page::of_file(path, &file),
+        Ok(None) => Page::open(path),
+        Err(source) => Err(PageError::Io { what: "take over the descriptor of", path: path.to_owned(), source }),
+    }
+}
+
+fn open_queue(name: &str, path: &Path) -> Result<Queue, QueueError> {
+    match descriptors::file(&Use::Queue(name.to_owned())) {
+        Ok(Some(file)) => Queue::of_file(path, file),
+        Ok(None) => Queue::open(path),
+        Err(source) => Err(QueueError::Io { what: "take over the descriptor of", path: path.to_owned(), source }),
     }
 }

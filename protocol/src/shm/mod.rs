@@ -4,6 +4,7 @@
 mod boot;
 mod futex;
 mod guard;
+mod inherited;
 #[cfg_attr(all(test, any(model_loom, model_shuttle)), path = "kernel_model.rs")]
 mod kernel;
 mod region;
@@ -12,5 +13,6 @@ mod words;
 pub use boot::boot_id;
 pub use futex::{EventCount, Ticket};
 pub use guard::survive_cut_files;
+pub use inherited::inherited;
 pub use region::Region;
 pub use words::Words;

@@ -1,9 +1,12 @@
 //! From the file as typed to the plan we believe. Nothing wrong gets past this; all that is wrong is told at once.
 
 mod graph;
+mod identity;
 mod intensity;
+mod limits;
 mod program;
 mod queue;
+mod rlimits;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -20,6 +23,7 @@ use super::raw::{RawPipeline, RawStage};
 use super::surroundings::Surroundings;
 use super::vars::is_name;
 use graph::Graph;
+pub(super) use limits::show_cpus;
 
 /// Reads a pipeline file and checks all of it. `sets` are the values of `--set`; relative paths start at
 /// [`Surroundings::cwd`].

@@ -1,12 +1,16 @@
 //! The plan: what the supervisor believes after `check`. Nothing wrong can be written down in it, so nothing
 //! behind it has to check again.
 
+mod limits;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use brigade_protocol::queue::Geometry;
 use serde::Serialize;
+
+pub use limits::{Bound, Identity, Limits, User};
 
 /// Index of a stage in [`Plan::stages`].
 pub type StageIx = usize;
@@ -131,6 +135,8 @@ pub struct StagePlan {
     pub stop_signal: i32,
     /// A panic of a handler ends the process, instead of being that item's failure. Default false.
     pub exit_on_panic: bool,
+    /// What its processes may do and have. Default: no limits.
+    pub limits: Limits,
     /// Stages that must be ready (or complete) before this one starts: what it feeds, and all services.
     pub starts_after: Vec<StageIx>,
 }

@@ -1,5 +1,7 @@
 //! The plan as a pipeline file with nothing left out, for `check --print`: what nobody wrote can be read there.
 
+mod limits;
+
 use std::fmt::Write;
 use std::path::Path;
 
@@ -60,6 +62,7 @@ fn stage_text(stage: &StagePlan, queues: &[QueuePlan]) -> String {
     }
     line("stop_signal", quoted(signals::name(stage.stop_signal).expect("a plan has a signal that the file can name")));
     line("on_panic", quoted(if stage.exit_on_panic { "exit" } else { "nack" }));
+    text.push_str(&limits::text(&stage.name, &stage.limits));
     text
 }
 

@@ -1,6 +1,8 @@
 //! The file as typed: every value has the right type and its place, nothing is believed yet. Without this step the
 //! checks would have to think of types, and could not point at what they complain about.
 
+mod limits;
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -10,10 +12,11 @@ use toml::de::DeTable;
 use super::fault::Fault;
 use super::table::{NumberOr, Reader, Table};
 use super::vars::Vars;
+pub(super) use limits::RawLimits;
 
 const PIPELINE_KEYS: [&str; 5] = ["name", "drain_timeout", "vars", "queues", "stages"];
 const QUEUE_KEYS: [&str; 4] = ["capacity", "item_bytes", "max_item_bytes", "max_deliveries"];
-const STAGE_KEYS: [&str; 17] = [
+const STAGE_KEYS: [&str; 28] = [
     "command",
     "replicas",
     "threads",
@@ -31,6 +34,17 @@ const STAGE_KEYS: [&str; 17] = [
     "stop_timeout",
     "stop_signal",
     "on_panic",
+    "user",
+    "group",
+    "umask",
+    "nice",
+    "cpus",
+    "limits",
+    "no_new_privs",
+    "env_allow",
+    "max_rss",
+    "memory_max",
+    "max_items",
 ];
 
 /// A value and its place; `None` if it was not given, or is at fault already.
@@ -75,6 +89,7 @@ pub(super) struct RawStage {
     pub(super) stop_timeout: Given<Duration>,
     pub(super) stop_signal: Given<String>,
     pub(super) on_panic: Given<String>,
+    pub(super) limits: RawLimits,
 }
 
 impl RawPipeline {
@@ -136,6 +151,7 @@ impl RawStage {
             None => Some(Vec::new()),
             Some(_) => table.list(reader, key).map(Spanned::into_inner),
         };
+        let limits = RawLimits::read(reader, name.get_ref(), &table);
         Some(Self {
             inputs: queues(reader, "inputs"),
             outputs: queues(reader, "outputs"),
@@ -155,6 +171,7 @@ impl RawStage {
             stop_timeout: table.duration(reader, "stop_timeout"),
             stop_signal: table.text(reader, "stop_signal"),
             on_panic: table.text(reader, "on_panic"),
+            limits,
         })
     }
 }

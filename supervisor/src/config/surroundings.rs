@@ -4,6 +4,8 @@
 use std::ffi::OsString;
 use std::path::PathBuf;
 
+use rustix::thread::CpuSet;
+
 /// Where the pipeline file is checked.
 #[derive(Clone, Debug)]
 pub struct Surroundings {
@@ -15,6 +17,12 @@ pub struct Surroundings {
     pub cwd: PathBuf,
     /// What `replicas = "cpus"` means, at least 1.
     pub cpus: u16,
+    /// The cores on which this process may run, ascending.
+    pub cores: Vec<u16>,
+    /// The user as whom the supervisor runs.
+    pub euid: u32,
+    /// Its place in the line for processors, -20 to 19.
+    pub nice: i32,
 }
 
 impl Surroundings {
@@ -24,8 +32,29 @@ impl Surroundings {
         let exe = std::env::current_exe().ok();
         let bin_dir = exe.as_ref().and_then(|exe| exe.parent()).map_or_else(|| cwd.clone(), PathBuf::from);
         let cpus = std::thread::available_parallelism().map_or(1, |cpus| u16::try_from(cpus.get()).unwrap_or(u16::MAX));
-        Self { bin_dir, path: std::env::var_os("PATH"), cwd, cpus }
+        Self {
+            bin_dir,
+            path: std::env::var_os("PATH"),
+            cwd,
+            cpus,
+            cores: cores(),
+            euid: rustix::process::geteuid().as_raw(),
+            nice: rustix::process::getpriority_process(None).unwrap_or(0),
+        }
     }
+
+    /// Whether the supervisor runs as root.
+    pub fn is_root(&self) -> bool {
+        self.euid == 0
+    }
+}
+
+fn cores() -> Vec<u16> {
+    let Ok(set) = rustix::thread::sched_getaffinity(None) else { return Vec::new() };
+    (0..=u16::MAX)
+        .take_while(|core| usize::from(*core) < CpuSet::MAX_CPU)
+        .filter(|core| set.is_set((*core).into()))
+        .collect()
 }
 
 #[cfg(test)]
@@ -38,5 +67,6 @@ mod tests {
         assert!(here.bin_dir.is_dir() && here.bin_dir.is_absolute());
         assert!(here.cwd.is_absolute());
         assert!(here.cpus >= 1);
+        assert!(!here.cores.is_empty());
     }
 }

@@ -19,7 +19,7 @@ use brigade_protocol::id::{Incarnation, Post};
 use super::action::{Action, Ask, State};
 use super::event::{Actor, Event, Exit, StopLevel};
 use super::{Core, Worker};
-use crate::config::plan::{Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan};
+use crate::config::plan::{Limits, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan};
 
 const OK: Exit = Exit::Code(0);
 const CRASH: Exit = Exit::Code(1);
@@ -78,6 +78,7 @@ impl Told for Plan {
             stop_timeout: Duration::from_secs(10),
             stop_signal: 15,
             exit_on_panic: false,
+            limits: Limits::default(),
             starts_after: Vec::new(),
         });
         self

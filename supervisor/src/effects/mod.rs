@@ -1,7 +1,9 @@
 //! What is done to the world: processes started, signalled and told; dead letters put aside. Nothing here decides, and
 //! nothing here waits.
 
+mod confine;
 pub mod dead;
+pub mod hand_over;
 pub mod orphans;
 pub mod signal;
 pub mod spawn;

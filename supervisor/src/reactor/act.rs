@@ -1,17 +1,22 @@
 //! From actions to deeds.
 
 use std::ffi::OsString;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::path::Path;
 
 use brigade_protocol::control::{DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, TOKEN_ENV, WORKER_ENV};
+use brigade_protocol::descriptors::Use;
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::{Page, StopWord};
 use brigade_protocol::shared::SHARED_ENV;
 
 use super::Reactor;
-use crate::config::plan::MANAGER_STAGE;
+use crate::config::plan::{Limits, MANAGER_STAGE, StagePlan};
 use crate::core::action::{Action, Ask, State};
 use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Door;
+use crate::effects::hand_over::hand_over;
 use crate::effects::signal;
 use crate::effects::spawn::{self, Launch, NotSpawned};
 use crate::logs::{Source, Stream};
@@ -76,23 +81,38 @@ impl Reactor {
             (INCARNATION_ENV, incarnation.0.to_string().into()),
         ];
         let no_env = std::collections::BTreeMap::new();
+        let no_limits = Limits::default();
+        let descriptors = match stage.map(|stage| self.descriptors(stage, &door.name, replica)) {
+            Some(Err(error)) => {
+                Door::give_up(door.name);
+                return Err(failed("hand it its files", &error));
+            }
+            Some(Ok(descriptors)) => descriptors,
+            None => Vec::new(),
+        };
         let own_program = std::env::current_exe().map_err(|error| failed("find the program brigade", &error));
         let spawned = match stage {
-            Some(stage) => spawn::spawn(&Launch {
+            Some(stage) => spawn::spawn(Launch {
                 program: &stage.program,
                 args: &stage.args,
                 cwd: &stage.cwd,
                 env: &stage.env,
                 own_env: &own_env,
+                limits: &stage.limits,
+                descriptors,
+                group: None,
             }),
             None => own_program.and_then(|program| {
                 own_env.push((SHARED_ENV, self.dir.shared().into()));
-                spawn::spawn(&Launch {
+                spawn::spawn(Launch {
                     program: &program,
                     args: &["manager".to_owned()],
                     cwd: self.dir.root(),
                     env: &no_env,
                     own_env: &own_env,
+                    limits: &no_limits,
+                    descriptors,
+                    group: None,
                 })
             }),
         };
@@ -117,6 +137,19 @@ impl Reactor {
             gone: None,
         });
         Ok(process.pid)
+    }
+
+    /// What a worker that runs as another user is given in hand.
+    fn descriptors(&self, stage: &StagePlan, door: &str, replica: u16) -> io::Result<Vec<(Use, OwnedFd)>> {
+        let Some(uid) = stage.limits.uid().filter(|uid| *uid != nix::unistd::geteuid().as_raw()) else {
+            return Ok(Vec::new());
+        };
+        let mut queues: Vec<_> = stage.inputs.iter().chain(&stage.outputs).copied().collect();
+        queues.sort_unstable();
+        queues.dedup();
+        let names = queues.into_iter().map(|queue| self.core.plan().queues[queue].name.clone());
+        let queues: Vec<_> = names.map(|name| (name.clone(), self.dir.queue(&name))).collect();
+        hand_over(Path::new(door), &self.dir.page(&stage.name, replica), &queues, uid)
     }
 
     fn ask_to_stop(&mut self, post: Post, incarnation: Incarnation, ask: Ask) {

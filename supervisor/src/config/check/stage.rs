@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::{check_name, intensity, program};
+use super::{check_name, intensity, limits, program};
 use crate::config::bounds::{
     BACKOFF, BACKOFF_MAX, BATCH, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT, THREADS,
 };
@@ -56,6 +56,7 @@ pub(super) fn believe(
         stop_timeout: STOP_TIMEOUT.hold(raw.stop_timeout.as_ref(), faults),
         stop_signal: stop_signal(raw, faults),
         exit_on_panic: exit_on_panic(raw, faults),
+        limits: limits::believe(raw, surroundings, faults),
         starts_after: Vec::new(),
     };
     check_restarts(raw, &stage, faults);
@@ -98,7 +99,7 @@ fn command(
     (program.unwrap_or_default(), args)
 }
 
-fn check_nul(key: &str, text: &Spanned<String>, faults: &mut Vec<Fault>) {
+pub(super) fn check_nul(key: &str, text: &Spanned<String>, faults: &mut Vec<Fault>) {
     if text.get_ref().contains('\0') {
         let fault = Fault::at(text.span(), format!("{key} holds a NUL, which cannot be handed to a process"));
         faults.push(fault.help("remove \\u0000"));

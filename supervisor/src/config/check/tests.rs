@@ -1,6 +1,7 @@
 //! The bench on which every fault of a file is tried: a folder with programs and room for one file.
 
 mod form;
+mod limits;
 mod together;
 mod values;
 mod whole;
@@ -29,7 +30,15 @@ impl Bench {
         }
         program(&root.join("bin/readme"), 0o644);
         let path = Some(root.join("path").into_os_string());
-        let here = Surroundings { bin_dir: root.join("bin"), path, cwd: root.join("run"), cpus: 3 };
+        let here = Surroundings {
+            bin_dir: root.join("bin"),
+            path,
+            cwd: root.join("run"),
+            cpus: 3,
+            cores: vec![0, 1, 2, 8],
+            euid: 1000,
+            nice: 0,
+        };
         Self { folder, here }
     }
 
