@@ -7,7 +7,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::{Pid, geteuid};
 use serde_json::Value;
 
-use crate::pipelines::{endless, task};
+use crate::pipelines::{endless, finite, pair, task};
 
 /// What a shell script says that runs as the only task of a pipeline with these keys.
 fn said_under(keys: &str, script: &str) -> Vec<String> {
@@ -192,4 +192,100 @@ fn a_worker_of_another_user_dies_with_the_supervisor() {
     run.signal(Signal::SIGKILL);
     run.wait();
     until("it is dead", || !is_alive(pid));
+}
+
+/// How many items each run of a worker kept, in the order of the runs.
+fn kept_by_run(sandbox: &Sandbox, worker: &str) -> Vec<usize> {
+    let mut runs = std::collections::BTreeMap::new();
+    for entry in sandbox.ledger().entries() {
+        if entry.worker == worker && entry.deed != "sent" {
+            *runs.entry(entry.incarnation).or_insert(0) += 1;
+        }
+    }
+    runs.into_values().collect()
+}
+
+#[test]
+fn after_its_items_a_worker_ends_and_the_next_run_goes_on_at_once() {
+    for (batch, runs) in [("batch = 1", [10; 10]), ("batch = 64", [10; 10])] {
+        let sandbox = Sandbox::new();
+        // With max_restarts = 0 one restart that counted would end the run.
+        let keys = format!("max_items = 10\nmax_restarts = 0\n{batch}");
+        let mut run = sandbox.run(&finite(100, &["bucket", "pass"], &keys));
+        let ended = run.wait();
+        let report = ended.with_code(0);
+        assert_eq!((report.queues["raw"].acked, report.queues["raw"].redelivered), (100, 0));
+        assert_eq!(report.stages["middle"].restarts, 0, "they are no restarts");
+        assert_eq!(kept_by_run(&sandbox, "middle/0"), runs);
+        assert!(ended.err.contains("it has done its 10 items, and is replaced"), "{}", ended.err);
+        assert!(sandbox.ledger().times("kept").values().all(|times| *times == 1));
+    }
+}
+
+#[test]
+fn all_threads_of_a_worker_share_the_count_of_its_items() {
+    let sandbox = Sandbox::new();
+    let keys = "max_items = 10\nmax_restarts = 0\nthreads = 4";
+    sandbox.run(&finite(100, &["bucket", "pass"], keys)).wait().with_code(0);
+    let runs = kept_by_run(&sandbox, "middle/0");
+    // Each of the three others may have an item in hand when the tenth is done.
+    assert!(runs.iter().all(|items| *items <= 13) && runs.len() >= 8, "{runs:?}");
+    assert!(sandbox.ledger().times("kept").values().all(|times| *times == 1));
+}
+
+#[test]
+fn plain_receivers_are_replaced_as_well() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&finite(50, &["bucket", "relay"], "max_items = 10\nmax_restarts = 0")).wait().with_code(0);
+    assert_eq!(kept_by_run(&sandbox, "middle/0"), [10; 5]);
+}
+
+#[test]
+fn a_worker_that_has_grown_is_replaced_between_two_items_and_that_is_said() {
+    let sandbox = Sandbox::new();
+    let keys = "max_rss = \"64MiB\"\nmax_restarts = 0";
+    let mut run = sandbox.run(&pair(&["bucket", "emit-then-wait", "30"], "", &["misfit", "grow", "10"], keys));
+    until("all is kept", || sandbox.ledger().times("kept").len() == 30);
+    run.until_said("more than its max_rss of 64MiB, and is replaced");
+    until("the next run is there", || {
+        run.worker("taker/0").is_some_and(|worker| worker["state"] == "ready" && worker["incarnation"] != 1)
+    });
+    run.signal(Signal::SIGTERM);
+    let report = run.wait().with_code(0);
+    assert_eq!((report.queues["items"].redelivered, report.stages["taker"].restarts), (0, 0));
+    assert!(sandbox.ledger().times("kept").values().all(|times| *times == 1));
+}
+
+#[test]
+fn a_worker_without_items_is_never_replaced_for_its_size() {
+    let sandbox = Sandbox::new();
+    // Its program alone is larger than that.
+    let mut run =
+        sandbox.run(&pair(&["bucket", "emit-then-wait", "0"], "", &["misfit", "grow", "10"], "max_rss = \"1MiB\""));
+    let pid = run.pid_when("taker/0", "ready");
+    let stays = brigade_tests::holds_for_a_while(std::time::Duration::from_secs(3), || is_alive(pid));
+    assert!(stays, "{}", run.said());
+    run.signal(Signal::SIGTERM);
+    run.wait().with_code(0);
+}
+
+#[test]
+fn a_memory_max_that_cannot_be_kept_is_said_by_check_and_by_run_and_one_that_can_is_kept() {
+    let sandbox = Sandbox::new();
+    let keys = "memory_max = \"64MiB\"\nmax_restarts = 1";
+    let text = pair(&["bucket", "emit", "30"], "max_deliveries = 1", &["misfit", "grow", "10"], keys);
+    let said = Sandbox::say({
+        let mut check = sandbox.brigade(["check"]);
+        check.arg(sandbox.pipeline(&text));
+        check
+    });
+    assert_eq!(said.code, Some(0), "{}", said.err);
+    let is_kept = !said.err.contains("note: memory_max of taker would not be kept: ");
+    let ended = sandbox.run(&text).wait();
+    if is_kept {
+        assert!(ended.err.contains("out of memory: it used more than its memory_max of 64MiB"), "{}", ended.err);
+    } else {
+        ended.with_code(0);
+        assert!(ended.err.contains("memory_max of taker is not kept: "), "{}", ended.err);
+    }
 }

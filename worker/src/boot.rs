@@ -135,6 +135,7 @@ mod tests {
             threads: 1,
             batch: 1,
             exit_on_panic: false,
+            max_items: None,
             page: "1.page".into(),
             inputs: Vec::new(),
             outputs: Vec::new(),

@@ -251,6 +251,7 @@ impl Inputs {
                     self.commit(out.outbox())?;
                 }
                 self.lane.release();
+                station.dealt_with_one();
                 Ok(())
             }
             failure => {
@@ -297,6 +298,7 @@ impl Inputs {
             }
         }
         lane.release();
+        station.dealt_with_one();
         end
     }
 }

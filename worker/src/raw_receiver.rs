@@ -110,11 +110,13 @@ impl RawReceiver {
         self.member.borrow_mut().ack(lease);
         self.lane.done();
         self.let_go();
+        self.ctx.station().dealt_with_one();
     }
 
     pub(crate) fn nack(&self, lease: Lease, why: &str) {
         nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.name, why);
         self.let_go();
+        self.ctx.station().dealt_with_one();
     }
 
     /// A delivery was dropped without a word.

@@ -2,6 +2,7 @@
 //! exists per process, and every [`Context`](crate::Context) points at it.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -32,6 +33,8 @@ pub(crate) struct Station {
     pub(crate) shared: Shared,
     pub(crate) manager: Arc<ManagerDoor>,
     reports: Arc<Reports>,
+    /// Items that this run has dealt with.
+    dealt: AtomicU64,
     /// When failures were last counted from zero, and how many have been told of since.
     told: Mutex<(Instant, u32)>,
 }
@@ -77,7 +80,17 @@ impl Station {
         let manager = Arc::new(ManagerDoor::new(Box::new(move || asking.send(Report::WantManager))));
         let shared = Shared::new(Arc::clone(&manager));
         let told = Mutex::new((Instant::now(), 0));
-        Ok(Self { stop: Stop::new(page, queues), welcome, inputs, outputs, shared, manager, reports, told })
+        Ok(Self {
+            stop: Stop::new(page, queues),
+            welcome,
+            inputs,
+            outputs,
+            shared,
+            manager,
+            reports,
+            told,
+            dealt: AtomicU64::new(0),
+        })
     }
 
     /// Tells the supervisor something.
@@ -99,6 +112,15 @@ impl Station {
         if may_tell {
             let words = words.chars().take(TELL_CHARS).collect();
             self.report(Report::ItemFailed { queue: queue.to_owned(), item, words });
+        }
+    }
+
+    /// One more item is dealt with, done or failed. After the last that this run may have, it takes no more.
+    pub(crate) fn dealt_with_one(&self) {
+        let Some(most) = self.welcome.max_items else { return };
+        // Relaxed: only the count matters.
+        if self.dealt.fetch_add(1, Ordering::Relaxed) + 1 >= most {
+            self.stop.retire();
         }
     }
 

@@ -33,6 +33,9 @@ impl Check {
                 return ExitCode::from(2);
             }
         };
+        for note in notes(&plan) {
+            eprintln!("note: {note}");
+        }
         let text = if self.print { print::print(&plan) } else { format!("{}: no fault\n", summary(&plan)) };
         match std::io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
@@ -42,6 +45,14 @@ impl Check {
             }
         }
     }
+}
+
+/// What is no fault, but will not be as the file says when it runs as this check does.
+fn notes(plan: &Plan) -> Vec<String> {
+    let bounded = plan.stages.iter().filter(|stage| stage.limits.memory_max.is_some());
+    let names: Vec<&str> = bounded.map(|stage| stage.name.as_str()).collect();
+    let obstacle = if names.is_empty() { None } else { crate::effects::group::obstacle() };
+    obstacle.map(|why| format!("memory_max of {} would not be kept: {why}", names.join(", "))).into_iter().collect()
 }
 
 /// The plan in numbers, such as `checksum: 3 stages, 6 workers, 2 queues, 2.1 MiB of shared memory`.

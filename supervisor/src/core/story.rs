@@ -6,6 +6,7 @@ mod end;
 mod ladder;
 mod manager;
 mod random;
+mod replace;
 mod restart;
 mod start;
 mod world;
@@ -299,6 +300,7 @@ impl Story {
                 let how = match ask {
                     Ask::Drain => "drain",
                     Ask::Now => "now",
+                    Ask::Renew => "renew",
                 };
                 format!("stop {} #{incarnation} {how}", name(post))
             }

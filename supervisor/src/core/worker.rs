@@ -81,6 +81,8 @@ pub(super) struct Run {
     pub(super) patience: Option<(Instant, String)>,
     /// SIGKILL is on its way.
     pub(super) killed: bool,
+    /// It ends in order, to be started anew at once.
+    pub(super) replaced: bool,
     /// It was killed for being paused at the end of its stage.
     pub(super) killed_paused: bool,
     /// It said that it cannot work.

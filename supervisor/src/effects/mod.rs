@@ -3,6 +3,7 @@
 
 mod confine;
 pub mod dead;
+pub mod group;
 pub mod hand_over;
 pub mod orphans;
 pub mod signal;

@@ -1,24 +1,20 @@
 //! From actions to deeds.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
-use std::os::fd::OwnedFd;
-use std::path::Path;
 
 use brigade_protocol::control::{DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, TOKEN_ENV, WORKER_ENV};
-use brigade_protocol::descriptors::Use;
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::{Page, StopWord};
 use brigade_protocol::shared::SHARED_ENV;
 
 use super::Reactor;
-use crate::config::plan::{Limits, MANAGER_STAGE, StagePlan};
+use crate::config::plan::{Limits, MANAGER_STAGE};
 use crate::core::action::{Action, Ask, State};
 use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Door;
-use crate::effects::hand_over::hand_over;
 use crate::effects::signal;
-use crate::effects::spawn::{self, Launch, NotSpawned};
+use crate::effects::spawn::{self, Launch, NotSpawned, Process};
 use crate::logs::{Source, Stream};
 use crate::roster::Present;
 
@@ -73,48 +69,33 @@ impl Reactor {
         self.pages[&post].begin(incarnation);
         let door = Door::open(post, incarnation, self.deliver.clone()).map_err(|e| failed("open a door for it", &e))?;
         let worker = format!("{name}/{replica}");
-        let mut own_env: Vec<(&str, OsString)> = vec![
+        let own_env: Vec<(&str, OsString)> = vec![
             (DOOR_ENV, door.name.clone().into()),
             (TOKEN_ENV, door.token.into()),
             (PIPELINE_ENV, plan.name.clone().into()),
             (WORKER_ENV, worker.clone().into()),
             (INCARNATION_ENV, incarnation.0.to_string().into()),
         ];
-        let no_env = std::collections::BTreeMap::new();
-        let no_limits = Limits::default();
-        let descriptors = match stage.map(|stage| self.descriptors(stage, &door.name, replica)) {
-            Some(Err(error)) => {
-                Door::give_up(door.name);
-                return Err(failed("hand it its files", &error));
-            }
-            Some(Ok(descriptors)) => descriptors,
-            None => Vec::new(),
-        };
-        let own_program = std::env::current_exe().map_err(|error| failed("find the program brigade", &error));
         let spawned = match stage {
-            Some(stage) => spawn::spawn(Launch {
-                program: &stage.program,
-                args: &stage.args,
-                cwd: &stage.cwd,
-                env: &stage.env,
-                own_env: &own_env,
-                limits: &stage.limits,
-                descriptors,
-                group: None,
-            }),
-            None => own_program.and_then(|program| {
-                own_env.push((SHARED_ENV, self.dir.shared().into()));
-                spawn::spawn(Launch {
-                    program: &program,
-                    args: &["manager".to_owned()],
-                    cwd: self.dir.root(),
-                    env: &no_env,
-                    own_env: &own_env,
-                    limits: &no_limits,
-                    descriptors,
-                    group: None,
-                })
-            }),
+            Some(stage) => {
+                let descriptors = self.in_hand(stage, &door.name, replica);
+                let group = self.begin_limits(stage, post, replica, incarnation);
+                match (descriptors, group) {
+                    (Ok(descriptors), Ok(group)) => spawn::spawn(Launch {
+                        program: &stage.program,
+                        args: &stage.args,
+                        cwd: &stage.cwd,
+                        env: &stage.env,
+                        own_env: &own_env,
+                        limits: &stage.limits,
+                        descriptors,
+                        group,
+                    }),
+                    (Err(error), _) => Err(failed("open what it is to be given", &error)),
+                    (_, Err(error)) => Err(failed("make its control group (memory_max)", &error)),
+                }
+            }
+            None => self.spawn_manager(own_env),
         };
         let process = match spawned {
             Ok(process) => process,
@@ -139,17 +120,22 @@ impl Reactor {
         Ok(process.pid)
     }
 
-    /// What a worker that runs as another user is given in hand.
-    fn descriptors(&self, stage: &StagePlan, door: &str, replica: u16) -> io::Result<Vec<(Use, OwnedFd)>> {
-        let Some(uid) = stage.limits.uid().filter(|uid| *uid != nix::unistd::geteuid().as_raw()) else {
-            return Ok(Vec::new());
-        };
-        let mut queues: Vec<_> = stage.inputs.iter().chain(&stage.outputs).copied().collect();
-        queues.sort_unstable();
-        queues.dedup();
-        let names = queues.into_iter().map(|queue| self.core.plan().queues[queue].name.clone());
-        let queues: Vec<_> = names.map(|name| (name.clone(), self.dir.queue(&name))).collect();
-        hand_over(Path::new(door), &self.dir.page(&stage.name, replica), &queues, uid)
+    fn spawn_manager(&self, mut own_env: Vec<(&str, OsString)>) -> Result<Process, NotSpawned> {
+        let program = std::env::current_exe().map_err(|error| NotSpawned {
+            words: format!("cannot find the program brigade: {error}"),
+            permanent: false,
+        })?;
+        own_env.push((SHARED_ENV, self.dir.shared().into()));
+        spawn::spawn(Launch {
+            program: &program,
+            args: &["manager".to_owned()],
+            cwd: self.dir.root(),
+            env: &BTreeMap::new(),
+            own_env: &own_env,
+            limits: &Limits::default(),
+            descriptors: Vec::new(),
+            group: None,
+        })
     }
 
     fn ask_to_stop(&mut self, post: Post, incarnation: Incarnation, ask: Ask) {
@@ -161,7 +147,7 @@ impl Reactor {
         if let Some(page) = self.pages.get(&post) {
             page.ask_stop(match ask {
                 Ask::Drain => StopWord::Drain,
-                Ask::Now => StopWord::Now,
+                Ask::Now | Ask::Renew => StopWord::Now,
             });
         }
         let Some(present) = self.roster.get(post, incarnation) else { return };

@@ -8,6 +8,7 @@ mod dead;
 mod hear;
 mod history;
 mod idle;
+mod limits;
 mod picture;
 mod spoilt;
 
@@ -99,6 +100,7 @@ pub struct Reactor {
     manager: Option<IpcSender<Connect>>,
     want_manager: HashSet<Post>,
     history: history::History,
+    limited: limits::Limited,
     spoilt: Vec<Spoilt>,
     started: Instant,
     next_round: Instant,
@@ -161,6 +163,7 @@ impl Reactor {
         };
         let queues = outfit.queues.into_iter().map(in_use);
         let now = Instant::now();
+        let limited = limits::Limited::begin(outfit.core.plan());
         Ok(Self {
             core: outfit.core,
             dir: outfit.dir,
@@ -179,6 +182,7 @@ impl Reactor {
             manager: None,
             want_manager: HashSet::new(),
             history: history::History::default(),
+            limited,
             spoilt: Vec::new(),
             started: now,
             next_round: now,
@@ -250,6 +254,7 @@ impl Reactor {
         self.next_round = now + ROUND;
         self.look_for_spoilt();
         self.look_for_dead(now);
+        self.look_at_memory();
         if now >= self.next_picture {
             self.next_picture = now + PICTURE_AGE;
             self.keep_picture();

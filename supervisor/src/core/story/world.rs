@@ -112,6 +112,8 @@ impl World {
             }
             Event::Hello { .. }
             | Event::Ready { .. }
+            | Event::Replace { .. }
+            | Event::Leaving { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::StopNext(_)
