@@ -14,6 +14,7 @@ mod logs;
 mod pipelines;
 mod poison;
 mod restart;
+mod security;
 mod state;
 mod stop;
 mod terminal;

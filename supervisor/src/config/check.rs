@@ -22,6 +22,7 @@ use super::plan::{Plan, QueuePlan, StagePlan};
 use super::raw::{RawPipeline, RawStage};
 use super::surroundings::Surroundings;
 use super::vars::is_name;
+use crate::trust::Doubt;
 use graph::Graph;
 pub(super) use limits::show_cpus;
 
@@ -78,6 +79,10 @@ fn read(file: &Path, surroundings: &Surroundings) -> Result<String, Fault> {
 fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faults: Vec<Fault>) -> (Plan, Vec<Fault>) {
     let file = really(file);
     let folder = file.parent().unwrap_or(Path::new("/"));
+    if let Some(doubt) = surroundings.doubt(&file, None) {
+        let fault = Fault::nowhere(format!("others could change the pipeline file: {}", doubt.what));
+        faults.push(fault.help(mend(&doubt)));
+    }
     if let Some(name) = &raw.name {
         check_name("pipeline", name, &mut faults);
     }
@@ -107,6 +112,11 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         stages,
     };
     (plan, faults)
+}
+
+/// What to do about a place that others can change.
+fn mend(doubt: &Doubt) -> String {
+    format!("{}; or run it with --allow-writable, if whoever can write there may do all that root may", doubt.mend)
 }
 
 /// The absolute path of the file in its real folder; the file itself may be a link, and is then taken where that lies.

@@ -2,9 +2,11 @@
 //! the supervisor) can set it.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use rustix::thread::CpuSet;
+
+use crate::trust::{self, Doubt};
 
 /// Where the pipeline file is checked.
 #[derive(Clone, Debug)]
@@ -23,6 +25,8 @@ pub struct Surroundings {
     pub euid: u32,
     /// Its place in the line for processors, -20 to 19.
     pub nice: i32,
+    /// Root may run what others can change (`--allow-writable`).
+    pub allow_writable: bool,
 }
 
 impl Surroundings {
@@ -40,7 +44,24 @@ impl Surroundings {
             cores: cores(),
             euid: rustix::process::geteuid().as_raw(),
             nice: rustix::process::getpriority_process(None).unwrap_or(0),
+            allow_writable: false,
         }
+    }
+
+    /// The same, but root may run what others can change if this says so.
+    #[must_use]
+    pub fn allow_writable(self, allow_writable: bool) -> Self {
+        Self { allow_writable, ..self }
+    }
+
+    /// Why root should not believe what lies at a path: somebody who is neither root nor `user` could have written it.
+    /// `None`: nothing is wrong with it, or nobody runs as root, or all this is allowed.
+    pub(super) fn doubt(&self, path: &Path, user: Option<u32>) -> Option<Doubt> {
+        if !self.is_root() || self.allow_writable {
+            return None;
+        }
+        let owners: Vec<u32> = std::iter::once(0).chain(user).collect();
+        trust::doubt(path, &owners)
     }
 
     /// Whether the supervisor runs as root.

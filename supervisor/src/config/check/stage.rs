@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::{check_name, intensity, limits, program};
+use super::{check_name, intensity, limits, mend, program};
 use crate::config::bounds::{
     BACKOFF, BACKOFF_MAX, BATCH, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT, THREADS,
 };
@@ -60,6 +60,7 @@ pub(super) fn believe(
         starts_after: Vec::new(),
     };
     check_restarts(raw, &stage, faults);
+    check_program(raw, &stage, surroundings, faults);
     stage
 }
 
@@ -209,6 +210,17 @@ fn stop_signal(raw: &RawStage, faults: &mut Vec<Fault>) -> i32 {
         faults.push(Fault::at(given.span(), format!("stop_signal cannot be {:?}", given.get_ref())).help(help));
         libc::SIGTERM
     })
+}
+
+/// What root runs must not be another's to write; a stage with a user of its own may run what is that user's.
+fn check_program(raw: &RawStage, stage: &StagePlan, surroundings: &Surroundings, faults: &mut Vec<Fault>) {
+    let place = raw.command.as_ref().and_then(|command| Some(command.get_ref().first()?.span()));
+    if let Some(doubt) = surroundings.doubt(&stage.program, stage.limits.uid())
+        && let Some(place) = place
+    {
+        let message = format!("others could change the program of stage {:?}: {}", stage.name, doubt.what);
+        faults.push(Fault::at(place, message).help(mend(&doubt)));
+    }
 }
 
 /// The four keys of restarts must make sense together.

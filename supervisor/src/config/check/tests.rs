@@ -38,6 +38,7 @@ impl Bench {
             cores: vec![0, 1, 2, 8],
             euid: 1000,
             nice: 0,
+            allow_writable: false,
         };
         Self { folder, here }
     }

@@ -8,6 +8,7 @@ use crate::config::rlimit::Rlimit;
 fn as_root() -> Bench {
     let mut bench = Bench::new();
     bench.here.euid = 0;
+    bench.here.allow_writable = true; // Whoever runs the test owns the folder.
     bench
 }
 
@@ -131,4 +132,22 @@ fn limits_that_cannot_be_are_faults() {
         let faults = Bench::new().stage_faults(&format!("cpus = '{cpus}'"));
         assert!(faults[0].contains("it is a list of cores and ranges of cores"), "{faults:?}");
     }
+}
+
+#[test]
+fn root_runs_nothing_that_others_can_change_unless_it_is_told_to() {
+    let mut bench = as_root();
+    bench.here.allow_writable = false;
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(bench.root().join("bin/walk"), open).expect("set");
+    std::fs::write(bench.root().join("files/p.toml"), "").expect("written");
+    let open = std::os::unix::fs::PermissionsExt::from_mode(0o777);
+    std::fs::set_permissions(bench.root().join("files"), open).expect("set");
+    let faults = bench.stage_faults("");
+    assert_eq!(faults.len(), 2, "{faults:?}");
+    assert!(faults[0].starts_with("- others could change the pipeline file: the folder "), "{faults:?}");
+    assert!(faults[1].starts_with("3:12 others could change the program of stage \"walk\": the f"), "{faults:?}");
+    assert!(faults.iter().all(|fault| fault.contains("; or run it with --allow-writable")), "{faults:?}");
+    bench.here.allow_writable = true;
+    limits(&bench, "");
 }
