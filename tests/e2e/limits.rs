@@ -162,7 +162,7 @@ fn the_state_folder_is_closed_to_the_user_of_a_worker() {
     std::fs::set_permissions(sandbox.folder(), PermissionsExt::from_mode(0o755)).expect("its mode is set");
     let script = "for p in '' /queues /pages /logs /tmp /control.sock /lock; do \
                   ls $0$p 2>&1; cat < $0$p 2>&1; done; dirname $BRIGADE_DOOR | xargs ls 2>&1; id -u; \
-                  ls /proc/$$/fd | sed 's/^/fd /'; echo list $BRIGADE_DESCRIPTORS";
+                  echo open; ls /proc/$$/fd; echo list $BRIGADE_DESCRIPTORS";
     let keys = "user = \"nobody\"";
     let text = task(&["sh", "-c", script, "${here}/state"], keys);
     sandbox.run(&text).wait().with_code(0);
@@ -173,7 +173,8 @@ fn the_state_folder_is_closed_to_the_user_of_a_worker() {
     let mut expected: Vec<_> = listed.split(' ').map(|pair| pair.split_once('=').expect("a pair").1).collect();
     assert_eq!(expected.len(), 2, "door and page: {listed}");
     expected.extend(["0", "1", "2"]);
-    let mut open: Vec<_> = said.iter().filter_map(|line| line.strip_prefix("fd ")).collect();
+    let open = said.iter().skip_while(|line| *line != "open").skip(1);
+    let mut open: Vec<_> = open.take_while(|line| !line.starts_with("list ")).map(String::as_str).collect();
     open.sort_unstable();
     expected.sort_unstable();
     assert_eq!(open, expected, "{said:#?}");
