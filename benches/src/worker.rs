@@ -1,15 +1,16 @@
 //! The workers of the measured pipelines: this same program, started by the supervisor.
 
 use std::process::{ExitCode, Termination};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use brigade_worker::{Context, Output, Result, run, work};
+use brigade_worker::{Context, Output, Result, run, sink, work};
 use serde_bytes::ByteArray;
 
 /// With the format byte and its length it makes 64 bytes in the queue.
 type Item = ByteArray<62>;
 
-/// Does one part: `typed-send`, `typed-recv`, `raw-send`, `raw-recv`, `pass` (a handler) or `relay` (the same by hand).
+/// Does one part: `typed-send`, `typed-recv`, `raw-send`, `raw-recv`, `pass` (a handler), `relay` (the same by hand), `rest`
+/// or `sink`.
 pub fn main(part: &str, items: &str) -> ExitCode {
     let items: u64 = items.parse().expect("a number of items");
     let exit = match part {
@@ -17,6 +18,8 @@ pub fn main(part: &str, items: &str) -> ExitCode {
         "typed-recv" => work(|ctx| typed_recv(ctx, items)),
         "pass" => run(pass),
         "relay" => work(relay),
+        "rest" => work(rest),
+        "sink" => sink(|_: Item| -> Result { Ok(()) }),
         "raw-send" => work(|ctx| raw_send(ctx, items)),
         "raw-recv" => work(|ctx| raw_recv(ctx, items)),
         _ => panic!("no part is named {part}"),
@@ -53,6 +56,12 @@ fn relay(ctx: &Context) -> Result {
         passed.send(*item)?;
         item.ack();
     }
+    Ok(())
+}
+
+/// Is there and does nothing, for what it costs to have workers at all.
+fn rest(ctx: &Context) -> Result {
+    while ctx.sleep(Duration::from_secs(3600)) {}
     Ok(())
 }
 

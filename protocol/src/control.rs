@@ -11,10 +11,11 @@ use ipc_channel::ipc::{IpcReceiver, IpcSender};
 use serde::{Deserialize, Serialize};
 
 use crate::id::{Incarnation, ItemId, Post};
+use crate::retry::RetryPolicy;
 use crate::shared;
 
 /// The version of everything in this crate that two processes share: messages, pages, queue files.
-pub const PROTOCOL: u32 = 1;
+pub const PROTOCOL: u32 = 2;
 
 /// Opens every [`Knock`].
 pub const KNOCK_MAGIC: u64 = 0x4252_4947_4144_4521;
@@ -127,4 +128,6 @@ pub struct QueueRef {
     pub name: String,
     /// Path of its file.
     pub path: String,
+    /// What becomes of its items that fail.
+    pub retry: RetryPolicy,
 }

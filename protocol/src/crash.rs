@@ -2,8 +2,9 @@
 //! assertions [`crash_point!`](crate::crash_point) is nothing at all.
 
 /// Dies here by SIGKILL if the environment variable `BRIGADE_CRASH` names this point (`name`, or `name:n` for the
-/// n-th time it is reached), and stops here by SIGSTOP, until SIGCONT, if `BRIGADE_PAUSE` does. Compiled in with debug
-/// assertions only.
+/// n-th time it is reached), and stops here by SIGSTOP, until SIGCONT, if `BRIGADE_PAUSE` does. Who dies here
+/// appends a line `NAME PID` to the file that `BRIGADE_CRASH_TOLD` names, if it names one. Compiled in with debug assertions
+/// only.
 #[macro_export]
 macro_rules! crash_point {
     ($name:literal) => {
@@ -14,6 +15,7 @@ macro_rules! crash_point {
 
 #[cfg(debug_assertions)]
 mod wish {
+    use std::io::Write;
     use std::sync::OnceLock;
     use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -26,6 +28,14 @@ mod wish {
         signal: Signal,
         wanted: OnceLock<Option<(String, u64)>>,
         times: AtomicU64,
+    }
+
+    /// So that a test can tell a death at its point from any other.
+    fn tell(name: &str) {
+        let Some(path) = std::env::var_os("BRIGADE_CRASH_TOLD") else { return };
+        let line = format!("{name} {}\n", Pid::this());
+        let file = std::fs::OpenOptions::new().create(true).append(true).open(path);
+        let _ = file.and_then(|mut file| file.write_all(line.as_bytes()));
     }
 
     impl Wish {
@@ -45,6 +55,9 @@ mod wish {
                 && wanted == name
                 && self.times.fetch_add(1, Ordering::Relaxed) + 1 == *nth
             {
+                if self.signal == Signal::SIGKILL {
+                    tell(name);
+                }
                 let _ = kill(Pid::this(), self.signal);
             }
         }

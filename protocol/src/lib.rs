@@ -14,6 +14,7 @@ pub mod descriptors;
 pub mod id;
 pub mod page;
 pub mod queue;
+pub mod retry;
 pub mod shared;
 pub mod shm;
 pub mod sync;

@@ -5,6 +5,8 @@ use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use brigade_protocol::crash_point;
+
 use crate::aside::put_aside;
 use crate::config::plan::Plan;
 use crate::config::{self, Surroundings};
@@ -12,7 +14,7 @@ use crate::core::Core;
 use crate::core::action::Verdict;
 use crate::figures::counted;
 use crate::logs::own::{self, Console};
-use crate::logs::{Capture, Rotation};
+use crate::logs::{Archive, Capture};
 use crate::reactor::{Ending, Outfit, Reactor, Spoilt};
 use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
@@ -101,6 +103,7 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
     }
     let aside = if launch.fresh { dir.put_aside()? } else { None };
     let folder = dir.take(&plan.name)?;
+    crash_point!("folder_taken");
     tempfile::env::override_temp_dir(&dir.tmp()).ok(); // Where ipc-channel makes its sockets.
     nix::sys::prctl::set_child_subreaper(true).map_err(|error| io("become the reaper of orphans")(error.into()))?;
 
@@ -110,7 +113,8 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
         Some(view) => Console::Through(view.console()),
         None => Console::Stderr,
     };
-    own::init(&dir.logs(), console).map_err(io("write the log"))?;
+    let archive = Archive::start(&dir.logs(), &plan.logs).map_err(io("start the keeper of old logs"))?;
+    own::init(&dir.logs(), archive.rotation(), console).map_err(io("write the log"))?;
     if let Some(aside) = aside {
         tracing::info!("the old state is in {}", aside.display());
     }
@@ -123,13 +127,15 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
     } else {
         forget_shared(&dir).map_err(io("put the shared state of the last run aside"))?;
     }
-    let capture = Capture::start(&dir.logs(), Rotation::default()).map_err(io("start the reader of logs"))?;
+    let capture = Capture::start(&dir.logs(), archive.rotation(), plan.logs.write_timeout)
+        .map_err(io("start the reader of logs"))?;
     tracing::info!(state = %dir.root().display(), "{}: {}, {}", plan.name, counted(plan.stages.len() as u64, "stage"), counted(plan.queues.len() as u64, "queue"));
 
     let seed = u64::from(std::process::id()) ^ jiff::Timestamp::now().as_microsecond().unsigned_abs();
     let core = Core::new(plan.clone(), seed);
     let outfit = Outfit { core, dir: dir.clone(), queues: resumed.queues, capture, signals, view };
     let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
+    drop(archive);
     conclude(launch, &plan, folder, ending)
 }
 
@@ -155,13 +161,16 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
             .map_err(|source| LaunchError::Io { what: format!("write the report {}", path.display()), source }),
         None => Ok(()),
     };
+    crash_point!("report_written");
     if ending.verdict == Verdict::Complete && numbers.exit_code == verdict::FINE {
         // While the pages are there: they tell which batches are committed.
         match crate::manager::settle(&folder.dir) {
             Ok(()) => {
+                crash_point!("changes_settled");
                 if let Err(error) = resume::forget(&folder.dir) {
                     tracing::warn!(%error, "cannot remove the pages of the workers");
                 }
+                crash_point!("pages_forgotten");
             }
             Err(words) => tracing::error!("shared state is not complete, the next run tries again: {words}"),
         }
@@ -178,6 +187,10 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
     drop(folder);
     written?;
     if let Some(signal) = ending.killed_by {
+        if std::process::id() == 1 {
+            // Nothing kills the first process of a container from within: the code says what a shell would.
+            return Ok(ExitCode::from(128 + u8::try_from(signal).unwrap_or(0)));
+        }
         // The shell is to see the truth: that we were killed.
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     }
@@ -205,9 +218,11 @@ fn forget_shared(dir: &StateDir) -> io::Result<()> {
     }
     let old = shared.with_extension("old");
     match std::fs::remove_dir_all(&old) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => std::fs::rename(&shared, &old),
+        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        Ok(()) | Err(_) => {}
     }
+    crash_point!("shared_forgetting");
+    std::fs::rename(&shared, &old)
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use brigade_protocol::crash_point;
 use brigade_protocol::id::Post;
 use brigade_protocol::page::Page;
 use brigade_protocol::queue::{Queue, QueueError};
@@ -113,6 +114,7 @@ pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
     for (name, queue) in &old {
         let leased = queue.depth().leased;
         sweep(queue, &pages);
+        crash_point!("resume_swept_one");
         match queue.spoilt_at_rest() {
             None => resumed.leased += leased,
             Some(why) => damaged.spoilt_queue(name, &why)?,
@@ -133,13 +135,18 @@ pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
             dead.begin_anew().map_err(io("write"))?;
         }
         resumed.queues.push((queue, dead));
+        crash_point!("resume_opened_one");
     }
     resumed.goes_on |= resumed.items > 0;
     // Only now: a refused plan leaves the old ones.
     let io = |source| ResumeError::Io { what: "write", path: dir.orders(), source };
     orders::keep(dir, &orders).map_err(io)?;
+    crash_point!("resume_orders_kept");
     // Nothing in the queues belongs to anybody any more: from now on the old numbers of posts mean nothing.
-    pages.iter().for_each(Page::disown);
+    for page in &pages {
+        page.disown();
+        crash_point!("resume_disowned_one");
+    }
     Ok(resumed)
 }
 
@@ -191,6 +198,7 @@ pub fn forget(dir: &StateDir) -> io::Result<()> {
     let old = dir.pages().with_extension("old");
     let _ = std::fs::remove_dir_all(&old); // Left by one that was killed in the next but one line.
     std::fs::rename(dir.pages(), &old)?;
+    crash_point!("pages_put_aside");
     std::fs::remove_dir_all(&old)
 }
 

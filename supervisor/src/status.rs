@@ -53,8 +53,15 @@ pub struct WorkerStatus {
     pub processed: u64,
     /// Starts after the first one.
     pub restarts: u64,
-    /// How its last run ended, in words.
+    /// How its last run ended, in words, such as `killed by SIGKILL: still there 10s after it was asked to stop`.
     pub last_exit: Option<String>,
+    /// The last lines that a run wrote to stderr which failed, at most 10, oldest first, safe to show. Of the last such
+    /// run; empty when it said nothing.
+    #[serde(default)]
+    pub last_words: Vec<String>,
+    /// Seconds until its next start, while it waits for one.
+    #[serde(default)]
+    pub next_start_s: Option<f64>,
     /// Seconds in this state.
     pub since_s: f64,
 }
@@ -74,6 +81,9 @@ pub struct QueueStatus {
     pub staged: u64,
     /// Came back, to be taken next.
     pub late: u64,
+    /// Failed, and wait for the time of their retry.
+    #[serde(default)]
+    pub retry: u64,
     /// Dead letters since the queue was made.
     pub dead: u64,
     /// Sent since the queue was made.
@@ -82,6 +92,13 @@ pub struct QueueStatus {
     pub acked: u64,
     /// Came back since the queue was made.
     pub redelivered: u64,
+}
+
+impl QueueStatus {
+    /// Items in nobody's hands: to be taken now or later.
+    pub fn waiting(&self) -> u64 {
+        self.ready.saturating_add(self.late).saturating_add(self.retry)
+    }
 }
 
 /// The numbers at the end of a run.

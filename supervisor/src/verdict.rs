@@ -32,7 +32,7 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status) -> Report {
         .queues
         .iter()
         .map(|queue| {
-            let left = queue.ready + queue.leased + queue.staged + queue.late;
+            let left = queue.ready + queue.leased + queue.staged + queue.late + queue.retry;
             let found = queue.acked + left + queue.dead;
             lost += queue.sent as i64 - found as i64;
             let (sent, acked, redelivered, dead) = (queue.sent, queue.acked, queue.redelivered, queue.dead);

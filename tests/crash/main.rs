@@ -8,10 +8,18 @@ mod changes;
 #[cfg(debug_assertions)]
 mod dead;
 #[cfg(debug_assertions)]
+mod exact;
+#[cfg(debug_assertions)]
 mod moving;
+#[cfg(debug_assertions)]
+mod pairs;
 mod redelivery;
+#[cfg(debug_assertions)]
+mod retry;
 #[cfg(debug_assertions)]
 mod stage;
 mod storm;
 #[cfg(debug_assertions)]
 mod supervisor;
+#[cfg(debug_assertions)]
+mod windows;

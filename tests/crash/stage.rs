@@ -163,11 +163,11 @@ fn large_released() {
 }
 
 /// The stage in the middle fails item 3 once, and dies at `point` on the way.
-fn failing_middle_dies_at(point: &str) -> (Sandbox, Report) {
+pub fn failing_middle_dies_at(queue: &str, point: &str) -> (Sandbox, Report) {
     let sandbox = Sandbox::new();
     let env = format!("env.DIE_AT = \"{point}\"");
-    let report =
-        Line { middle: &["misfit", "fail-once", "3"], middle_env: &env, ..Line::default() }.run(&sandbox, "middle");
+    let line = Line { middle: &["misfit", "fail-once", "3"], middle_env: &env, queue, ..Line::default() };
+    let report = line.run(&sandbox, "middle");
     // The stage in the middle notes what it has done as well: only the sink's lines count here.
     let sink: Vec<_> = sandbox.ledger().entries().into_iter().filter(|entry| entry.worker == "sink/0").collect();
     let mut kept: Vec<u64> = sink.iter().map(|entry| entry.item).collect();
@@ -178,22 +178,22 @@ fn failing_middle_dies_at(point: &str) -> (Sandbox, Report) {
 
 #[test]
 fn returned_late() {
-    failing_middle_dies_at("returned_late");
+    failing_middle_dies_at("capacity = 16", "returned_late");
 }
 
 #[test]
 fn nacked() {
-    failing_middle_dies_at("nacked");
+    failing_middle_dies_at("capacity = 16", "nacked");
 }
 
 #[test]
 fn late_hint_claimed() {
-    failing_middle_dies_at("late_hint_claimed");
+    failing_middle_dies_at("capacity = 16", "late_hint_claimed");
 }
 
 #[test]
 fn late_leased() {
-    failing_middle_dies_at("late_leased");
+    failing_middle_dies_at("capacity = 16", "late_leased");
 }
 
 #[test]

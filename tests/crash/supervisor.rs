@@ -81,6 +81,25 @@ fn sweep_slots_done() {
 }
 
 #[test]
+fn sweep_place_freed() {
+    for nth in ["sweep_place_freed:1", "sweep_place_freed:2"] {
+        assert_eq!(dies_at(nth, None, &["misfit", "die-once", "3"]).queues["raw"].dead, 0);
+    }
+}
+
+#[test]
+fn queue_swept() {
+    for nth in ["queue_swept:1", "queue_swept:2"] {
+        assert_eq!(dies_at(nth, None, &["misfit", "die-once", "3"]).queues["raw"].dead, 0);
+    }
+}
+
+#[test]
+fn worker_reaped() {
+    assert_eq!(dies_at("worker_reaped", None, &["misfit", "die-once", "3"]).queues["raw"].dead, 0);
+}
+
+#[test]
 fn returned_late_in_a_sweep() {
     assert_eq!(dies_at("returned_late", None, &["misfit", "die-once", "3"]).queues["raw"].dead, 0);
 }
@@ -96,4 +115,10 @@ fn a_second_death_in_the_sweep_at_the_start_of_the_next_run() {
 fn dead_letter_kept() {
     let report = dies_at("dead_letter_kept", None, &["misfit", "die", "3"]);
     assert_eq!(report.queues["raw"].dead, 1, "counted once, though it was kept before the death");
+}
+
+#[test]
+fn dead_letter_buried() {
+    let report = dies_at("dead_letter_buried", None, &["misfit", "die", "3"]);
+    assert_eq!(report.queues["raw"].dead, 1, "counted once, though its slot was freed before the death");
 }

@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 /// The lines of `sha256sum` over a tree, each with its line break.
-fn expected(root: &Path) -> Vec<Vec<u8>> {
+pub(crate) fn expected(root: &Path) -> Vec<Vec<u8>> {
     let mut find = Command::new("sh");
     find.args(["-c", "find \"$1\" -type f -print0 | xargs -0 sha256sum", "sh"]).arg(root);
     let output = find.output().expect("find and sha256sum are there");
@@ -17,13 +17,13 @@ fn expected(root: &Path) -> Vec<Vec<u8>> {
     sorted(&output.stdout)
 }
 
-fn sorted(text: &[u8]) -> Vec<Vec<u8>> {
+pub(crate) fn sorted(text: &[u8]) -> Vec<Vec<u8>> {
     let mut lines: Vec<Vec<u8>> = text.split_inclusive(|byte| *byte == b'\n').map(<[u8]>::to_vec).collect();
     lines.sort();
     lines
 }
 
-fn checksum(sandbox: &Sandbox, hash: &str) -> String {
+pub(crate) fn checksum(sandbox: &Sandbox, hash: &str) -> String {
     let example = std::fs::read_to_string(workspace().join("examples/checksum/pipeline.toml")).expect("the example");
     let wanted = "replicas = \"cpus\"         # one process per core\n";
     assert!(example.contains(wanted), "the example has changed: adapt this test");

@@ -45,7 +45,8 @@ fn status_json_has_the_fields_of_the_contract() {
         status["stages"][1]["workers"].as_array().expect("a list").iter().map(|worker| worker["id"].clone()).collect();
     assert_eq!(ids, ["middle/0", "middle/1"]);
     for queue in status["queues"].as_array().expect("a list") {
-        let numbers = ["capacity", "ready", "leased", "staged", "late", "dead", "sent", "acked", "redelivered"];
+        let numbers =
+            ["capacity", "ready", "leased", "staged", "late", "retry", "dead", "sent", "acked", "redelivered"];
         assert_has(queue, &numbers);
         assert!(numbers.iter().all(|number| queue[number].is_u64()), "{queue}");
     }

@@ -2,13 +2,14 @@
 //!
 //! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket emit-then-wait N` (then does not end; the next run makes no more), `bucket drip` (for ever), `bucket pass`, `bucket tally` (passes, and changes shared state), `bucket keep`, `bucket hold FILE` (waits with each
 //! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
-//! `bucket babble N` (items of another type).
+//! `bucket babble N` (items of another type), `bucket emit-exact FIRST N [FILE]` (so many from number FIRST, of
+//! $ITEM_BYTES, each with a checkpoint, when FILE is there), `bucket keep-exact FILE` (a line with its number for each item in an exact file).
 
 use std::path::Path;
 use std::time::Duration;
 
 use brigade_tests::{Item, crash_only_in_the_first_run, note};
-use brigade_worker::{Context, Exit, Misconfigured, Output, run, sink, source, work};
+use brigade_worker::{Context, ExactFile, Exit, Misconfigured, Output, Worker, run, sink, source, work};
 
 fn main() -> Exit {
     crash_only_in_the_first_run();
@@ -23,6 +24,12 @@ fn main() -> Exit {
             emit(out, number(n), 0)
         }),
         ["emit-then-wait", n] => source(|out: &mut Output<Item>| emit_then_wait(number(n), out)),
+        ["emit-exact", first, n] => source(|out: &mut Output<Item>| emit_exact(out, number(first), number(n))),
+        ["emit-exact", first, n, file] => source(|out: &mut Output<Item>| {
+            while !Path::new(file).exists() && out.ctx().sleep(Duration::from_millis(5)) {}
+            emit_exact(out, number(first), number(n))
+        }),
+        ["keep-exact", _] => KeepExact::main(),
         ["drip"] => source(|out: &mut Output<Item>| emit(out, u64::MAX, 0)),
         ["pass"] => run(pass),
         ["tally"] => run(tally),
@@ -51,6 +58,40 @@ fn emit(out: &mut Output<Item>, n: u64, bytes: usize) -> brigade_worker::Result 
         note("sent", n);
     }
     Ok(())
+}
+
+/// Goes on behind what was committed, whoever was killed.
+fn emit_exact(out: &mut Output<Item>, first: u64, n: u64) -> brigade_worker::Result {
+    let next: u64 = out.restore()?.unwrap_or(first);
+    let bytes = std::env::var("ITEM_BYTES").map_or(0, |text| text.parse().expect("a number"));
+    for n in next..first + n {
+        if out.ctx().stop_requested() {
+            break;
+        }
+        out.send(Item::new(n, bytes))?;
+        out.checkpoint(&(n + 1))?;
+    }
+    Ok(())
+}
+
+struct KeepExact(ExactFile);
+
+impl Worker for KeepExact {
+    type Item = Item;
+    type Output = ();
+
+    fn build(_: &Context) -> brigade_worker::Result<Self> {
+        Ok(Self(ExactFile::open(std::env::args().nth(2).expect("a file"))?))
+    }
+
+    fn handle(&mut self, item: Item, out: &mut Output<()>) -> brigade_worker::Result {
+        assert!(item.is_whole(), "item {} is not whole", item.n);
+        self.0.append(format!("{}\n", item.n).as_bytes(), out)
+    }
+
+    fn finish(&mut self, out: &mut Output<()>) -> brigade_worker::Result {
+        self.0.finish(out)
+    }
 }
 
 fn emit_then_wait(n: u64, out: &mut Output<Item>) -> brigade_worker::Result {

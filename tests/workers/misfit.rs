@@ -1,6 +1,7 @@
 //! Workers of the SDK that misbehave in one way each, most of them on certain items.
 //!
-//! `misfit MODE [N]`: `panic N` (on item N), `fail N`, `fail-once N` (its first delivery), `fail-until N` (until the file $MENDED is there), `die N` (SIGKILL to itself),
+//! `misfit MODE [N]`: `panic N` (on item N), `fail N`, `fail-once N` (its first delivery), `fail-until N` (until the file $MENDED is there), `fail-twice N` (its
+//! first two deliveries; notes when each of them is), `retry-after N MS` (its first delivery, and says when to come again), `die N` (SIGKILL to itself),
 //! `die-once N`, `leave N` (ends with 0 after N items), `sleep` (in the handler, deaf to all stops), `crash` (exits 1 once
 //! it is ready), `stop-late` (a source that does not look at its stop flag), `misconfigured`, `scribble PATH SEED` (writes
 //! garbage over the file, again and again, while others work), `cut PATH N` (makes it N bytes long), `grow N` (keeps N MiB of
@@ -10,16 +11,19 @@ use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
+use brigade_protocol::shm::clock;
 use brigade_tests::{Item, crash_only_in_the_first_run, note};
-use brigade_worker::{Context, Exit, Misconfigured, Output, run, work};
+use brigade_worker::{Context, Exit, Misconfigured, Output, RetryAfter, run, work};
 use nix::sys::signal::{Signal, raise};
 
 fn main() -> Exit {
     crash_only_in_the_first_run();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let mode = args.first().cloned().unwrap_or_default();
-    let n: u64 = args.get(1).and_then(|n| n.parse().ok()).unwrap_or(0);
+    let number = |index| args.get(index).and_then(|n: &String| n.parse().ok()).unwrap_or(0);
+    let (n, more): (u64, u64) = (number(1), number(2));
     match mode.as_str() {
         "crash" => work(|_: &Context| Err::<(), _>("this worker always fails")),
         "misconfigured" => work(|_: &Context| Err::<(), _>(Misconfigured::new("there is no such bucket"))),
@@ -36,21 +40,28 @@ fn main() -> Exit {
             note("kept", item.n);
             Ok::<_, brigade_worker::Error>(())
         }),
-        _ => run(move |item: Item, out: &mut Output<Item>| handle(&mode, n, item, out)),
+        _ => run(move |item: Item, out: &mut Output<Item>| handle(&mode, n, more, item, out)),
     }
 }
 
-fn handle(mode: &str, n: u64, item: Item, out: &mut Output<Item>) -> brigade_worker::Result {
+fn handle(mode: &str, n: u64, more: u64, item: Item, out: &mut Output<Item>) -> brigade_worker::Result {
     static SEEN: AtomicU64 = AtomicU64::new(0);
     let first_run = out.ctx().incarnation() == 1;
     note("met", item.n);
     if item.n == n {
         let seen = SEEN.fetch_add(1, Ordering::Relaxed);
+        if matches!(mode, "fail" | "fail-twice" | "retry-after") {
+            note("tried", clock() / 1_000_000);
+        }
         match mode {
             "panic" => panic!("item {n} is poison"),
             "fail" => return Err(format!("item {n} cannot be done").into()),
             "fail-once" if seen == 0 && first_run => return Err(format!("item {n} cannot be done yet").into()),
+            "fail-twice" if out.deliveries() < Some(3) => return Err(format!("item {n} cannot be done yet").into()),
             "fail-until" if !mended() => return Err(format!("item {n} cannot be done yet").into()),
+            "retry-after" if out.deliveries() == Some(1) => {
+                return Err(RetryAfter::new(Duration::from_millis(more), format!("item {n} is not there yet")).into());
+            }
             "die" => raise(Signal::SIGKILL)?,
             "die-once" if first_run => raise(Signal::SIGKILL)?,
             "sleep" => return for_ever(),

@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
+use std::time::Duration;
 
 use brigade_protocol::id::ItemId;
 use brigade_protocol::queue::Lease;
@@ -18,6 +19,7 @@ pub struct RawDelivery<'r> {
     lease: Option<Lease>,
 }
 
+const GIVEN_BACK: &str = "the worker gave it back as failed";
 const HELD: &str = "ack and nack consume the delivery";
 
 impl<'r> RawDelivery<'r> {
@@ -45,14 +47,31 @@ impl<'r> RawDelivery<'r> {
         self.receiver.ack(self.lease.take().expect(HELD));
     }
 
-    /// The work failed: the item goes back to the front of the queue, or becomes a dead letter after
-    /// `max_deliveries`.
+    /// The work failed: the item comes again, in front of the others, when the queue's `retry_delay` is over (at once by
+    /// default), or becomes a dead letter after `max_deliveries`.
     pub fn nack(self) {
-        self.nack_because("the worker gave it back as failed");
+        self.failed(None, GIVEN_BACK);
     }
 
-    pub(crate) fn nack_because(mut self, why: &str) {
-        self.receiver.nack(self.lease.take().expect(HELD), why);
+    /// The work failed: the item comes again, in front of the others, after `time` (24 h at most) whatever the queue's
+    /// `retry_delay` is, or becomes a dead letter after `max_deliveries`. Until then it takes its room in the queue and
+    /// holds back the end of the stream. If this process dies before the call returns, the item may come at once.
+    ///
+    /// ```no_run
+    /// # use std::time::Duration;
+    /// # fn example(ctx: &brigade_worker::Context) -> brigade_worker::Result {
+    /// let pages = ctx.raw_receiver("pages")?;
+    /// let page = pages.recv()?;
+    /// page.nack_after(Duration::from_secs(60)); // The site wants to be left alone for a minute.
+    /// # Ok(())
+    /// # }
+    /// ```
+    pub fn nack_after(self, time: Duration) {
+        self.failed(Some(time), GIVEN_BACK);
+    }
+
+    pub(crate) fn failed(mut self, after: Option<Duration>, why: &str) {
+        self.receiver.nack(self.lease.take().expect(HELD), after, why);
     }
 }
 
@@ -125,10 +144,15 @@ impl<'r, T> Delivery<'r, T> {
         self.item
     }
 
-    /// The work failed: the item goes back to the front of the queue, or becomes a dead letter after
-    /// `max_deliveries`.
+    /// The work failed: the item comes again, in front of the others, when the queue's `retry_delay` is over (at once by
+    /// default), or becomes a dead letter after `max_deliveries`.
     pub fn nack(self) {
         self.raw.nack();
+    }
+
+    /// The work failed: the item comes again after `time`. See [`RawDelivery::nack_after`].
+    pub fn nack_after(self, time: Duration) {
+        self.raw.nack_after(time);
     }
 }
 

@@ -1,6 +1,7 @@
 //! What can go wrong, in types: a refused send gives the item back, and an error that no restart can heal says so.
 
 use std::fmt;
+use std::time::Duration;
 
 use brigade_protocol::codec::{DecodeError, EncodeError};
 use brigade_protocol::id::ItemId;
@@ -299,6 +300,41 @@ impl Outage {
     }
 }
 
+/// The item cannot be done now, and it is known when to try again: a site says how long it wants to be left alone, a
+/// file is to come in a minute. Returned from a handler, it is that item's failure like any other error, but the item
+/// comes again after the time given here, 24 h at most, whatever the queue's `retry_delay` is. Until then it takes its
+/// room in the queue, and holds back the end of the stream; a worker that dies meanwhile changes nothing about that.
+///
+/// ```
+/// use std::time::Duration;
+/// use brigade_worker::RetryAfter;
+///
+/// fn fetch(page: &str) -> brigade_worker::Result<String> {
+///     let busy = format!("the site of {page} is busy");
+///     Err(RetryAfter::new(Duration::from_secs(60), busy))?
+/// }
+/// assert!(fetch("example.org").is_err());
+/// ```
+#[derive(Debug, thiserror::Error)]
+#[error("{cause}")]
+pub struct RetryAfter {
+    time: Duration,
+    #[source]
+    cause: Error,
+}
+
+impl RetryAfter {
+    /// Try again after `time`, because of this error.
+    pub fn new(time: Duration, cause: impl Into<Error>) -> Self {
+        Self { time, cause: cause.into() }
+    }
+}
+
+/// When to try again, if the error, or one of its causes, says so.
+pub(crate) fn retry_time(error: &(dyn std::error::Error + 'static)) -> Option<Duration> {
+    causes(error).find_map(|cause| cause.downcast_ref::<RetryAfter>()).map(|retry| retry.time)
+}
+
 /// The error and all its causes in one line.
 pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
     let mut words = error.to_string();
@@ -365,6 +401,18 @@ mod tests {
         assert!(is_stop(&Half(RecvError::Stopped)));
         assert!(!is_stop(&SendError { item: 7, reason: Refusal::Full }));
         assert!(!is_stop(&Half(RecvError::Timeout)));
+    }
+
+    #[test]
+    fn the_time_of_a_retry_is_found_behind_other_errors_and_changes_no_words() {
+        #[derive(Debug, thiserror::Error)]
+        #[error("cannot fetch the page")]
+        struct Fetch(#[source] RetryAfter);
+        let busy = || RetryAfter::new(Duration::from_secs(60), "the site is busy");
+        assert_eq!(retry_time(&Fetch(busy())), Some(Duration::from_secs(60)));
+        assert_eq!(in_words(&Fetch(busy())), "cannot fetch the page: the site is busy");
+        assert_eq!(retry_time(&RecvError::Timeout), None);
+        assert!(!is_permanent(&busy()) && !is_outage(&busy()));
     }
 
     #[test]

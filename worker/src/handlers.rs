@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use signal_hook::low_level;
 
 use crate::context::Context;
-use crate::error::{Error, OpenError, RecvError, Result, in_words, is_outage, is_permanent, is_stop};
+use crate::error::{Error, OpenError, RecvError, Result, in_words, is_outage, is_permanent, is_stop, retry_time};
 use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::panics::{self, Panic};
@@ -264,18 +264,19 @@ impl Inputs {
     fn failed(&mut self, ctx: &Context, queue: usize, lease: Lease, outcome: Outcome) -> Result {
         let station = ctx.station();
         let (member, lane) = (&mut self.members[queue], &self.lane);
-        let name = station.inputs[queue].name.as_str();
+        let line = &station.inputs[queue];
+        let name = line.name.as_str();
         let (item, deliveries) = (lease.id(), lease.deliveries());
         let mut end = Ok(());
         match outcome {
             Outcome::Done => {}
             Outcome::Failed(error) => {
                 tracing::error!(%item, queue = name, deliveries, "the handler failed: {}", in_words(&*error));
-                nack(station, member, lease, name, &in_words(&*error));
+                nack(station, member, lease, line, retry_time(&*error), &in_words(&*error));
             }
             Outcome::Undecodable(error) => {
                 tracing::error!(%item, queue = name, deliveries, "the item cannot be decoded: {error}");
-                nack(station, member, lease, name, &format!("the item cannot be decoded: {error}"));
+                nack(station, member, lease, line, None, &format!("the item cannot be decoded: {error}"));
             }
             Outcome::Panicked(Panic { message, location, backtrace }) => {
                 let backtrace = backtrace.as_deref();
@@ -286,7 +287,7 @@ impl Inputs {
                     // The item is still ours in the queue: the sweep gives it back and counts the delivery.
                     low_level::exit(PANICKED);
                 }
-                nack(station, member, lease, name, &format!("panicked: {message}"));
+                nack(station, member, lease, line, None, &format!("panicked: {message}"));
             }
             Outcome::Stopped => {
                 tracing::info!(%item, queue = name, "told to stop: the item in hand goes back");

@@ -67,7 +67,9 @@ pub use brigade_protocol::id::ItemId;
 pub use change::{CounterChange, ListChange, MapChange};
 pub use context::Context;
 pub use delivery::{Delivery, RawDelivery};
-pub use error::{CheckpointError, Error, Misconfigured, OpenError, Outage, RecvError, Refusal, Result, SendError};
+pub use error::{
+    CheckpointError, Error, Misconfigured, OpenError, Outage, RecvError, Refusal, Result, RetryAfter, SendError,
+};
 pub use exact_file::ExactFile;
 pub use exit::Exit;
 pub use output::{Output, Port};

@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use brigade_protocol::page::Lane;
-use brigade_protocol::queue::{Lease, Member, Nothing, Queue, Returned, Wait};
+use brigade_protocol::queue::{Lease, Member, Nothing, Returned, Wait};
 
 use crate::context::Context;
 use crate::delivery::RawDelivery;
@@ -18,8 +18,7 @@ use crate::station::{Line, Station};
 /// It may be moved to another thread, and is used by one at a time. Several deliveries may be held at once.
 pub struct RawReceiver {
     member: RefCell<Member>,
-    queue: Queue,
-    name: String,
+    line: Line,
     /// Which of the stage's inputs it is.
     index: u16,
     /// Deliveries that are neither acknowledged nor given back.
@@ -36,8 +35,7 @@ impl RawReceiver {
             .map_err(|error| OpenError::Queue { queue: line.name.clone(), error })?;
         Ok(Self {
             member: RefCell::new(member),
-            queue: line.queue.clone(),
-            name: line.name.clone(),
+            line: line.clone(),
             index,
             held: Cell::new(0),
             lane: ctx.station().stop.page().lane(ctx.thread()),
@@ -79,7 +77,7 @@ impl RawReceiver {
 
     /// The items one after the other, until the end of the stream or until the worker is told to stop.
     pub fn iter(&self) -> impl Iterator<Item = RawDelivery<'_>> {
-        std::iter::from_fn(|| going_on(self.recv(), &self.name)).flatten()
+        std::iter::from_fn(|| going_on(self.recv(), &self.line.name)).flatten()
     }
 
     fn recv_until(&self, deadline: Option<Instant>) -> Result<RawDelivery<'_>, RecvError> {
@@ -103,7 +101,7 @@ impl RawReceiver {
     }
 
     pub(crate) fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
-        self.queue.bytes(lease)
+        self.line.queue.bytes(lease)
     }
 
     pub(crate) fn ack(&self, lease: Lease) {
@@ -113,8 +111,9 @@ impl RawReceiver {
         self.ctx.station().dealt_with_one();
     }
 
-    pub(crate) fn nack(&self, lease: Lease, why: &str) {
-        nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.name, why);
+    /// `after`: when it is to come again; `None`: as the queue's policy says.
+    pub(crate) fn nack(&self, lease: Lease, after: Option<Duration>, why: &str) {
+        nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, after, why);
         self.let_go();
         self.ctx.station().dealt_with_one();
     }
@@ -126,7 +125,7 @@ impl RawReceiver {
             self.member.borrow_mut().give_back(lease);
         } else {
             let why = "the delivery was dropped without an ack";
-            nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.name, why);
+            nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, None, why);
         }
         self.let_go();
     }
@@ -140,12 +139,12 @@ impl RawReceiver {
 
     /// Name of the queue.
     pub fn queue(&self) -> &str {
-        &self.name
+        &self.line.name
     }
 
     /// Items that wait in the queue at this moment: a hint, for others send and take meanwhile.
     pub fn len(&self) -> usize {
-        self.queue.len()
+        self.line.queue.len()
     }
 
     /// Whether nothing waits in the queue at this moment. Says nothing about the end: that is [`RecvError::Ended`].
@@ -155,25 +154,35 @@ impl RawReceiver {
 
     /// Items that the queue can hold, those included that are being worked on.
     pub fn capacity(&self) -> usize {
-        self.queue.capacity()
+        self.line.queue.capacity()
     }
 }
 
 impl fmt::Debug for RawReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RawReceiver").field("queue", &self.name).field("held", &self.held).finish_non_exhaustive()
+        f.debug_struct("RawReceiver").field("queue", &self.line.name).field("held", &self.held).finish_non_exhaustive()
     }
 }
 
-/// Gives the item back as failed, and says so if it will not come again.
-pub(crate) fn nack(station: &Station, member: &mut Member, lease: Lease, queue: &str, why: &str) {
-    let (item, deliveries) = (lease.id(), lease.deliveries());
+/// Gives the item back as failed, to come again after this time or when the queue's policy says so, and tells if it will
+/// not come again.
+pub(crate) fn nack(
+    station: &Station,
+    member: &mut Member,
+    lease: Lease,
+    line: &Line,
+    after: Option<Duration>,
+    why: &str,
+) {
+    let (item, deliveries, queue) = (lease.id(), lease.deliveries(), line.name.as_str());
     station.item_failed(queue, item, why);
-    match member.nack(lease) {
+    let wait = after.unwrap_or_else(|| line.retry.wait(item, deliveries));
+    match member.nack_after(lease, wait) {
         Some(Returned::Dead) => {
             tracing::error!(%item, queue, deliveries, "the item is a dead letter now: every delivery of it failed");
         }
-        Some(Returned::Late) => {}
+        Some(Returned::Late) if wait.is_zero() => {}
+        Some(Returned::Late) => tracing::info!(%item, queue, deliveries, "the item comes again in {wait:.1?}"),
         None => tracing::error!(%item, queue, "the item is gone: the queue's shared memory is spoilt"),
     }
 }

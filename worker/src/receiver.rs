@@ -117,7 +117,7 @@ fn decoded<T: DeserializeOwned>(taken: Result<RawDelivery<'_>, RecvError>) -> Re
         Ok(item) => Ok(Delivery::new(raw, item)),
         Err(error) => {
             let (id, deliveries) = (raw.id(), raw.deliveries());
-            raw.nack_because(&format!("the item cannot be decoded: {error}"));
+            raw.failed(None, &format!("the item cannot be decoded: {error}"));
             Err(RecvError::Undecodable { id, deliveries, error })
         }
     }
@@ -126,7 +126,9 @@ fn decoded<T: DeserializeOwned>(taken: Result<RawDelivery<'_>, RecvError>) -> Re
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::{MAX_DELIVERIES, sandbox};
+    use brigade_protocol::retry::RetryPolicy;
+
+    use crate::sandbox::{MAX_DELIVERIES, sandbox, sandbox_with};
 
     #[test]
     fn a_delivery_dropped_without_a_word_comes_again() {
@@ -141,6 +143,24 @@ mod tests {
         assert_eq!((second.id(), second.deliveries()), (id, 2));
         assert_eq!(second.ack(), 7);
         assert!(matches!(numbers.try_recv(), Err(RecvError::Empty)));
+    }
+
+    #[test]
+    fn a_failed_delivery_waits_as_the_queue_says_or_as_long_as_it_is_told() {
+        const HOUR: Duration = Duration::from_secs(3600);
+        let sandbox = sandbox_with(&["slow", "quick"], &[], |welcome| {
+            welcome.inputs[0].retry = RetryPolicy { delay: HOUR, longest: HOUR };
+        });
+        for name in ["slow", "quick"] {
+            sandbox.feed(name, [7u64, 8]);
+            let numbers = sandbox.ctx.receiver::<u64>(name).expect("an input");
+            numbers.recv().expect("an item").nack();
+            let again = numbers.recv().expect("an item");
+            assert_eq!(*again, if name == "slow" { 8 } else { 7 });
+            again.nack_after(if name == "slow" { Duration::ZERO } else { HOUR });
+            assert_eq!(*numbers.recv().expect("an item"), 8);
+            assert_eq!(sandbox.queue(name).depth().retry, 1);
+        }
     }
 
     #[test]

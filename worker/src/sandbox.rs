@@ -8,6 +8,7 @@ use brigade_protocol::control::{QueueRef, Report, Welcome};
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::Page;
 use brigade_protocol::queue::{Geometry, Member, Queue};
+use brigade_protocol::retry::RetryPolicy;
 use ipc_channel::ipc::{self, IpcReceiver};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -36,7 +37,7 @@ pub(crate) fn sandbox_with(inputs: &[&str], outputs: &[&str], change: impl FnOnc
         let geometry =
             Geometry { capacity: CAPACITY, item_bytes: 64, max_item_bytes: 256, max_deliveries: Some(MAX_DELIVERIES) };
         Queue::create(&path, &geometry).expect("a queue file");
-        QueueRef { name: name.to_string(), path: path.to_str().expect("UTF-8").to_owned() }
+        QueueRef { name: name.to_string(), path: path.to_str().expect("UTF-8").to_owned(), retry: RetryPolicy::AT_ONCE }
     };
     let mut welcome = Welcome {
         pipeline: "sums".into(),

@@ -11,6 +11,7 @@ use brigade_protocol::descriptors::{self, Use};
 use brigade_protocol::id::ItemId;
 use brigade_protocol::page::{Page, PageError};
 use brigade_protocol::queue::{Queue, QueueError};
+use brigade_protocol::retry::RetryPolicy;
 use ipc_channel::ipc::IpcSender;
 
 use crate::error::OpenError;
@@ -22,6 +23,8 @@ use crate::stop::Stop;
 pub(crate) struct Line {
     pub(crate) name: String,
     pub(crate) queue: Queue,
+    /// When its items that fail come again.
+    pub(crate) retry: RetryPolicy,
 }
 
 pub(crate) struct Station {
@@ -138,7 +141,7 @@ impl Station {
 fn open(queue: &QueueRef, already: &[Line]) -> Result<Line, OpenError> {
     let open = already.iter().find(|line| line.name == queue.name).map(|line| Ok(line.queue.clone()));
     match open.unwrap_or_else(|| open_queue(&queue.name, Path::new(&queue.path))) {
-        Ok(opened) => Ok(Line { name: queue.name.clone(), queue: opened }),
+        Ok(opened) => Ok(Line { name: queue.name.clone(), queue: opened, retry: queue.retry }),
         Err(error) => Err(OpenError::Queue { queue: queue.name.clone(), error }),
     }
 }

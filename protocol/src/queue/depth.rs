@@ -4,6 +4,7 @@ use super::file::Queue;
 use super::geometry::UNDERTAKER;
 use super::place::Count;
 use super::slot::Kind;
+use crate::shm::clock;
 
 /// Slots by what they are. Each slot is counted at the instant at which it was looked at.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub struct Depth {
     pub staged: u64,
     /// Came back, or passed over: next to be taken.
     pub late: u64,
+    /// Failed, and wait for the time of their retry.
+    pub retry: u64,
     /// Out of deliveries, to be put aside by the supervisor.
     pub dead: u64,
 }
@@ -25,7 +28,7 @@ pub struct Depth {
 impl Depth {
     /// Items that are neither done nor dead: what is left when everybody has ended.
     pub fn left(&self) -> u64 {
-        self.ready + self.leased + self.staged + self.late
+        self.ready + self.leased + self.staged + self.late + self.retry
     }
 }
 
@@ -48,13 +51,14 @@ pub struct Totals {
 impl Queue {
     /// Counts the slots. Reads `capacity` words.
     pub fn depth(&self) -> Depth {
-        let mut depth = Depth::default();
+        let (mut depth, ring, now) = (Depth::default(), &self.shared.ring, clock());
         for slot in 0..self.capacity() {
-            let count = match self.shared.ring.word(slot).kind() {
+            let count = match ring.word(slot).kind() {
                 Kind::Free => &mut depth.free,
                 Kind::Filling | Kind::Staged => &mut depth.staged,
                 Kind::Ready => &mut depth.ready,
                 Kind::Leased | Kind::Settled => &mut depth.leased,
+                Kind::Late if ring.is_waiting(slot, || now) => &mut depth.retry,
                 Kind::Late => &mut depth.late,
                 Kind::Dead => &mut depth.dead,
             };

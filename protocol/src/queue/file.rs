@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use nix::fcntl::{FallocateFlags, fallocate};
 
+use super::delayed::Delayed;
 use super::error::QueueError;
 use super::geometry::{Geometry, Layout, MEMBER_BYTES, MEMBERS, header};
 use super::late::LateLane;
@@ -119,16 +120,19 @@ impl Queue {
             &geometry,
             boot_id().map_err(|source| QueueError::Io { what: "map", path: path.to_owned(), source })?,
         );
-        let late = LateLane::new(
-            region.words(header::LATE_TOP, 1),
-            region.words(layout.late, LateLane::words_for(geometry.capacity)),
+        let lane =
+            |top, bits| LateLane::new(region.words(top, 1), region.words(bits, LateLane::words_for(geometry.capacity)));
+        let delayed = Delayed::new(
+            lane(header::DELAYED_TOP, layout.delayed),
+            region.words(layout.due, capacity),
+            region.words(header::NEXT_LOOK, 1),
         );
         let ring = Ring::new(
             region.words(layout.states, capacity),
             region.words(layout.born, capacity),
-            region.words(header::HEAD, 1),
-            region.words(header::TAIL, 1),
-            late,
+            [header::HEAD, header::TAIL].map(|hint| region.words(hint, 1)),
+            lane(header::LATE_TOP, layout.late),
+            delayed,
             geometry.max_deliveries.unwrap_or(0),
         );
         Ok(Self {

@@ -48,6 +48,10 @@ pub mod header {
     pub const CLOSED: usize = 8 * LINE;
     /// Which parts of the late lane to look at.
     pub const LATE_TOP: usize = 9 * LINE;
+    /// The same of the delayed lane, in the same line: receivers look at both, and hardly ever is one of them set.
+    pub const DELAYED_TOP: usize = LATE_TOP + 8;
+    /// When somebody is to look at the delayed lane.
+    pub const NEXT_LOOK: usize = LATE_TOP + 16;
     /// How often a living worker has made a slot dead: tells the supervisor to look.
     pub const DEATHS: usize = 10 * LINE;
 }
@@ -63,8 +67,12 @@ pub struct Layout {
     pub batches: usize,
     /// One word per slot: how many bytes of its large region have been allocated.
     pub backed: usize,
+    /// One word per slot: when its item is due.
+    pub due: usize,
     /// The late lane's bitmap.
     pub late: usize,
+    /// The delayed lane's bitmap.
+    pub delayed: usize,
     /// The members' places.
     pub members: usize,
     /// The slots: item id, length, then the bytes inline.
@@ -127,8 +135,11 @@ impl Geometry {
         let born = (states + words).next_multiple_of(LINE);
         let batches = (born + words).next_multiple_of(LINE);
         let backed = (batches + words).next_multiple_of(LINE);
-        let late = (backed + words).next_multiple_of(LINE);
-        let members = (late + LateLane::words_for(self.capacity) * 8).next_multiple_of(LINE);
+        let due = (backed + words).next_multiple_of(LINE);
+        let late = (due + words).next_multiple_of(LINE);
+        let lane = LateLane::words_for(self.capacity) * 8;
+        let delayed = (late + lane).next_multiple_of(LINE);
+        let members = (delayed + lane).next_multiple_of(LINE);
         let slots = (members + (MEMBERS + 1) * MEMBER_BYTES).next_multiple_of(PAGE);
         let slot = SLOT_HEAD + self.item_bytes as usize;
         let stride = slot.next_multiple_of(if slot <= 128 { 16 } else { 64 });
@@ -143,7 +154,9 @@ impl Geometry {
             born,
             batches,
             backed,
+            due,
             late,
+            delayed,
             members,
             slots,
             stride,
@@ -170,7 +183,9 @@ mod tests {
                     && layout.born + n * 8 <= layout.batches
                     && layout.batches + n * 8 <= layout.backed
             );
-            assert!(layout.backed + n * 8 <= layout.late && layout.late + n.div_ceil(64) * 8 <= layout.members);
+            let lane = n.div_ceil(64) * 8;
+            assert!(layout.backed + n * 8 <= layout.due && layout.due + n * 8 <= layout.late);
+            assert!(layout.late + lane <= layout.delayed && layout.delayed + lane <= layout.members);
             assert!(layout.members + (MEMBERS + 1) * MEMBER_BYTES <= layout.slots);
             assert!(layout.stride >= SLOT_HEAD + item_bytes as usize && layout.stride.is_multiple_of(16));
             assert!(layout.slots + n * layout.stride <= layout.large);

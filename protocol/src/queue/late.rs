@@ -14,7 +14,7 @@ use crate::sync::{Ordering, fence};
 /// How many hints to look at before one is chosen.
 const CHOICE: usize = 64;
 
-/// The bitmap of late slots.
+/// A bitmap of hints at slots. The late lane is one; the [delayed](super::delayed) lane is another.
 #[derive(Clone, Debug)]
 pub struct LateLane {
     top: Words,
@@ -60,6 +60,29 @@ impl LateLane {
             if self.bits.at(slot / 64).fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
                 crash_point!("late_hint_claimed");
                 return Some(slot);
+            }
+        }
+    }
+
+    /// Takes the hint of this slot away.
+    pub fn withdraw(&self, slot: usize) {
+        // AcqRel: pairs with the `fetch_or` in `hint`; who looks at the slot's word afterwards sees what was hinted at.
+        self.bits.at(slot / 64).fetch_and(!(1 << (slot % 64)), Ordering::AcqRel);
+    }
+
+    /// Looks at all slots whose hints are set, and notes which parts have none.
+    pub fn visit(&self, mut look: impl FnMut(usize)) {
+        let mut parts = self.top.at(0).load(Ordering::Acquire);
+        while parts != 0 {
+            let part = parts.trailing_zeros() as usize;
+            parts &= parts - 1;
+            let mut is_hinted = false;
+            for slot in self.hinted(part) {
+                is_hinted = true;
+                look(slot);
+            }
+            if !is_hinted {
+                self.clear(part);
             }
         }
     }

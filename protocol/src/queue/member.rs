@@ -1,6 +1,7 @@
 //! A member: one thread's place at a queue, by which it sends and receives.
 
 use std::io;
+use std::time::Duration;
 
 use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
@@ -12,9 +13,12 @@ use super::geometry::{MEMBERS, SLOT_HEAD};
 use super::lease::Lease;
 use super::place::{Count, Place};
 use super::recovery::Fate;
-use super::ring::{Held, Met, NoSlot, Returned};
+use super::returned::Returned;
+use super::ring::{Held, Met, NoSlot};
 use crate::crash_point;
 use crate::id::{ItemId, Post};
+use crate::retry::LONGEST_WAIT;
+use crate::shm::clock;
 
 /// Large regions of items above this size are given back to the system with the item; smaller ones stay allocated for
 /// the next item of the slot, because giving back costs a system call.
@@ -132,9 +136,13 @@ impl Member {
 
     /// Takes the next item if there is one: what came back first, then in the order of sending.
     pub fn try_recv(&mut self) -> Result<Lease, Nothing> {
+        let shared = &self.queue.shared;
+        for _ in 0..shared.ring.promote(clock) {
+            shared.items.notify();
+        }
         let mut patience = super::wait::Unhurried::default();
         loop {
-            match self.queue.shared.ring.lease(self.index) {
+            match self.queue.shared.ring.lease(self.index, clock) {
                 Met::Item(held) => {
                     self.leases += 1;
                     let (id, offset, len) = self.queue.content(held.slot);
@@ -183,7 +191,16 @@ impl Member {
 
     /// The item failed: it goes to the front, or becomes a dead letter if this was its last delivery.
     pub fn nack(&mut self, lease: Lease) -> Option<Returned> {
-        let returned = self.queue.shared.ring.nack(lease.held, self.index)?;
+        self.nack_after(lease, Duration::ZERO)
+    }
+
+    /// The item failed: it goes to the front when this time is over ([`LONGEST_WAIT`] at most), and takes its room in the
+    /// queue as before; or it becomes a dead letter now if this was its last delivery. If the process dies before this
+    /// returns, the item may come again at once.
+    pub fn nack_after(&mut self, lease: Lease, wait: Duration) -> Option<Returned> {
+        let wait = u64::try_from(wait.min(LONGEST_WAIT).as_nanos()).expect("a day is less than 585 years");
+        let due = if wait == 0 { 0 } else { clock().saturating_add(wait) };
+        let returned = self.queue.shared.ring.nack(lease.held, self.index, due)?;
         self.leases -= 1;
         match returned {
             Returned::Late => {
@@ -243,7 +260,7 @@ impl Drop for Member {
     fn drop(&mut self) {
         if self.leases > 0 || self.share.is_open() {
             let ours = |_, owner| if owner == self.index { Fate::Dead } else { Fate::Alive };
-            let swept = self.queue.shared.ring.sweep(ours);
+            let swept = self.queue.shared.ring.sweep(clock(), ours);
             self.place.count_returned(swept.returned);
             if swept.dead > 0 {
                 self.queue.count_death();

@@ -56,7 +56,8 @@ impl Queue {
             };
             // Without a limit there is no death: it gets another try.
             let is_revived = *kind == Kind::Dead && new.shared.geometry.max_deliveries.is_none();
-            position = ring.lay(position, if is_revived { Kind::Late } else { *kind }, deliveries);
+            let due = if *kind == Kind::Late { self.shared.ring.delayed.due(*slot) } else { 0 };
+            position = ring.lay(position, if is_revived { Kind::Late } else { *kind }, deliveries, due);
             crash_point!("queue_moving");
         }
         for index in 0..=UNDERTAKER {

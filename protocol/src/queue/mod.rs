@@ -9,6 +9,7 @@
 //! and what comes back goes to the front.
 
 mod batch;
+mod delayed;
 mod depth;
 mod end;
 mod error;
@@ -20,6 +21,7 @@ mod member;
 mod migrate;
 mod place;
 mod recovery;
+mod returned;
 mod ring;
 mod slot;
 mod spoilt;
@@ -33,7 +35,7 @@ pub use geometry::Geometry;
 pub use lease::Lease;
 pub use member::Member;
 pub use recovery::Swept;
-pub use ring::Returned;
+pub use returned::Returned;
 pub use sweep::DeadItem;
 pub use wait::{Wait, recv_any, try_recv_any};
 
@@ -41,6 +43,8 @@ pub use wait::{Wait, recv_any, try_recv_any};
 mod batch_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod fuzz_tests;
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod retry_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod tests;
 

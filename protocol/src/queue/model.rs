@@ -9,6 +9,8 @@
 //!
 //! Batches: a move from one queue to another by one commit, cut short in front of any step, and its sweep.
 //!
+//! Retries: items that wait for their time, with a time that goes on by being looked at.
+//!
 //! Not modelled: batches of several items, large regions, several processes (the checkers see threads), clocks: a limit on a sleep,
 //! and patience in its real length. loom orders SeqCst fences, but takes SeqCst accesses for
 //! acquiring and releasing ones; in its builds a fence stands before each SeqCst load, which is a little stronger than
@@ -20,6 +22,7 @@ mod batches;
 mod bench;
 mod closing;
 mod deaths;
+mod retries;
 mod sharing;
 mod sleeping;
 

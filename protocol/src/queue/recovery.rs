@@ -1,7 +1,9 @@
 //! Recovery: what becomes of the slots that dead owners held. Slots of a batch whose commit was stored roll forward, all
 //! others roll back; the commit is the only thing that tells one from the other.
 
-use super::ring::{Held, Returned, Ring};
+use super::delayed::Instant;
+use super::returned::Returned;
+use super::ring::{Held, Ring};
 use super::slot::{Kind, Word};
 use crate::crash_point;
 
@@ -33,7 +35,7 @@ pub enum Fate {
 impl Ring {
     /// Finishes or gives back all that dead owners held. `fate` is asked about slots that somebody owns. Only for owners
     /// that cannot act any more. May be repeated, and may be broken off anywhere and begun again.
-    pub fn sweep(&self, fate: impl Fn(usize, u16) -> Fate) -> Swept {
+    pub fn sweep(&self, now: Instant, fate: impl Fn(usize, u16) -> Fate) -> Swept {
         let mut swept = Swept::default();
         for slot in 0..self.slots() {
             let word = self.word(slot);
@@ -41,7 +43,7 @@ impl Ring {
             match word.kind() {
                 Kind::Free | Kind::Ready | Kind::Dead => {}
                 // Whoever made it late, or claimed its hint, may have died before the next step.
-                Kind::Late => self.late.hint(slot),
+                Kind::Late => self.show_late(slot, now),
                 Kind::Filling => match fate(slot, owner) {
                     Fate::Alive => {}
                     // Also what belongs to a batch: a slot that is filled is not yet part of it.
@@ -75,8 +77,10 @@ impl Ring {
         self.leave(slot, mine, |word| Word::new(Kind::Free, word.lap().next(), 0, 0)).is_some()
     }
 
-    /// An item that its owner did not finish goes back, or is dead.
+    /// An item that its owner did not finish goes back, or is dead. The death of a worker is no failure after which to
+    /// wait: its restart waits long enough.
     fn fail(&self, slot: usize, owner: u16, swept: &mut Swept) {
+        self.delayed.forget(slot); // Its owner may have died between this and the word.
         let mine = |word: Word| word.is(Kind::Leased, owner) || word.is(Kind::Settled, owner);
         if let Some(word) = self.leave(slot, mine, |word| self.after_failure(word)) {
             match self.announce(slot, word) {

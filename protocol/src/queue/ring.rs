@@ -10,6 +10,7 @@
 //!
 //! The ring knows no payloads, no waiting and no counters.
 
+use super::delayed::{Delayed, Instant};
 use super::late::LateLane;
 use super::slot::{Compared, Kind, Position, Word};
 use crate::crash_point;
@@ -29,8 +30,9 @@ pub struct Ring {
     head: Words,
     tail: Words,
     pub(super) late: LateLane,
+    pub(super) delayed: Delayed,
     capacity: u32,
-    max_deliveries: u16,
+    pub(super) max_deliveries: u16,
 }
 
 /// A slot in the caller's hands, and the word by which it is.
@@ -71,21 +73,19 @@ pub struct Unfinished {
     word: Word,
 }
 
-/// Where an item went that was not done.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Returned {
-    /// To the front of the queue.
-    Late,
-    /// It has run out of deliveries.
-    Dead,
-}
-
 impl Ring {
-    /// Over `capacity` state words and as many for their positions, one word each for head and tail, and the late lane.
+    /// Over `capacity` state words and as many for their positions, one word each for head and tail, and the two lanes.
     /// `max_deliveries` 0: no limit.
-    pub fn new(states: Words, born: Words, head: Words, tail: Words, late: LateLane, max_deliveries: u16) -> Self {
+    pub fn new(
+        states: Words,
+        born: Words,
+        [head, tail]: [Words; 2],
+        late: LateLane,
+        delayed: Delayed,
+        max_deliveries: u16,
+    ) -> Self {
         let capacity = u32::try_from(states.len()).expect("a geometry has at most 2^24 slots");
-        Self { states, born, head, tail, late, capacity, max_deliveries }
+        Self { states, born, head, tail, late, delayed, capacity, max_deliveries }
     }
 
     /// How many slots.
@@ -177,12 +177,13 @@ impl Ring {
         );
     }
 
-    /// Leases the next item to `owner`: one of the late lane if there is one, else the one at the head.
+    /// Leases the next item to `owner`: one of the late lane if there is one, else the one at the head. What waits in
+    /// the delayed lane has to be [promoted](Ring::promote) first.
     #[inline]
-    pub fn lease(&self, owner: u16) -> Met {
+    pub fn lease(&self, owner: u16, now: impl Fn() -> Instant + Copy) -> Met {
         loop {
             if self.late.may_hold()
-                && let Some(held) = self.lease_late(owner)
+                && let Some(held) = self.lease_late(owner, now)
             {
                 return Met::Item(held);
             }
@@ -199,7 +200,7 @@ impl Ring {
                         // An item that its sender finished late was sent before this one, if by the same sender: having
                         // acquired this one's word, we see the hint of that one.
                         if self.late.may_hold()
-                            && let Some(held) = self.lease_late(owner)
+                            && let Some(held) = self.lease_late(owner, now)
                         {
                             return Met::Item(held);
                         }
@@ -221,16 +222,21 @@ impl Ring {
         }
     }
 
-    fn lease_late(&self, owner: u16) -> Option<Held> {
+    fn lease_late(&self, owner: u16, now: impl Fn() -> Instant) -> Option<Held> {
         while let Some(slot) = self.late.claim(|slot| self.born_at(slot)) {
             if slot >= self.capacity as usize {
                 continue;
             }
             let mut word = self.word(slot);
             while word.kind() == Kind::Late {
+                if self.is_waiting(slot, &now) {
+                    self.delayed.lane.hint(slot); // The hint was an old one, or the sweep's.
+                    break;
+                }
                 let leased = Word::new(Kind::Leased, word.lap(), owner, word.deliveries().saturating_add(1));
                 if self.change(slot, word, leased) {
                     crash_point!("late_leased");
+                    self.delayed.forget(slot);
                     return Some(Held { slot, word: leased });
                 }
                 word = self.word(slot); // A sender has bumped its lap.
@@ -277,33 +283,6 @@ impl Ring {
         self.leave(held.slot, |word| word.is(Kind::Leased, owner), emptied).is_some()
     }
 
-    /// The item is not done: it goes to the front, or is dead if it has run out of deliveries. `None` if `owner` does
-    /// not hold it.
-    pub fn nack(&self, held: Held, owner: u16) -> Option<Returned> {
-        let word = self.leave(held.slot, |word| word.is(Kind::Leased, owner), |word| self.after_failure(word))?;
-        Some(self.announce(held.slot, word))
-    }
-
-    /// The item was not started: it goes to the front, and this delivery does not count. False if `owner` does not
-    /// hold it.
-    pub fn give_back(&self, held: Held, owner: u16) -> bool {
-        let returned = self.leave(
-            held.slot,
-            |word| word.is(Kind::Leased, owner),
-            |word| Word::new(Kind::Late, word.lap(), 0, word.deliveries().saturating_sub(1)),
-        );
-        if returned.is_some() {
-            self.late.hint(held.slot);
-        }
-        returned.is_some()
-    }
-
-    /// The item of a dead slot has been put aside: the slot is free.
-    pub fn bury(&self, slot: usize) -> bool {
-        self.leave(slot, |word| word.kind() == Kind::Dead, |word| Word::new(Kind::Free, word.lap().next(), 0, 0))
-            .is_some()
-    }
-
     /// How many items wait in the ring, roughly: leased ones and the late lane do not count. By this senders decide
     /// when to wake up, so it must come from the shared words and not from somebody's own position.
     #[inline]
@@ -319,21 +298,7 @@ impl Ring {
     /// See [`LateLane::recheck`].
     pub fn recheck_late(&self) {
         self.late.recheck();
-    }
-
-    pub(super) fn after_failure(&self, word: Word) -> Word {
-        let out_of_deliveries = self.max_deliveries != 0 && word.deliveries() >= self.max_deliveries;
-        let kind = if out_of_deliveries { Kind::Dead } else { Kind::Late };
-        Word::new(kind, word.lap(), 0, word.deliveries())
-    }
-
-    pub(super) fn announce(&self, slot: usize, word: Word) -> Returned {
-        if word.kind() == Kind::Dead {
-            return Returned::Dead;
-        }
-        crash_point!("returned_late");
-        self.late.hint(slot);
-        Returned::Late
+        self.delayed.lane.recheck();
     }
 
     /// Changes a slot's word by `next` as long as `expected` holds of it; only its lap or its late mark can change under
@@ -357,15 +322,19 @@ impl Ring {
         None
     }
 
-    /// Puts an item into a ring that is being made and that nobody else uses yet. Gives the position behind it.
-    pub fn lay(&self, position: Position, kind: Kind, deliveries: u16) -> Position {
+    /// Puts an item into a ring that is being made and that nobody else uses yet; a late one comes when it is `due`.
+    /// Gives the position behind it.
+    pub fn lay(&self, position: Position, kind: Kind, deliveries: u16, due: Instant) -> Position {
         let word = Word::new(kind, position.lap(), 0, deliveries);
         let next = position.next(self.capacity);
         self.states.at(position.index()).store(word.0, Ordering::Release); // Pairs with `word`.
         self.born.at(position.index()).store(position.word(), Ordering::Relaxed);
         self.tail.at(0).store(next.word(), Ordering::Relaxed);
         if kind == Kind::Late {
-            self.late.hint(position.index());
+            self.delayed.set_due(position.index(), due);
+            // Whoever uses the new queue first looks what of it is due already.
+            let lane = if due == 0 { &self.late } else { &self.delayed.lane };
+            lane.hint(position.index());
         }
         next
     }

@@ -12,6 +12,7 @@ use super::recovery::{Fate, Swept};
 use super::slot::Kind;
 use crate::crash_point;
 use crate::id::{ItemId, Post};
+use crate::shm::clock;
 use crate::sync::Ordering;
 
 /// An item that has run out of deliveries.
@@ -58,7 +59,7 @@ impl Queue {
                 crash_point!("sweep_counts_settled");
             }
         }
-        let swept = self.shared.ring.sweep(|slot, owner| match dead.get(usize::from(owner)) {
+        let swept = self.shared.ring.sweep(clock(), |slot, owner| match dead.get(usize::from(owner)) {
             None | Some(None) => Fate::Alive,
             Some(Some(committed)) if self.shared.batches.at(slot).load(Ordering::Relaxed) <= *committed => {
                 Fate::Committed
@@ -71,6 +72,7 @@ impl Queue {
             if dead[usize::from(index)].is_some() {
                 place.count_returned(std::mem::take(&mut returned));
                 place.free();
+                crash_point!("sweep_place_freed");
             }
         }
         self.wake_all();
@@ -94,6 +96,7 @@ impl Queue {
             let count = self.place(UNDERTAKER);
             count.note(Count::Acked, slot);
             if self.shared.ring.bury(slot) {
+                crash_point!("dead_letter_buried");
                 count.done(Count::Acked);
                 kept += 1;
                 self.shared.room.notify();

@@ -7,7 +7,7 @@ use super::lease::Lease;
 use super::member::Member;
 use super::ring::{Held, Unfinished};
 use crate::id::ItemId;
-use crate::shm::{EventCount, Ticket};
+use crate::shm::{EventCount, Ticket, clock};
 
 /// Until when to wait, and what else ends it.
 #[derive(Clone, Copy)]
@@ -193,7 +193,8 @@ pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Re
         if (wait.interrupted)() {
             return Err(Nothing::Interrupted);
         }
-        let Some(sleep) = wait.sleep(LOOK_AROUND) else { return Err(Nothing::Timeout) };
+        let due = members.iter().filter_map(|member| member.queue.shared.ring.until_due(clock)).min();
+        let Some(sleep) = wait.sleep(due.unwrap_or(LOOK_AROUND).min(LOOK_AROUND)) else { return Err(Nothing::Timeout) };
         members.iter().for_each(Member::wake_senders);
         EventCount::wait_any(&tickets, sleep);
         slept = true;

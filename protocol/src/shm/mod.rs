@@ -2,6 +2,7 @@
 //! futexes; it has never heard of queues.
 
 mod boot;
+mod clock;
 mod futex;
 mod guard;
 mod inherited;
@@ -11,6 +12,7 @@ mod region;
 mod words;
 
 pub use boot::boot_id;
+pub use clock::clock;
 pub use futex::{EventCount, Ticket};
 pub use guard::survive_cut_files;
 pub use inherited::inherited;

@@ -3,6 +3,7 @@
 
 use std::time::Duration;
 
+use brigade_protocol::retry::LONGEST_WAIT;
 use toml::Spanned;
 
 use super::fault::Fault;
@@ -37,6 +38,9 @@ pub(super) const CAPACITY: Bounds<i64> = number("capacity", 1, 1 << 24, 1_024);
 pub(super) const ITEM_BYTES: Bounds<i64> = size("item_bytes", 16, 1 << 20, 1 << 10);
 pub(super) const MAX_ITEM_BYTES: Bounds<i64> = size("max_item_bytes", 16, 1 << 30, 64 << 10);
 pub(super) const MAX_DELIVERIES: Bounds<i64> = number("max_deliveries", 1, u16::MAX as i64, 5);
+pub(super) const RETRY_DELAY: Bounds<Duration> = Bounds { high: LONGEST_WAIT, ..time("retry_delay", 0, 0) };
+pub(super) const RETRY_DELAY_MAX: Bounds<Duration> =
+    Bounds { high: LONGEST_WAIT, ..time("retry_delay_max", 0, 300_000) };
 pub(super) const REPLICAS: Bounds<i64> = number("replicas", 1, 4_096, 1);
 pub(super) const THREADS: Bounds<i64> = number("threads", 1, 1_024, 1);
 pub(super) const BATCH: Bounds<i64> = number("batch", 1, 4_096, 1);
@@ -51,6 +55,12 @@ pub(super) const NICE: Bounds<i64> = number("nice", -20, 19, 0);
 pub(super) const MAX_RSS: Bounds<i64> = size("max_rss", 1 << 20, 1 << 46, 1 << 46);
 pub(super) const MEMORY_MAX: Bounds<i64> = size("memory_max", 1 << 20, 1 << 46, 1 << 46);
 pub(super) const MAX_ITEMS: Bounds<i64> = number("max_items", 1, i64::MAX, i64::MAX);
+pub(super) const MAX_FILE_BYTES: Bounds<i64> = size("max_file_bytes", 4 << 10, 1 << 30, 16 << 20);
+pub(super) const MAX_FILE_AGE: Bounds<Duration> = time("max_file_age", 1_000, 86_400_000);
+pub(super) const KEEP_FILES: Bounds<i64> = number("keep_files", 1, 100_000, 20);
+pub(super) const KEEP_AGE: Bounds<Duration> = time("keep_age", 1_000, 30 * 86_400_000);
+pub(super) const MAX_TOTAL_BYTES: Bounds<i64> = size("max_total_bytes", 64 << 10, 16 << 40, 1 << 30);
+pub(super) const WRITE_TIMEOUT: Bounds<Duration> = time("write_timeout", 0, 10_000);
 
 /// Workers of a whole pipeline: posts are numbered in 16 bits.
 pub(super) const MOST_WORKERS: u64 = 60_000;

@@ -4,6 +4,7 @@ mod graph;
 mod identity;
 mod intensity;
 mod limits;
+mod logs;
 mod program;
 mod queue;
 mod rlimits;
@@ -107,6 +108,7 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         name: raw.name.as_ref().map_or_else(String::new, |name| name.get_ref().clone()),
         file: file.clone(),
         drain_timeout: DRAIN_TIMEOUT.hold(raw.drain_timeout.as_ref(), &mut faults),
+        logs: logs::believe(&raw.logs, &mut faults),
         loops: graph.loops(&queues),
         queues,
         stages,

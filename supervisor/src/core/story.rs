@@ -20,7 +20,7 @@ use brigade_protocol::id::{Incarnation, Post};
 use super::action::{Action, Ask, State};
 use super::event::{Actor, Event, Exit, StopLevel};
 use super::{Core, Worker};
-use crate::config::plan::{Limits, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan};
+use crate::config::plan::{Limits, LogPlan, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan};
 
 const OK: Exit = Exit::Code(0);
 const CRASH: Exit = Exit::Code(1);
@@ -33,6 +33,7 @@ fn pipeline() -> Plan {
         name: "story".into(),
         file: PathBuf::from("/story.toml"),
         drain_timeout: Duration::from_secs(30),
+        logs: LogPlan::default(),
         queues: Vec::new(),
         stages: Vec::new(),
         loops: Vec::new(),
@@ -116,6 +117,8 @@ impl Told for Plan {
             item_bytes: 1024,
             max_item_bytes: 65536,
             max_deliveries: Some(5),
+            retry_delay: Duration::ZERO,
+            retry_delay_max: Duration::from_secs(300),
             producers: Vec::new(),
             consumers: Vec::new(),
         });

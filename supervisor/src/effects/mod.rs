@@ -6,5 +6,6 @@ pub mod dead;
 pub mod group;
 pub mod hand_over;
 pub mod orphans;
+pub mod parent;
 pub mod signal;
 pub mod spawn;

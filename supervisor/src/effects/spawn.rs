@@ -57,7 +57,7 @@ pub struct NotSpawned {
 }
 
 /// Variables by which other supervisors speak to us, and must not speak to a worker.
-const NOT_INHERITED: [&str; 4] = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC"];
+const NOT_INHERITED: [&str; 5] = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
 /// Starts it. The child has no descriptors but its standard ones and those listed, an empty signal mask, and dies when we
 /// die.

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use brigade_protocol::control::{DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, TOKEN_ENV, WORKER_ENV};
+use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::{Page, StopWord};
 use brigade_protocol::shared::SHARED_ENV;
@@ -11,7 +12,7 @@ use brigade_protocol::shared::SHARED_ENV;
 use super::Reactor;
 use crate::config::plan::{Limits, MANAGER_STAGE};
 use crate::core::action::{Action, Ask, State};
-use crate::core::event::{Actor, Event, StopLevel};
+use crate::core::event::{Actor, StopLevel};
 use crate::door::Door;
 use crate::effects::signal;
 use crate::effects::spawn::{self, Launch, NotSpawned, Process};
@@ -22,13 +23,7 @@ impl Reactor {
     pub(super) fn act(&mut self, action: Action) {
         tracing::debug!(?action);
         match action {
-            Action::Spawn { post, incarnation } => {
-                let event = match self.spawn(post, incarnation) {
-                    Ok(pid) => Event::Spawned { post, incarnation, pid },
-                    Err(NotSpawned { words, permanent }) => Event::SpawnFailed { post, incarnation, words, permanent },
-                };
-                self.events.push_back(event);
-            }
+            Action::Spawn { post, incarnation } => self.to_spawn.push_back((post, incarnation)),
             Action::Stop { post, incarnation, ask } => self.ask_to_stop(post, incarnation, ask),
             Action::Kill { post, incarnation, why } => {
                 let (name, replica) = self.name_of(post);
@@ -43,6 +38,7 @@ impl Reactor {
             Action::Close(queue) => {
                 tracing::debug!(queue = self.core.plan().queues[queue].name, "closed: all its producers are complete");
                 self.queues[queue].queue.close();
+                crash_point!("queue_closed");
             }
             Action::WatchLoop(index) => self.loops[index].begin(),
             Action::Changed { post, incarnation, from: _, to, cause, actor } => {
@@ -53,7 +49,11 @@ impl Reactor {
         }
     }
 
-    fn spawn(&mut self, post: Post, incarnation: Incarnation) -> Result<i32, NotSpawned> {
+    pub(super) fn spawn(&mut self, post: Post, incarnation: Incarnation) -> Result<i32, NotSpawned> {
+        if self.core.worker(post).is_some_and(|worker| worker.state == State::Stopping) {
+            let words = "asked to stop before it was started".to_owned();
+            return Err(NotSpawned { words, permanent: false });
+        }
         let failed = |what: &str, error: &dyn std::fmt::Display| NotSpawned {
             words: format!("cannot {what}: {error}"),
             permanent: false,
@@ -65,6 +65,7 @@ impl Reactor {
             let lanes = stage.map_or(1, |stage| stage.threads);
             let page = Page::renew(&self.dir.page(&name, replica), post, lanes).map_err(|e| failed("start it", &e))?;
             self.pages.insert(post, page);
+            crash_point!("page_renewed");
         }
         self.pages[&post].begin(incarnation);
         let door = Door::open(post, incarnation, self.deliver.clone()).map_err(|e| failed("open a door for it", &e))?;
@@ -97,6 +98,7 @@ impl Reactor {
             }
             None => self.spawn_manager(own_env),
         };
+        crash_point!("worker_spawned");
         let process = match spawned {
             Ok(process) => process,
             Err(error) => {
@@ -160,6 +162,7 @@ impl Reactor {
         if present.ended.is_none() && (present.orders.is_none() || ask == Ask::Now) {
             signal::stop(present.pid, signal.unwrap_or(libc::SIGTERM));
         }
+        crash_point!("stop_asked");
     }
 
     fn tell_change(&mut self, post: Post, incarnation: Incarnation, to: State, cause: &str, actor: Actor) {
@@ -176,9 +179,11 @@ impl Reactor {
         match to {
             State::Failed | State::Backoff => {
                 tracing::warn!("{who} {}: {cause}{by}", picture_word(to));
-                for line in self.capture.last_words(post, incarnation) {
+                let words = self.capture.last_words(post, incarnation);
+                for line in &words {
                     tracing::warn!("{who} said at last: {line}");
                 }
+                self.last_words.insert(post, words);
             }
             State::Ready => tracing::info!(pid, "{who} is ready{by}"),
             State::Pending | State::Starting => tracing::debug!("{who} {}: {cause}{by}", picture_word(to)),
@@ -189,6 +194,7 @@ impl Reactor {
     }
 
     fn tell_level(&mut self, level: StopLevel, actor: Actor) {
+        self.tell_parent_of_stop(level);
         let by = match actor {
             Actor::Core => "the supervisor".to_owned(),
             Actor::Operator => "the operator".to_owned(),

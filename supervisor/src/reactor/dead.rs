@@ -3,6 +3,7 @@
 
 use std::time::Instant;
 
+use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, ItemId, Post};
 
 use super::act::committed;
@@ -19,7 +20,7 @@ impl Reactor {
     pub(super) fn sweep(&mut self, post: Post, incarnation: Incarnation) {
         // What cannot be believed is not followed: nothing is done to a spoilt queue, and what a spoilt page says to be
         // committed is not.
-        self.look_for_spoilt();
+        self.look_for_spoilt_of(post);
         let (name, replica) = self.name_of(post);
         let is_page_spoilt = self.is_page_spoilt(post);
         self.note_death(post, incarnation);
@@ -41,6 +42,7 @@ impl Reactor {
                 let end = self.end_of(post);
                 self.put_dead_aside_with(index, &format!("its worker {name}/{replica} {end}"));
             }
+            crash_point!("queue_swept");
         }
     }
 

@@ -3,9 +3,10 @@
 use std::time::{Duration, Instant};
 
 use brigade_protocol::control::{Order, Report, Welcome};
+use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 
-use super::{News, Reactor};
+use super::{News, Reactor, SLICE};
 use crate::control::{Answer, Request, StopRequest};
 use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Entry;
@@ -25,11 +26,10 @@ impl Reactor {
                     if self.core.level() == Some(StopLevel::Now) {
                         self.killed_by = Some(number);
                     }
-                    self.events.push_back(Event::StopNext(Actor::Signal(number)));
-                    // One by one: each is a rung of the ladder.
-                    self.decide();
+                    // At once, ahead of all that waits, and one by one: each is a rung of the ladder.
+                    self.handle(Event::StopNext(Actor::Signal(number)));
                 }
-                libc::SIGHUP => self.events.push_back(Event::StopAt(StopLevel::Drain, Actor::Signal(number))),
+                libc::SIGHUP => self.handle(Event::StopAt(StopLevel::Drain, Actor::Signal(number))),
                 _ => {} // SIGCHLD: looked after below, as signals are merged and may be missed.
             }
         }
@@ -45,6 +45,7 @@ impl Reactor {
                     signal::kill(pid);
                     exits::reap(pid);
                     self.roster.forget_pid(pid);
+                    crash_point!("worker_reaped");
                 }
                 None => {
                     tracing::debug!(pid, ?exit, "reaped an orphan");
@@ -69,6 +70,11 @@ impl Reactor {
     pub(super) fn look_after_groups(&mut self) {
         let now = Instant::now();
         for post in self.roster.ended() {
+            if now.elapsed() >= SLICE {
+                // There may be more to do: the loop is to come back without a rest.
+                self.events.push_back(Event::Tick);
+                return;
+            }
             let Some(present) = self.roster.at_mut(post) else { continue };
             if present.gone.is_none() && signal::is_gone(present.pid) {
                 present.gone = Some(now);
@@ -106,7 +112,6 @@ impl Reactor {
                 News::Door(post, incarnation, entry) => self.hear_door(post, incarnation, entry),
                 News::Call(call) => self.answer(call),
             }
-            self.decide();
         }
     }
 
@@ -193,7 +198,7 @@ impl Reactor {
         let queue = |index: &usize| {
             let name = plan.queues[*index].name.clone();
             let path = self.dir.queue(&name).to_string_lossy().into_owned();
-            brigade_protocol::control::QueueRef { name, path }
+            brigade_protocol::control::QueueRef { name, path, retry: plan.queues[*index].retry() }
         };
         Welcome {
             pipeline: plan.name.clone(),
@@ -221,7 +226,7 @@ impl Reactor {
                     StopRequest::Now => (StopLevel::Now, "stopping: items in hand are finished, the rest stays queued"),
                     StopRequest::Kill => (StopLevel::Kill, "killing every worker"),
                 };
-                self.events.push_back(Event::StopAt(level, Actor::Operator));
+                self.handle(Event::StopAt(level, Actor::Operator));
                 Answer::Stopping(words.to_owned())
             }
             Request::Retry { queue, which } => self.retry(&queue, &which),

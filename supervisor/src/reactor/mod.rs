@@ -9,6 +9,7 @@ mod hear;
 mod history;
 mod idle;
 mod limits;
+mod parent;
 mod picture;
 mod spoilt;
 
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::time::{Duration, Instant};
 
+use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::Page;
 use brigade_protocol::queue::{Member, Queue};
@@ -36,6 +38,8 @@ use crate::core::action::Verdict;
 use crate::core::event::Event;
 use crate::door::{Deliver, Entry};
 use crate::effects::dead::DeadFile;
+use crate::effects::parent::Parent;
+use crate::effects::spawn::NotSpawned;
 use crate::logs::Capture;
 use crate::roster::Roster;
 use crate::sources::commands::{self, Call, Control};
@@ -48,12 +52,17 @@ const INBOX: Token = Token(1);
 
 /// How often the live view is drawn.
 const FRAME: Duration = Duration::from_millis(250);
-/// How often the reactor looks after things of which nobody tells it: dead letters, the picture in the state folder.
+/// How often the reactor looks after what nobody tells it of: dead letters.
 const ROUND: Duration = Duration::from_secs(1);
 /// How often it looks whether the remainder of a process group is gone, or a loop of stages idle.
 const SOON: Duration = Duration::from_millis(10);
-/// How old the picture in the state folder may be.
-const PICTURE_AGE: Duration = Duration::from_secs(5);
+/// How often it does so with what takes a look at every worker and every slot: whether shared memory was written over,
+/// and the picture in the state folder.
+const LONG_ROUND: Duration = Duration::from_secs(5);
+/// How long it does nothing but start processes, or nothing but work off events, before it listens again. A start waits
+/// for the system and the death of a worker for the reader of the logs: with a thousand workers that adds up to seconds,
+/// in which nobody would hear a signal or get an answer.
+const SLICE: Duration = Duration::from_millis(10);
 
 /// News from other threads.
 #[derive(Debug)]
@@ -96,15 +105,20 @@ pub struct Reactor {
     inbox: Receiver<News>,
     deliver: Deliver,
     events: VecDeque<Event>,
+    parent: Parent,
+    /// Who is to be started, in this order.
+    to_spawn: VecDeque<(Post, Incarnation)>,
     loops: Vec<idle::Watch>,
     manager: Option<IpcSender<Connect>>,
     want_manager: HashSet<Post>,
     history: history::History,
     limited: limits::Limited,
+    /// What the last failed run of a post wrote to stderr at last.
+    last_words: BTreeMap<Post, Vec<String>>,
     spoilt: Vec<Spoilt>,
     started: Instant,
     next_round: Instant,
-    next_picture: Instant,
+    next_long_round: Instant,
     verdict: Option<Verdict>,
     /// The terminal signal that led to the third rung, to die of at the end.
     killed_by: Option<i32>,
@@ -164,6 +178,11 @@ impl Reactor {
         let queues = outfit.queues.into_iter().map(in_use);
         let now = Instant::now();
         let limited = limits::Limited::begin(outfit.core.plan());
+        let mut events = VecDeque::from([Event::Begin]);
+        if outfit.dir.shared().exists() {
+            // An earlier run has used it. Whoever goes on where it was shall not hold its first item while it starts.
+            events.push_back(Event::WantManager);
+        }
         Ok(Self {
             core: outfit.core,
             dir: outfit.dir,
@@ -177,16 +196,19 @@ impl Reactor {
             poll,
             inbox,
             deliver,
-            events: VecDeque::from([Event::Begin]),
+            events,
+            parent: Parent::of_this_process(),
+            to_spawn: VecDeque::new(),
             loops,
             manager: None,
             want_manager: HashSet::new(),
             history: history::History::default(),
             limited,
+            last_words: BTreeMap::new(),
             spoilt: Vec::new(),
             started: now,
             next_round: now,
-            next_picture: now,
+            next_long_round: now,
             verdict: None,
             killed_by: None,
         })
@@ -211,22 +233,51 @@ impl Reactor {
                 self.events.push_back(Event::Tick);
             }
             self.decide();
+            self.tell_parent();
+            self.spawn_some();
         }
         Ok(self.end())
     }
 
-    /// Hands all events to the core, and does what it wants, until nothing is left.
+    /// Hands the events to the core one by one, and does what it wants, until nothing is left or the slice is over.
     fn decide(&mut self) {
+        let begun = Instant::now();
         while let Some(event) = self.events.pop_front() {
-            tracing::debug!(?event);
-            for action in self.core.handle(Instant::now(), event) {
-                self.act(action);
+            self.handle(event);
+            if begun.elapsed() >= SLICE {
+                return;
             }
+        }
+    }
+
+    /// Starts those that are to be started, until nobody is left or the slice is over.
+    fn spawn_some(&mut self) {
+        let begun = Instant::now();
+        while let Some((post, incarnation)) = self.to_spawn.pop_front() {
+            let event = match self.spawn(post, incarnation) {
+                Ok(pid) => Event::Spawned { post, incarnation, pid },
+                Err(NotSpawned { words, permanent }) => Event::SpawnFailed { post, incarnation, words, permanent },
+            };
+            self.events.push_back(event);
+            if begun.elapsed() >= SLICE {
+                return;
+            }
+        }
+    }
+
+    /// Hands one event to the core, and does what it wants.
+    fn handle(&mut self, event: Event) {
+        tracing::debug!(?event);
+        for action in self.core.handle(Instant::now(), event) {
+            self.act(action);
         }
     }
 
     /// How long to sleep.
     fn patience(&self) -> Duration {
+        if !self.events.is_empty() || !self.to_spawn.is_empty() {
+            return Duration::ZERO;
+        }
         let now = Instant::now();
         let mut until = self.next_round;
         if self.view.is_some() {
@@ -235,7 +286,7 @@ impl Reactor {
         if !self.roster.ended().is_empty() || self.loops.iter().any(idle::Watch::is_on) {
             until = until.min(now + SOON);
         }
-        if let Some(deadline) = self.core.deadline() {
+        for deadline in [self.core.deadline(), self.parent.deadline()].into_iter().flatten() {
             until = until.min(deadline);
         }
         until.saturating_duration_since(now)
@@ -252,16 +303,18 @@ impl Reactor {
             return;
         }
         self.next_round = now + ROUND;
-        self.look_for_spoilt();
         self.look_for_dead(now);
         self.look_at_memory();
-        if now >= self.next_picture {
-            self.next_picture = now + PICTURE_AGE;
+        self.tell_parent_status();
+        if now >= self.next_long_round {
+            self.next_long_round = now + LONG_ROUND;
+            self.look_for_spoilt();
             self.keep_picture();
         }
     }
 
     fn end(mut self) -> Ending {
+        crash_point!("run_ended");
         self.look_for_spoilt();
         for index in 0..self.queues.len() {
             self.put_dead_aside(index);

@@ -3,6 +3,8 @@
 
 use std::path::PathBuf;
 
+use brigade_protocol::id::Post;
+
 use super::Reactor;
 use crate::core::event::{Actor, Event, StopLevel};
 
@@ -23,6 +25,16 @@ impl Reactor {
     /// Looks at all queues and pages. The first time that one is found spoilt, it is said, and the run ends: nothing is
     /// swept or taken out of it any more.
     pub(super) fn look_for_spoilt(&mut self) {
+        self.look_for_spoilt_in(|_| true);
+    }
+
+    /// The same, with no page but this post's: for a sweep, which goes by no other. A thousand deaths at once would
+    /// otherwise look at a million pages.
+    pub(super) fn look_for_spoilt_of(&mut self, post: Post) {
+        self.look_for_spoilt_in(|of| of == post);
+    }
+
+    fn look_for_spoilt_in(&mut self, wanted: impl Fn(Post) -> bool) {
         let mut found = Vec::new();
         for (index, in_use) in self.queues.iter().enumerate() {
             let name = &self.core.plan().queues[index].name;
@@ -34,14 +46,12 @@ impl Reactor {
                 found.push((Some(index), Spoilt { queue: Some(name.clone()), what, why, path }));
             }
         }
-        for (post, page) in &self.pages {
+        for (post, page) in self.pages.iter().filter(|(post, _)| wanted(**post)) {
+            let why = page.spoilt().or_else(|| (page.post() != *post).then(|| "it names another worker".to_owned()));
+            let Some(why) = why else { continue };
             let (stage, replica) = self.name_of(*post);
             let path = self.dir.page(&stage, replica);
-            if self.spoilt.iter().any(|spoilt| spoilt.path == path) {
-                continue;
-            }
-            let why = page.spoilt().or_else(|| (page.post() != *post).then(|| "it names another worker".to_owned()));
-            if let Some(why) = why {
+            if !self.spoilt.iter().any(|spoilt| spoilt.path == path) {
                 found.push((None, Spoilt { queue: None, what: format!("the page of {stage}/{replica}"), why, path }));
             }
         }
@@ -58,7 +68,7 @@ impl Reactor {
     }
 
     /// Whether what this page says cannot be believed.
-    pub(super) fn is_page_spoilt(&self, post: brigade_protocol::id::Post) -> bool {
+    pub(super) fn is_page_spoilt(&self, post: Post) -> bool {
         let (stage, replica) = self.name_of(post);
         let path = self.dir.page(&stage, replica);
         self.spoilt.iter().any(|spoilt| spoilt.path == path)

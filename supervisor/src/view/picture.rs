@@ -123,8 +123,7 @@ fn queue_table(queues: &[&QueueStatus], rates: &Rates, width: usize) -> Table {
         ("dead", Side::Right),
     ]);
     for queue in queues {
-        let waiting = queue.ready.saturating_add(queue.late);
-        let bar = bar(waiting, queue.leased.saturating_add(queue.staged), queue.capacity, width);
+        let bar = bar(queue.waiting(), queue.leased.saturating_add(queue.staged), queue.capacity, width);
         table.row([
             Cell::new(&queue.name),
             Cell::new(bar).tint_if(depth(queue) >= queue.capacity, Tint::Warn),
@@ -139,7 +138,7 @@ fn queue_table(queues: &[&QueueStatus], rates: &Rates, width: usize) -> Table {
 
 /// Items that are not free.
 fn depth(queue: &QueueStatus) -> u64 {
-    [queue.late, queue.leased, queue.staged].iter().fold(queue.ready, |sum, part| sum.saturating_add(*part))
+    queue.waiting().saturating_add(queue.leased).saturating_add(queue.staged)
 }
 
 /// How many rows stages and queues get of `rows`: each what it needs, as long as the other has half. Where something is

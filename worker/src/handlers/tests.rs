@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::error::{Misconfigured, Outage};
+use crate::error::{Misconfigured, Outage, RetryAfter};
 use crate::sandbox::{MAX_DELIVERIES, Sandbox, sandbox, sandbox_with, until};
 
 /// Serves with a function as handler, over numbers.
@@ -46,6 +46,24 @@ fn errors_and_panics_are_the_items_failure_and_end_as_dead_letters() {
     let times = |wanted| calls.iter().filter(|n| **n == wanted).count();
     assert_eq!((times(1), times(2), times(3)), (MAX_DELIVERIES.into(), MAX_DELIVERIES.into(), 1));
     assert_eq!((sandbox.dead("numbers"), sandbox.page.progress()), (2, 1));
+}
+
+#[test]
+fn an_item_comes_again_when_its_handler_says() {
+    const WAIT: Duration = Duration::from_millis(50);
+    let sandbox = sandbox(&["numbers"], &[]);
+    sandbox.feed("numbers", [1u64, 2]);
+    sandbox.queue("numbers").close();
+    let calls = Mutex::new(Vec::new());
+    let begun = Instant::now();
+    let result = serve(&sandbox, |n, out| {
+        calls.lock().expect("no panic in here").push((n, begun.elapsed() >= WAIT));
+        if out.deliveries() == Some(1) && n == 1 { Err(RetryAfter::new(WAIT, "not yet").into()) } else { Ok(()) }
+    });
+    result.expect("it comes to its end, and not before the item has come");
+    let calls = calls.into_inner().expect("no panic in here");
+    assert_eq!(calls.iter().map(|(n, _)| *n).collect::<Vec<_>>(), [1, 2, 1]);
+    assert!(calls[2].1, "it came too soon");
 }
 
 #[test]

@@ -3,6 +3,7 @@
 
 use std::sync::{Arc, Mutex};
 
+use super::super::delayed::Delayed;
 use super::super::late::LateLane;
 use super::super::place::{Count, Place};
 use super::super::recovery::Fate;
@@ -15,6 +16,8 @@ use crate::sync::{Ordering, dies_after};
 const SLOTS: u32 = 2;
 const ITEMS: u64 = 2;
 const MEMBERS: usize = 4;
+/// Nothing waits for a retry here.
+const NOW: u64 = 1;
 /// A step that nobody comes to.
 const NEVER: u32 = 10_000;
 /// The steps of a move, and some more.
@@ -32,10 +35,11 @@ struct Side {
 impl Side {
     fn new() -> Self {
         let slots = SLOTS as usize;
-        let late = LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(SLOTS)));
+        let lane = || LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(SLOTS)));
         let words = || Words::on_heap(slots);
+        let delayed = Delayed::new(lane(), words(), Words::on_heap(1));
         Self {
-            ring: Ring::new(words(), words(), Words::on_heap(1), Words::on_heap(1), late, 0),
+            ring: Ring::new(words(), words(), [(); 2].map(|()| Words::on_heap(1)), lane(), delayed, 0),
             payload: words(),
             batches: words(),
             places: (0..MEMBERS).map(|_| Place::new(Words::on_heap(9))).collect(),
@@ -45,7 +49,7 @@ impl Side {
     /// As `Queue::sweep`, for one member.
     fn sweep(&self, owner: u16, committed: u64) {
         self.places[usize::from(owner)].settle_batch(committed);
-        self.ring.sweep(|slot, other| {
+        self.ring.sweep(NOW, |slot, other| {
             if other != owner {
                 Fate::Alive
             } else if self.batches.at(slot).load(Ordering::Relaxed) <= committed {
@@ -60,7 +64,7 @@ impl Side {
     fn take(&self, owner: u16) -> Option<u64> {
         let mut met = None;
         loop {
-            match self.ring.lease(owner) {
+            match self.ring.lease(owner, || NOW) {
                 Met::Item(held) => {
                     let item = self.payload.at(held.slot).load(Ordering::Relaxed);
                     assert!(self.ring.ack(held, owner), "a lease was taken from its receiver");
@@ -105,7 +109,7 @@ impl Line {
 
     /// As the SDK's commit of one item and one result. False if there was nothing to move, or no room.
     fn move_one(&self, owner: u16) -> bool {
-        let Met::Item(taken) = self.from.ring.lease(owner) else { return false };
+        let Met::Item(taken) = self.from.ring.lease(owner, || NOW) else { return false };
         let item = self.from.payload.at(taken.slot).load(Ordering::Relaxed);
         let Ok(filling) = self.to.ring.claim(owner) else {
             assert!(self.from.ring.give_back(taken, owner));

@@ -2,12 +2,15 @@
 //! [`Member`](super::super::Member) does step by step, and a ledger in which everything must balance at the end.
 
 use std::collections::HashMap;
+use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
+use super::super::delayed::{Delayed, Instant, LOOK_EVERY};
 use super::super::late::LateLane;
 use super::super::place::{Count, Place};
 use super::super::recovery::Fate;
-use super::super::ring::{Held, Met, NoSlot, Returned, Ring};
+use super::super::returned::Returned;
+use super::super::ring::{Held, Met, NoSlot, Ring};
 use super::super::slot::Kind;
 use crate::shm::{EventCount, Words};
 use crate::sync::Ordering;
@@ -25,6 +28,8 @@ struct Parts {
     room: EventCount,
     /// Of the standard library: it is no part of what is modelled.
     ledger: Mutex<Ledger>,
+    /// The same holds of the time, which goes on whenever somebody looks at it.
+    time: AtomicU64,
 }
 
 #[derive(Default)]
@@ -54,13 +59,14 @@ pub enum Sent {
 
 impl Bench {
     pub fn new(capacity: u32, members: usize, max_deliveries: u16) -> Self {
-        let late = LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(capacity)));
+        let lane = || LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(capacity)));
+        let delayed = Delayed::new(lane(), Words::on_heap(capacity as usize), Words::on_heap(1));
         let ring = Ring::new(
             Words::on_heap(capacity as usize),
             Words::on_heap(capacity as usize),
-            Words::on_heap(1),
-            Words::on_heap(1),
-            late,
+            [Words::on_heap(1), Words::on_heap(1)],
+            lane(),
+            delayed,
             max_deliveries,
         );
         Self(Arc::new(Parts {
@@ -71,6 +77,7 @@ impl Bench {
             items: EventCount::on_heap(),
             room: EventCount::on_heap(),
             ledger: Mutex::default(),
+            time: AtomicU64::new(1),
         }))
     }
 
@@ -88,6 +95,11 @@ impl Bench {
 
     pub fn room(&self) -> &EventCount {
         &self.0.room
+    }
+
+    /// By each look at it half of the time goes by after which somebody looks for what is due.
+    pub fn now(&self) -> Instant {
+        self.0.time.fetch_add(LOOK_EVERY / 2, Ordering::SeqCst)
     }
 
     /// As `Member::try_send`.
@@ -120,8 +132,11 @@ impl Bench {
     /// As `Member::try_recv`, with the least patience: an unfinished slot is looked at twice.
     pub fn try_recv(&self, owner: u16) -> Option<Taken> {
         let mut met = None;
+        for _ in 0..self.ring().promote(|| self.now()) {
+            self.0.items.notify();
+        }
         loop {
-            match self.ring().lease(owner) {
+            match self.ring().lease(owner, || self.now()) {
                 Met::Item(held) => {
                     let item = self.0.payload.at(held.slot).load(Ordering::Relaxed);
                     let ledger = self.ledger();
@@ -180,8 +195,13 @@ impl Bench {
 
     /// As `Member::nack`.
     pub fn nack(&self, owner: u16, taken: Taken) {
+        self.nack_until(owner, taken, 0);
+    }
+
+    /// As `Member::nack_after`.
+    pub fn nack_until(&self, owner: u16, taken: Taken, due: Instant) {
         self.check_payload(&taken);
-        match self.ring().nack(taken.held, owner).expect("a lease was taken from its receiver") {
+        match self.ring().nack(taken.held, owner, due).expect("a lease was taken from its receiver") {
             Returned::Late => self.0.items.notify(),
             Returned::Dead => {}
         }
@@ -199,7 +219,7 @@ impl Bench {
         let holds = |slot: usize, kind| self.ring().word(slot).is(kind, owner);
         place.settle(Count::Sent, |slot| holds(slot, Kind::Filling));
         place.settle(Count::Acked, |slot| holds(slot, Kind::Leased));
-        self.ring().sweep(|_, other| if other == owner { Fate::Dead } else { Fate::Alive });
+        self.ring().sweep(self.now(), |_, other| if other == owner { Fate::Dead } else { Fate::Alive });
         self.0.items.notify_all();
         self.0.room.notify_all();
     }
@@ -244,6 +264,7 @@ impl Bench {
         if self.ledger().ended {
             self.has_ended();
         }
+        self.0.time.store(Instant::MAX / 2, Ordering::SeqCst); // Everything is due.
         while let Some(taken) = self.try_recv(owner) {
             self.ack(owner, taken);
         }
@@ -280,9 +301,9 @@ impl Bench {
         assert_eq!(self.ring().claim(owner), Err(NoSlot::Full));
         assert!(held.into_iter().all(|held| self.ring().publish(held, owner)));
         for _ in 0..slots {
-            let Met::Item(held) = self.ring().lease(owner) else { panic!("an item is out of reach") };
+            let Met::Item(held) = self.ring().lease(owner, || self.now()) else { panic!("an item is out of reach") };
             assert!(self.ring().ack(held, owner));
         }
-        assert_eq!(self.ring().lease(owner), Met::Empty);
+        assert_eq!(self.ring().lease(owner, || self.now()), Met::Empty);
     }
 }

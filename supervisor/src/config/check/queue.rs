@@ -1,14 +1,18 @@
 //! What is believed of a queue, alone and between its stages.
 
+use std::time::Duration;
+
 use toml::Spanned;
 
 use super::check_name;
-use crate::config::bounds::{CAPACITY, ITEM_BYTES, MAX_DELIVERIES, MAX_ITEM_BYTES, MOST_MEMBERS, MOST_QUEUE_BYTES};
+use crate::config::bounds::{
+    CAPACITY, ITEM_BYTES, MAX_DELIVERIES, MAX_ITEM_BYTES, MOST_MEMBERS, MOST_QUEUE_BYTES, RETRY_DELAY, RETRY_DELAY_MAX,
+};
 use crate::config::fault::Fault;
 use crate::config::plan::{QueuePlan, StagePlan};
 use crate::config::raw::RawQueue;
 use crate::config::table::NumberOr;
-use crate::config::units::show_size;
+use crate::config::units::{show_duration, show_size};
 
 /// The queue alone; its stages come by [`attach`].
 pub(super) fn believe(raw: &RawQueue, faults: &mut Vec<Fault>) -> QueuePlan {
@@ -23,6 +27,7 @@ pub(super) fn believe(raw: &RawQueue, faults: &mut Vec<Fault>) -> QueuePlan {
         }
         max_item_bytes = item_bytes;
     }
+    let (retry_delay, retry_delay_max) = retry_delays(raw, faults);
     let capacity = CAPACITY.hold(raw.capacity.as_ref(), faults);
     check_room(raw, capacity, max_item_bytes, faults);
     QueuePlan {
@@ -31,6 +36,8 @@ pub(super) fn believe(raw: &RawQueue, faults: &mut Vec<Fault>) -> QueuePlan {
         item_bytes: u32::try_from(item_bytes).expect("the bounds of item_bytes are within 32 bits"),
         max_item_bytes: u32::try_from(max_item_bytes).expect("the bounds of max_item_bytes are within 32 bits"),
         max_deliveries: max_deliveries(raw, faults),
+        retry_delay,
+        retry_delay_max,
         producers: Vec::new(),
         consumers: Vec::new(),
     }
@@ -44,6 +51,20 @@ fn max_deliveries(raw: &RawQueue, faults: &mut Vec<Fault>) -> Option<u16> {
     };
     let held = MAX_DELIVERIES.hold(number.as_ref(), faults);
     Some(u16::try_from(held).expect("the bounds of max_deliveries are within 16 bits"))
+}
+
+/// The first wait and the longest: a longest that nobody gave makes way.
+fn retry_delays(raw: &RawQueue, faults: &mut Vec<Fault>) -> (Duration, Duration) {
+    let delay = RETRY_DELAY.hold(raw.retry_delay.as_ref(), faults);
+    let longest = RETRY_DELAY_MAX.hold(raw.retry_delay_max.as_ref(), faults);
+    if delay > longest
+        && let Some(given) = &raw.retry_delay_max
+    {
+        let (first, most) = (show_duration(delay), show_duration(longest));
+        let message = format!("retry_delay is {first}, more than retry_delay_max, which is {most}");
+        faults.push(Fault::at(given.span(), message).help("lower retry_delay or raise retry_delay_max"));
+    }
+    (delay, longest.max(delay))
 }
 
 /// Every slot has (sparse) room for the largest item, and all of it must fit into an address space.

@@ -114,7 +114,7 @@ fn limits_that_cannot_be_are_faults() {
         "4:9 umask cannot be \"028\" (it is three octal digits, such as \"027\")",
         "5:8 nice is more than 19 (it may be -20 to 19)",
         "6:8 cpus names cores that are not there, or not for brigade: 3 (it may run on 0-2,8)",
-        "7:16 no_new_privs must be true or false, not a string (write no_new_privs = true)",
+        "7:16 no_new_privs must be true or false, not a string (write no_new_privs = true or no_new_privs = false)",
         "8:14 \"A=B\" cannot be the name of an environment variable (a name is not empty and holds no =)",
         "8:21 \"\" cannot be the name of an environment variable (a name is not empty and holds no =)",
         "9:11 max_rss is less than 1MiB (it may be 1MiB to 64TiB)",

@@ -1,0 +1,202 @@
+"""The trials: what is done to each tool, and what is looked at. Each gives a cell of the table and its figures."""
+
+import re
+import signal
+import time
+from collections import namedtuple
+
+from ground import Ground, cpu_ns, memory_kib, send, until
+from tools.tool import Program
+
+#: Seconds after which nothing is expected any more.
+DEADLINE = 45
+LINES = 200_000
+TEN = 10
+
+#: `alone`: not while others run, because times or the processor are measured.
+Trial = namedtuple("Trial", "name alone run")
+
+
+def begin(tool, ground, programs, misspelt=False):
+    """Starts a manager with these programs, and waits until each has a child."""
+    if not tool.set_up(ground, programs, misspelt):
+        return False
+    tool.start(ground)
+    born = until(lambda: len(ground.born()) >= len(programs), 30)
+    assert born is not None, f"{tool.name} has not started its children: {ground.said.read_text()[-500:]}"
+    return True
+
+
+def living(ground, kind):
+    return "lives on" if ground.living(kind) else "gone"
+
+
+def seconds(value):
+    return f"not within {DEADLINE} s" if value is None else f"{value:.1f} s"
+
+
+def manager_killed(tool):
+    with Ground() as ground:
+        begin(tool, ground, [Program("one", ground.child("family"))])
+        until(lambda: ground.living("grandchild") and ground.living("escaped"), 5)
+        time.sleep(1.5)
+        send(tool.manager(ground), signal.SIGKILL)
+        time.sleep(3)
+        after = {kind: living(ground, kind) for kind in ("child", "grandchild", "escaped")}
+        before = len(ground.born())
+        tool.start(ground)
+        until(lambda: len(ground.born()) > before, 8)
+        time.sleep(1)
+        copies = len(ground.living())
+        left = len(ground.living("grandchild")) + len(ground.living("escaped"))
+        cell = f"child {after['child']}, grandchild {after['grandchild']}, one with a session of its own {after['escaped']}"
+        cell += f"; started again: {copies} {'copy' if copies == 1 else '**copies**'}"
+        return cell, after | {"copies": copies, "descendants_then": left}
+
+
+def grandchild_after_stop(tool):
+    with Ground() as ground:
+        programs = [Program("one", ground.child("family"))]
+        begin(tool, ground, programs)
+        until(lambda: ground.living("grandchild") and ground.living("escaped"), 5)
+        time.sleep(1.5)
+        begun = time.monotonic()
+        tool.stop(ground, programs)
+        until(lambda: not ground.living(), DEADLINE)
+        took = time.monotonic() - begun
+        time.sleep(1)
+        after = {kind: living(ground, kind) for kind in ("child", "grandchild", "escaped")}
+        cell = f"grandchild {after['grandchild']}, one with a session of its own {after['escaped']} ({took:.1f} s)"
+        return cell, after | {"seconds": took}
+
+
+def term_twice(tool):
+    with Ground() as ground:
+        begin(tool, ground, [Program("one", ground.child("deaf"))])
+        time.sleep(1.5)
+        manager = tool.manager(ground)
+        begun = time.monotonic()
+        send(manager, signal.SIGTERM)
+        time.sleep(1)
+        send(manager, signal.SIGTERM)
+        ended = until(lambda: tool.manager(ground) is None, DEADLINE)
+        took = None if ended is None else time.monotonic() - begun
+        time.sleep(0.5)
+        child = living(ground, "child")
+        return f"{seconds(took)}, child {child}", {"seconds": took, "child": child}
+
+
+def crash_loop(tool):
+    with Ground() as ground:
+        program = Program("one", ground.child("crash"))
+        begin(tool, ground, [program])
+        time.sleep(8)
+        spawns, state = len(ground.born()), tool.state(ground, program)
+        return f"{spawns} starts; {state}", {"starts": spawns, "state": state}
+
+
+def misspelt_key(tool):
+    with Ground() as ground:
+        if not tool.set_up(ground, [Program("one", ground.child("calm"))], misspelt=True):
+            return "has no such key", {"accepted": None}
+        tool.start(ground)
+        accepted = until(lambda: ground.born(), 5) is not None
+        said = ground.said.read_text()
+        named = re.search(r"time[a-z]*uot|waitsesc|timeout-kil\b", said) is not None
+        cell = "accepted" + (", with a warning" if named else "") if accepted else "**refused**, and named" if named else "refused"
+        return cell, {"accepted": accepted, "named": named, "said": said[-1500:]}
+
+
+def flood(tool):
+    with Ground() as ground:
+        program = Program("one", ground.child("talk"), once=True)
+        begin(tool, ground, [program])
+        until(lambda: ground.born("done"), DEADLINE)
+        written = time.monotonic()
+        # A tool may take its time to write it down, but not without any progress.
+        count, since = -1, time.monotonic()
+        while time.monotonic() - since < 2:
+            found, last = read(tool, ground, program)
+            if found != count:
+                count, since = found, time.monotonic()
+            time.sleep(0.1)
+        took = since - written
+        if tool.manager(ground) is not None:
+            send(tool.manager(ground), signal.SIGTERM)
+            until(lambda: tool.manager(ground) is None, 5)
+        count, last = read(tool, ground, program)
+        cell = f"{count:,} lines, the last one {'is there' if last else '**is lost**'}"
+        return cell, {"lines": count, "last": last, "seconds_after_the_end": took}
+
+
+def read(tool, ground, program):
+    """How many different lines the log has, and whether the unterminated last one is there."""
+    text = b"".join(file.read_bytes() for file in list(tool.logs(ground, program)))
+    found = re.findall(rb"line (\d{6}) of what the child has to say", text)
+    return len(set(found)), b"the last line, which has no end" in text
+
+
+def ten(tool, patience):
+    with Ground() as ground:
+        programs = [Program(f"w{n}", ground.child("calm"), patience=patience) for n in range(TEN - 1)]
+        programs.append(Program("deaf", ground.child("deaf"), patience=patience))
+        begin(tool, ground, programs)
+        time.sleep(1.5)
+        begun = time.monotonic()
+        tool.stop(ground, programs)
+        gone = until(lambda: not ground.living(), DEADLINE)
+        took = None if gone is None else time.monotonic() - begun
+        left = len(ground.living())
+        return seconds(took) + (f", {left} live on" if left else ""), {"seconds": took, "left": left}
+
+
+def ten_stopped(tool):
+    cell, figures = ten(tool, None)
+    return f"{cell} ({tool.default_stop})", figures
+
+
+def ten_stopped_in_two(tool):
+    if tool.name == "honcho":
+        return "cannot be set", {}
+    return ten(tool, 2)
+
+
+def at_rest(tool):
+    with Ground() as ground:
+        programs = [Program(f"w{n}", ground.child("calm")) for n in range(TEN)]
+        begin(tool, ground, programs)
+        time.sleep(4)
+        managers = ground.managers()
+        before, begun = cpu_ns(managers), time.monotonic()
+        time.sleep(10)
+        percent = (cpu_ns(managers) - before) / (time.monotonic() - begun) / 1e7
+        memory = memory_kib(managers) / 1024
+        cell = f"{percent:.3f} % of a core, {memory:.1f} MiB in {len(managers)} {'process' if len(managers) == 1 else 'processes'}"
+        return cell, {"cpu_percent": percent, "memory_mib": memory, "processes": len(managers)}
+
+
+def start_ten(tool):
+    times = []
+    for _ in range(5):
+        with Ground() as ground:
+            tool.set_up(ground, [Program(f"w{n}", ground.child("calm")) for n in range(TEN)])
+            tool.start(ground)
+            took = until(lambda: len(ground.born()) >= TEN, 30, 0.002)
+            assert took is not None, ground.said.read_text()[-500:]
+            times.append(took)
+    times.sort()
+    return f"{1000 * times[2]:.0f} ms", {"milliseconds": [1000 * took for took in times]}
+
+
+ALL = [
+    Trial("manager killed (SIGKILL)", False, manager_killed),
+    Trial("`stop`, with descendants that ignore TERM", False, grandchild_after_stop),
+    Trial("TERM to the manager, child ignores it, TERM again after 1 s", False, term_twice),
+    Trial("child exits 1 at once: after 8 s", False, crash_loop),
+    Trial("misspelt key (the stop timeout)", False, misspelt_key),
+    Trial("200,000 log lines and an unterminated last one", True, flood),
+    Trial("stop ten workers, one ignores TERM: defaults", False, ten_stopped),
+    Trial("the same, stop timeout 2 s", False, ten_stopped_in_two),
+    Trial("ten sleeping children: the manager at rest", True, at_rest),
+    Trial("from start to ten children running", True, start_ten),
+]
