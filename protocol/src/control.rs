@@ -71,6 +71,9 @@ pub enum Report {
         /// No restart: the same would happen again.
         permanent: bool,
     },
+    /// The worker has done as many items as one run may ([`Welcome::max_items`]) and exits after this; it is to be started
+    /// anew.
+    Leaving,
     /// An item could not be done, and is about to be given back as failed. For the history of dead letters; workers tell
     /// so often only that it costs little.
     ItemFailed {
@@ -108,6 +111,8 @@ pub struct Welcome {
     pub batch: u32,
     /// Whether a panic of a handler ends the process (else it is that item's failure).
     pub exit_on_panic: bool,
+    /// After so many items, done or failed, this run ends by itself; `None`: never.
+    pub max_items: Option<u64>,
     /// Path of the worker's page.
     pub page: String,
     /// Queues that this stage takes from, in the order of the pipeline file.

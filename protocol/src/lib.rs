@@ -10,6 +10,7 @@ compile_error!("Brigade runs on Linux only: it is built on futexes, process grou
 pub mod codec;
 pub mod control;
 pub mod crash;
+pub mod descriptors;
 pub mod id;
 pub mod page;
 pub mod queue;

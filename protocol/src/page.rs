@@ -9,7 +9,7 @@ mod lane;
 pub use lane::{Lane, MAX_CHECKPOINT};
 
 use crate::sync::Ordering;
-use std::fs::OpenOptions;
+use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
@@ -121,14 +121,20 @@ impl Page {
     /// Opens the page at `path`.
     pub fn open(path: &Path) -> Result<Self, PageError> {
         let fail = |source| PageError::Io { what: "open", path: path.to_owned(), source };
-        let foreign = |why: String| PageError::Foreign { path: path.to_owned(), why };
         let file = OpenOptions::new().read(true).write(true).open(path).map_err(fail)?;
+        Self::of_file(path, &file)
+    }
+
+    /// The same for a file that is open already; `path` is for words alone.
+    pub fn of_file(path: &Path, file: &File) -> Result<Self, PageError> {
+        let fail = |source| PageError::Io { what: "open", path: path.to_owned(), source };
+        let foreign = |why: String| PageError::Foreign { path: path.to_owned(), why };
         let bytes = usize::try_from(file.metadata().map_err(fail)?.len()).unwrap_or(0);
         let Some(lanes) = bytes.checked_sub(HEAD_WORDS * 8).map(|rest| rest / LANE_BYTES).filter(|n| *n > 0) else {
             return Err(foreign("it is too short".into()));
         };
         let lanes = u16::try_from(lanes).map_err(|_| foreign("it is too long".into()))?;
-        let page = Self::over(&Region::map(&file, bytes).map_err(fail)?, lanes);
+        let page = Self::over(&Region::map(file, bytes).map_err(fail)?, lanes);
         if page.head.at(0).load(Ordering::Relaxed) != MAGIC {
             return Err(foreign("it does not begin as one".into()));
         }

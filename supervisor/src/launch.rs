@@ -22,6 +22,7 @@ use crate::reactor::{Ending, Keeping, Outfit, Reactor, Spoilt};
 use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
 use crate::state::{StateDir, StateError, StateFolder};
+use crate::trust::{self, Doubt};
 use crate::view::View;
 use crate::{report, verdict};
 
@@ -34,6 +35,8 @@ pub struct Launch {
     pub sets: Vec<(String, String)>,
     /// The state folder, if not the default one.
     pub state_dir: Option<PathBuf>,
+    /// Root runs it even if others can change what it consists of.
+    pub allow_writable: bool,
     /// Put an old state aside first.
     pub fresh: bool,
     /// Where to write the report.
@@ -47,6 +50,8 @@ pub struct Launch {
 enum LaunchError {
     #[error(transparent)]
     State(#[from] StateError),
+    #[error("others could change the state folder: {what}; {mend}; or run it with --allow-writable")]
+    Open { what: String, mend: String },
     #[error("no place for the state folder: set XDG_STATE_HOME or HOME, or name one with --state-dir")]
     NoBase,
     #[error(transparent)]
@@ -59,7 +64,8 @@ enum LaunchError {
 
 /// Runs a pipeline to its end.
 pub fn launch(launch: &Launch) -> ExitCode {
-    let plan = match config::load(&launch.file, &launch.sets, &Surroundings::of_this_process()) {
+    let here = Surroundings::of_this_process().allow_writable(launch.allow_writable);
+    let plan = match config::load(&launch.file, &launch.sets, &here) {
         Ok(plan) => plan,
         Err(faults) => {
             faults.show();
@@ -73,6 +79,7 @@ pub fn launch(launch: &Launch) -> ExitCode {
             ExitCode::from(match error {
                 LaunchError::Resume(error) if error.is_of_the_plan() => verdict::FAULT,
                 LaunchError::State(_)
+                | LaunchError::Open { .. }
                 | LaunchError::NoBase
                 | LaunchError::Resume(_)
                 | LaunchError::Earlier(_)
@@ -94,6 +101,12 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
         Some(path) => StateDir::at(path),
         None => StateDir::at(&StateDir::base().ok_or(LaunchError::NoBase)?.join(&plan.name)),
     };
+    if nix::unistd::geteuid().is_root()
+        && !launch.allow_writable
+        && let Some(Doubt { what, mend }) = trust::doubt(dir.root(), &[0])
+    {
+        return Err(LaunchError::Open { what, mend });
+    }
     let aside = if launch.fresh { dir.put_aside()? } else { None };
     let folder = dir.take(&plan.name)?;
     crash_point!("folder_taken");

@@ -28,5 +28,6 @@ pub mod sources;
 pub mod state;
 pub mod status;
 pub mod table;
+pub mod trust;
 pub mod verdict;
 pub mod view;

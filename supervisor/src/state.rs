@@ -15,6 +15,8 @@
 //! tmp/             one-shot sockets of starting workers
 //! ```
 
+mod strangers;
+
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
@@ -197,8 +199,10 @@ impl StateDir {
         if len > max {
             return Err(StateError::TooLong { path: self.root.clone(), len, max });
         }
+        self.refuse_others_link()?;
         self.make(&self.root)?;
         self.refuse_strangers()?;
+        self.refuse_others_files()?;
         let lock_path = self.lock();
         let io = |what| {
             let path = lock_path.clone();
@@ -252,6 +256,7 @@ impl StateDir {
         if !self.root.exists() {
             return Ok(None);
         }
+        self.refuse_others_link()?;
         self.refuse_strangers()?;
         if let Some(holder) = self.holder() {
             return Err(StateError::Locked { path: self.root.clone(), holder });
@@ -279,28 +284,6 @@ impl StateDir {
             std::fs::set_permissions(path, std::fs::Permissions::from_mode(0o700)).map_err(io("make private"))?;
         }
         Ok(())
-    }
-
-    /// A folder with content and without our lock file is somebody else's.
-    fn refuse_strangers(&self) -> Result<(), StateError> {
-        let io = |what| move |source| StateError::Io { what, path: self.root.clone(), source };
-        let foreign = |why: &str| StateError::Foreign { path: self.root.clone(), why: why.to_owned() };
-        let mut entries = std::fs::read_dir(&self.root).map_err(io("read"))?;
-        match std::fs::read_to_string(self.lock()) {
-            Ok(text) if text.is_empty() || text.starts_with("brigade state ") => {
-                if !text.is_empty() && !text.starts_with("brigade state 1\n") {
-                    return Err(foreign("it was made by another version"));
-                }
-            }
-            Ok(_) => return Err(foreign("its lock file is not ours")),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                if entries.next().is_some() {
-                    return Err(foreign("it holds other files"));
-                }
-            }
-            Err(error) => return Err(io("read the lock of")(error)),
-        }
-        std::fs::set_permissions(&self.root, std::fs::Permissions::from_mode(0o700)).map_err(io("make private"))
     }
 }
 

@@ -4,7 +4,8 @@
 //! first two deliveries; notes when each of them is), `retry-after N MS` (its first delivery, and says when to come again), `die N` (SIGKILL to itself),
 //! `die-once N`, `leave N` (ends with 0 after N items), `sleep` (in the handler, deaf to all stops), `crash` (exits 1 once
 //! it is ready), `stop-late` (a source that does not look at its stop flag), `misconfigured`, `scribble PATH SEED` (writes
-//! garbage over the file, again and again, while others work), `cut PATH N` (makes it N bytes long).
+//! garbage over the file, again and again, while others work), `cut PATH N` (makes it N bytes long), `grow N` (keeps N MiB of
+//! memory with each item).
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -33,6 +34,12 @@ fn main() -> Exit {
         "leave" => work(|ctx: &Context| leave(ctx, n)),
         "scribble" => work(|ctx: &Context| scribble(ctx, Path::new(&args[1]), args[2].parse()?)),
         "cut" => work(|ctx: &Context| cut(ctx, Path::new(&args[1]), args[2].parse()?)),
+        "grow" => run(move |item: Item, _: &mut Output<()>| {
+            // Written to, or it would take no memory.
+            std::mem::forget(vec![1u8; usize::try_from(n << 20)?]);
+            note("kept", item.n);
+            Ok::<_, brigade_worker::Error>(())
+        }),
         _ => run(move |item: Item, out: &mut Output<Item>| handle(&mode, n, more, item, out)),
     }
 }

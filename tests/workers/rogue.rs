@@ -4,9 +4,10 @@
 //! session of its own, which keeps the log pipe), `exit CODE`, `flood LINES`, `burst LINES` (and a last line
 //! without end, then SIGKILL to itself), `unending BYTES` (one line, without end), `garbage` (bytes that are no text, and a
 //! last line without end), `protocol` (a knock of another protocol), `gibberish` (a knock that is none), `silent` (never
-//! knocks), `fields` (prints its environment's names).
+//! knocks), `fields` (prints its environment's names), `ask SOCKET` (asks a control socket for the status).
 
-use std::io::Write;
+use std::io::{Read, Write};
+use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode, ExitStatus};
 
@@ -76,6 +77,15 @@ fn main() -> ExitCode {
             let door = IpcSender::<String>::connect(var(DOOR_ENV)).expect("a door");
             door.send("good day".repeat(40)).expect("said");
             sleep()
+        }
+        ["ask", socket] => {
+            let mut stream = UnixStream::connect(socket).expect("it listens");
+            // Who is refused may be so before it has asked.
+            let _ = stream.write_all(b"\x08\0\0\0\"status\"");
+            let mut answer = Vec::new();
+            let _ = stream.read_to_end(&mut answer);
+            println!("{}", String::from_utf8_lossy(&answer));
+            ExitCode::SUCCESS
         }
         ["knock"] => knock(PROTOCOL),
         _ => ExitCode::from(78),

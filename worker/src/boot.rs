@@ -4,6 +4,7 @@
 use std::sync::Arc;
 
 use brigade_protocol::control::{DOOR_ENV, KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, TOKEN_ENV, Welcome};
+use brigade_protocol::descriptors::{self, Use};
 use ipc_channel::IpcError;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 
@@ -56,6 +57,8 @@ fn attempt() -> Result<Context, BootError> {
     let (Ok(door), Ok(token)) = (std::env::var(DOOR_ENV), std::env::var(TOKEN_ENV)) else {
         return Err(BootError::NotUnderSupervisor);
     };
+    // Who runs as another user cannot walk to the door, and was given it in hand.
+    let door = descriptors::number(&Use::Door).map_or(door, |number| format!("/proc/self/fd/{number}"));
     logs::begin();
     panics::begin();
     let entry = knock(door, token)?;
@@ -132,6 +135,7 @@ mod tests {
             threads: 1,
             batch: 1,
             exit_on_panic: false,
+            max_items: None,
             page: "1.page".into(),
             inputs: Vec::new(),
             outputs: Vec::new(),

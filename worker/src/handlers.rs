@@ -252,6 +252,7 @@ impl Inputs {
                     self.commit(out.outbox())?;
                 }
                 self.lane.release();
+                station.dealt_with_one();
                 Ok(())
             }
             failure => {
@@ -299,6 +300,7 @@ impl Inputs {
             }
         }
         lane.release();
+        station.dealt_with_one();
         end
     }
 }

@@ -108,12 +108,14 @@ impl RawReceiver {
         self.member.borrow_mut().ack(lease);
         self.lane.done();
         self.let_go();
+        self.ctx.station().dealt_with_one();
     }
 
     /// `after`: when it is to come again; `None`: as the queue's policy says.
     pub(crate) fn nack(&self, lease: Lease, after: Option<Duration>, why: &str) {
         nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, after, why);
         self.let_go();
+        self.ctx.station().dealt_with_one();
     }
 
     /// A delivery was dropped without a word.

@@ -49,6 +49,7 @@ pub(crate) fn sandbox_with(inputs: &[&str], outputs: &[&str], change: impl FnOnc
         threads: 1,
         batch: 1,
         exit_on_panic: false,
+        max_items: None,
         page: dir.path().join("3.page").to_str().expect("UTF-8").to_owned(),
         inputs: inputs.iter().map(made).collect(),
         outputs: outputs.iter().map(made).collect(),

@@ -2,13 +2,15 @@
 //! exists per process, and every [`Context`](crate::Context) points at it.
 
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use brigade_protocol::control::{QueueRef, Report, Welcome};
+use brigade_protocol::descriptors::{self, Use};
 use brigade_protocol::id::ItemId;
-use brigade_protocol::page::Page;
-use brigade_protocol::queue::Queue;
+use brigade_protocol::page::{Page, PageError};
+use brigade_protocol::queue::{Queue, QueueError};
 use brigade_protocol::retry::RetryPolicy;
 use ipc_channel::ipc::IpcSender;
 
@@ -34,6 +36,8 @@ pub(crate) struct Station {
     pub(crate) shared: Shared,
     pub(crate) manager: Arc<ManagerDoor>,
     reports: Arc<Reports>,
+    /// Items that this run has dealt with.
+    dealt: AtomicU64,
     /// When failures were last counted from zero, and how many have been told of since.
     told: Mutex<(Instant, u32)>,
 }
@@ -60,7 +64,7 @@ impl Reports {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum StationError {
     #[error("cannot open the worker's page {path}: {error}")]
-    Page { path: String, error: brigade_protocol::page::PageError },
+    Page { path: String, error: PageError },
     #[error(transparent)]
     Queue(#[from] OpenError),
 }
@@ -68,7 +72,7 @@ pub(crate) enum StationError {
 impl Station {
     /// Opens the page and all queues that the welcome names.
     pub(crate) fn new(welcome: Welcome, reports: IpcSender<Report>) -> Result<Self, StationError> {
-        let page = Page::open(Path::new(&welcome.page))
+        let page = open_page(Path::new(&welcome.page))
             .map_err(|error| StationError::Page { path: welcome.page.clone(), error })?;
         let inputs = welcome.inputs.iter().map(|queue| open(queue, &[])).collect::<Result<Vec<_>, _>>()?;
         // A queue that a stage feeds back into itself is mapped once.
@@ -79,7 +83,17 @@ impl Station {
         let manager = Arc::new(ManagerDoor::new(Box::new(move || asking.send(Report::WantManager))));
         let shared = Shared::new(Arc::clone(&manager));
         let told = Mutex::new((Instant::now(), 0));
-        Ok(Self { stop: Stop::new(page, queues), welcome, inputs, outputs, shared, manager, reports, told })
+        Ok(Self {
+            stop: Stop::new(page, queues),
+            welcome,
+            inputs,
+            outputs,
+            shared,
+            manager,
+            reports,
+            told,
+            dealt: AtomicU64::new(0),
+        })
     }
 
     /// Tells the supervisor something.
@@ -104,6 +118,15 @@ impl Station {
         }
     }
 
+    /// One more item is dealt with, done or failed. After the last that this run may have, it takes no more.
+    pub(crate) fn dealt_with_one(&self) {
+        let Some(most) = self.welcome.max_items else { return };
+        // Relaxed: only the count matters.
+        if self.dealt.fetch_add(1, Ordering::Relaxed) + 1 >= most {
+            self.stop.retire();
+        }
+    }
+
     /// Whether it takes items; if not, it is a source or stands alone, and a drain is meant for it.
     pub(crate) fn takes_items(&self) -> bool {
         !self.inputs.is_empty()
@@ -117,8 +140,24 @@ impl Station {
 
 fn open(queue: &QueueRef, already: &[Line]) -> Result<Line, OpenError> {
     let open = already.iter().find(|line| line.name == queue.name).map(|line| Ok(line.queue.clone()));
-    match open.unwrap_or_else(|| Queue::open(Path::new(&queue.path))) {
+    match open.unwrap_or_else(|| open_queue(&queue.name, Path::new(&queue.path))) {
         Ok(opened) => Ok(Line { name: queue.name.clone(), queue: opened, retry: queue.retry }),
         Err(error) => Err(OpenError::Queue { queue: queue.name.clone(), error }),
+    }
+}
+
+fn open_page(path: &Path) -> Result<Page, PageError> {
+    match descriptors::file(&Use::Page) {
+        Ok(Some(file)) => Page::of_file(path, &file),
+        Ok(None) => Page::open(path),
+        Err(source) => Err(PageError::Io { what: "take over the descriptor of", path: path.to_owned(), source }),
+    }
+}
+
+fn open_queue(name: &str, path: &Path) -> Result<Queue, QueueError> {
+    match descriptors::file(&Use::Queue(name.to_owned())) {
+        Ok(Some(file)) => Queue::of_file(path, file),
+        Ok(None) => Queue::open(path),
+        Err(source) => Err(QueueError::Io { what: "take over the descriptor of", path: path.to_owned(), source }),
     }
 }

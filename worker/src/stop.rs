@@ -12,6 +12,8 @@ use brigade_protocol::queue::Queue;
 const GO_ON: i32 = 0;
 /// `own` value: a thread of this worker cannot go on. Positive values are numbers of signals.
 const GAVE_UP: i32 = -1;
+/// `own` value: this run has done what it may; the next one goes on.
+const RETIRED: i32 = -2;
 
 /// All sources of a stop: the supervisor's word in the page, a signal that it did not send, a thread that gave up.
 pub(crate) struct Stop {
@@ -64,6 +66,19 @@ impl Stop {
     pub(crate) fn give_up(&self) {
         self.own.store(GAVE_UP, Ordering::Relaxed);
         self.wake();
+    }
+
+    /// This run has done what it may: all threads finish what they hold and end. Any other reason to stop weighs more.
+    pub(crate) fn retire(&self) {
+        // Relaxed, as everywhere here; only the first to say so wakes the others.
+        if self.own.compare_exchange(GO_ON, RETIRED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+            self.wake();
+        }
+    }
+
+    /// Whether it ends for that reason alone.
+    pub(crate) fn is_retired(&self) -> bool {
+        self.own.load(Ordering::Relaxed) == RETIRED && !self.supervisor_asked()
     }
 
     /// The signal by which the process has to end, so that the supervisor sees the truth: one that it did not send.

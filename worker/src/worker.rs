@@ -279,6 +279,10 @@ fn ended(ctx: &Context, result: Result) -> Exit {
             station.report(Report::Failed { words, permanent });
             if permanent { Exit::MISCONFIGURED } else { Exit::FAILED }
         }
+        Ok(()) | Err(_) if station.stop.is_retired() => {
+            station.report(Report::Leaving);
+            Exit::DONE
+        }
         Ok(()) | Err(_) => station.stop.deadly_signal().map_or(Exit::DONE, Exit::of_signal),
     }
 }

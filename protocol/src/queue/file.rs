@@ -78,9 +78,15 @@ impl Queue {
 
     /// Opens the queue at `path`. Its header is checked before anything else in it is believed.
     pub fn open(path: &Path) -> Result<Self, QueueError> {
+        let file = OpenOptions::new().read(true).write(true).open(path);
+        let fail = |source| QueueError::Io { what: "open", path: path.to_owned(), source };
+        Self::of_file(path, file.map_err(fail)?)
+    }
+
+    /// The same for a file that is open already; `path` is for words alone.
+    pub fn of_file(path: &Path, file: File) -> Result<Self, QueueError> {
         let fail = |what| move |source| QueueError::Io { what, path: path.to_owned(), source };
         let foreign = |why: String| QueueError::Foreign { path: path.to_owned(), why };
-        let file = OpenOptions::new().read(true).write(true).open(path).map_err(fail("open"))?;
         let mut bytes = [0; header::FIXED_WORDS * 8];
         match file.read_exact_at(&mut bytes, header::FIXED as u64) {
             Ok(()) => {}

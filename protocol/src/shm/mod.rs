@@ -5,6 +5,7 @@ mod boot;
 mod clock;
 mod futex;
 mod guard;
+mod inherited;
 #[cfg_attr(all(test, any(model_loom, model_shuttle)), path = "kernel_model.rs")]
 mod kernel;
 mod region;
@@ -14,5 +15,6 @@ pub use boot::boot_id;
 pub use clock::clock;
 pub use futex::{EventCount, Ticket};
 pub use guard::survive_cut_files;
+pub use inherited::inherited;
 pub use region::Region;
 pub use words::Words;

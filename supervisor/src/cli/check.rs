@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::set::Sets;
+use super::trust::Trust;
 use crate::config::plan::Plan;
 use crate::config::{Surroundings, load, print};
 
@@ -17,6 +18,9 @@ pub struct Check {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show a comment here as the help of the whole command")]
     pub sets: Sets,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show a comment here as the help of the whole command")]
+    pub trust: Trust,
     /// Print the plan with all defaults, as a pipeline file
     #[arg(long)]
     pub print: bool,
@@ -26,13 +30,17 @@ impl Check {
     /// Runs the command. 0: no fault; one line about the plan (or all of it) went to stdout. 2: faults, which went to
     /// stderr. 1: stdout could not be written.
     pub fn run(&self) -> ExitCode {
-        let plan = match load(&self.file, &self.sets.pairs, &Surroundings::of_this_process()) {
+        let here = Surroundings::of_this_process().allow_writable(self.trust.allow_writable);
+        let plan = match load(&self.file, &self.sets.pairs, &here) {
             Ok(plan) => plan,
             Err(faults) => {
                 faults.show();
                 return ExitCode::from(2);
             }
         };
+        for note in notes(&plan) {
+            eprintln!("note: {note}");
+        }
         let text = if self.print { print::print(&plan) } else { format!("{}: no fault\n", summary(&plan)) };
         match std::io::stdout().write_all(text.as_bytes()) {
             Ok(()) => ExitCode::SUCCESS,
@@ -42,6 +50,14 @@ impl Check {
             }
         }
     }
+}
+
+/// What is no fault, but will not be as the file says when it runs as this check does.
+fn notes(plan: &Plan) -> Vec<String> {
+    let bounded = plan.stages.iter().filter(|stage| stage.limits.memory_max.is_some());
+    let names: Vec<&str> = bounded.map(|stage| stage.name.as_str()).collect();
+    let obstacle = if names.is_empty() { None } else { crate::effects::group::obstacle() };
+    obstacle.map(|why| format!("memory_max of {} would not be kept: {why}", names.join(", "))).into_iter().collect()
 }
 
 /// The plan in numbers, such as `checksum: 3 stages, 6 workers, 2 queues, 2.1 MiB of shared memory`.
@@ -124,7 +140,12 @@ mod tests {
     fn the_exit_code_tells_whether_there_are_faults() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("p.toml");
-        let run = || format!("{:?}", Check { file: file.clone(), sets: Sets::default(), print: false }.run());
+        let run = || {
+            format!(
+                "{:?}",
+                Check { file: file.clone(), sets: Sets::default(), trust: Trust::default(), print: false }.run()
+            )
+        };
         std::fs::write(&file, "name = 'p'\n[stages.a]\ncommand = ['sh']\n").unwrap();
         assert_eq!(run(), format!("{:?}", ExitCode::SUCCESS));
         std::fs::write(&file, "name = 'p'\n").unwrap();

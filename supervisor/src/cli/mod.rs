@@ -13,6 +13,7 @@ pub mod set;
 pub mod shared;
 pub mod status;
 pub mod stop;
+pub mod trust;
 
 use std::process::ExitCode;
 

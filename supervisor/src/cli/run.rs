@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use super::set::Sets;
+use super::trust::Trust;
 use crate::launch::{Launch, launch};
 
 /// Run a pipeline to its end
@@ -18,6 +19,9 @@ pub struct Run {
     /// Keep queues, logs and locks in this folder [default: one per pipeline name, under the user's state directory]
     #[arg(long, value_name = "DIR", env = super::select::STATE_DIR_ENV, hide_env_values = true)]
     pub state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show a comment here as the help of the whole command")]
+    pub trust: Trust,
     /// Begin anew: what an earlier run left is put aside, not deleted
     #[arg(long)]
     pub fresh: bool,
@@ -50,6 +54,7 @@ impl Run {
             file: self.file,
             sets: self.sets.pairs,
             state_dir: self.state_dir.filter(|path| !path.as_os_str().is_empty()),
+            allow_writable: self.trust.allow_writable,
             fresh: self.fresh,
             report: self.report,
             quiet: self.quiet,

@@ -51,6 +51,10 @@ pub(super) const BACKOFF_MAX: Bounds<Duration> = time("backoff_max", 1, 30_000);
 pub(super) const START_TIMEOUT: Bounds<Duration> = time("start_timeout", 1, 30_000);
 pub(super) const STOP_TIMEOUT: Bounds<Duration> = time("stop_timeout", 0, 10_000);
 pub(super) const DRAIN_TIMEOUT: Bounds<Duration> = time("drain_timeout", 0, 30_000);
+pub(super) const NICE: Bounds<i64> = number("nice", -20, 19, 0);
+pub(super) const MAX_RSS: Bounds<i64> = size("max_rss", 1 << 20, 1 << 46, 1 << 46);
+pub(super) const MEMORY_MAX: Bounds<i64> = size("memory_max", 1 << 20, 1 << 46, 1 << 46);
+pub(super) const MAX_ITEMS: Bounds<i64> = number("max_items", 1, i64::MAX, i64::MAX);
 pub(super) const MAX_FILE_BYTES: Bounds<i64> = size("max_file_bytes", 4 << 10, 1 << 30, 16 << 20);
 pub(super) const MAX_FILE_AGE: Bounds<Duration> = time("max_file_age", 1_000, 86_400_000);
 pub(super) const KEEP_FILES: Bounds<i64> = number("keep_files", 1, 100_000, 20);
@@ -69,9 +73,21 @@ impl<T: Copy + PartialOrd> Bounds<T> {
     /// The value, if it is given and within bounds; otherwise the default, and a fault if it is out of bounds.
     pub(super) fn hold(&self, value: Option<&Spanned<T>>, faults: &mut Vec<Fault>) -> T {
         let Some(value) = value else { return self.default };
+        let (low, high, default) = ((self.show)(self.low), (self.show)(self.high), (self.show)(self.default));
+        let help = || format!("it may be {low} to {high}, and is {default} by default");
+        self.checked(value, faults, help).unwrap_or(self.default)
+    }
+
+    /// The same for what has no default: the value, if it is given and within bounds.
+    pub(super) fn hold_given(&self, value: Option<&Spanned<T>>, faults: &mut Vec<Fault>) -> Option<T> {
+        let help = || format!("it may be {} to {}", (self.show)(self.low), (self.show)(self.high));
+        self.checked(value?, faults, help)
+    }
+
+    fn checked(&self, value: &Spanned<T>, faults: &mut Vec<Fault>, help: impl FnOnce() -> String) -> Option<T> {
         let given = *value.get_ref();
         if given >= self.low && given <= self.high {
-            return given;
+            return Some(given);
         }
         let show = self.show;
         let message = if given < self.low {
@@ -79,10 +95,8 @@ impl<T: Copy + PartialOrd> Bounds<T> {
         } else {
             format!("{} is more than {}", self.key, show(self.high))
         };
-        let help =
-            format!("it may be {} to {}, and is {} by default", show(self.low), show(self.high), show(self.default));
-        faults.push(Fault::at(value.span(), message).help(help));
-        self.default
+        faults.push(Fault::at(value.span(), message).help(help()));
+        None
     }
 }
 

@@ -3,12 +3,15 @@
 mod exits;
 mod graph;
 mod group;
+mod identity;
 mod intensity;
+mod limits;
 mod logs;
 mod names;
 mod order;
 mod program;
 mod queue;
+mod rlimits;
 mod stage;
 #[cfg(test)]
 mod tests;
@@ -24,7 +27,9 @@ use super::plan::{Plan, QueuePlan, StagePlan};
 use super::raw::{RawPipeline, RawStage};
 use super::surroundings::Surroundings;
 use super::vars::is_name;
+use crate::trust::Doubt;
 use graph::Graph;
+pub(super) use limits::show_cpus;
 
 /// Reads a pipeline file and checks all of it. `sets` are the values of `--set`; relative paths start at
 /// [`Surroundings::cwd`].
@@ -79,6 +84,10 @@ fn read(file: &Path, surroundings: &Surroundings) -> Result<String, Fault> {
 fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faults: Vec<Fault>) -> (Plan, Vec<Fault>) {
     let file = really(file);
     let folder = file.parent().unwrap_or(Path::new("/"));
+    if let Some(doubt) = surroundings.doubt(&file, None) {
+        let fault = Fault::nowhere(format!("others could change the pipeline file: {}", doubt.what));
+        faults.push(fault.help(mend(&doubt)));
+    }
     if let Some(name) = &raw.name {
         check_name("pipeline", name, &mut faults);
     }
@@ -110,6 +119,11 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         groups,
     };
     (plan, faults)
+}
+
+/// What to do about a place that others can change.
+fn mend(doubt: &Doubt) -> String {
+    format!("{}; or run it with --allow-writable, if whoever can write there may do all that root may", doubt.mend)
 }
 
 /// The absolute path of the file in its real folder; the file itself may be a link, and is then taken where that lies.

@@ -8,6 +8,7 @@ mod nearest;
 pub mod plan;
 pub mod print;
 mod raw;
+pub mod rlimit;
 mod signals;
 mod surroundings;
 mod table;

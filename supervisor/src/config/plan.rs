@@ -3,6 +3,7 @@
 
 mod exits;
 mod group;
+mod limits;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 pub use self::exits::{ExitCode, Exits};
 pub use self::group::{Group, Strategy};
+pub use limits::{Bound, Identity, Limits, User};
 
 /// Index of a stage in [`Plan::stages`].
 pub type StageIx = usize;
@@ -183,6 +185,8 @@ pub struct StagePlan {
     pub significant: bool,
     /// Stages that it names as needed.
     pub depends_on: Vec<StageIx>,
+    /// What its processes may do and have. Default: no limits.
+    pub limits: Limits,
     /// Stages that must be ready (or complete) before this one starts: what it feeds, what it depends on, and the
     /// services. Nobody comes to wait for itself in this way.
     pub starts_after: Vec<StageIx>,

@@ -1,5 +1,7 @@
 //! The plan as a pipeline file with nothing left out, for `check --print`: what nobody wrote can be read there.
 
+mod limits;
+
 use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
@@ -95,6 +97,7 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
     line("fatal_codes", codes(&stage.exits.fatal));
     line("depends_on", stages(&stage.depends_on, &plan.stages));
     line("significant", stage.significant.to_string());
+    text.push_str(&limits::text(&stage.name, &stage.limits));
     text
 }
 

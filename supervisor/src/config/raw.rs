@@ -1,6 +1,8 @@
 //! The file as typed: every value has the right type and its place, nothing is believed yet. Without this step the
 //! checks would have to think of types, and could not point at what they complain about.
 
+mod limits;
+
 use std::ops::Range;
 use std::time::Duration;
 
@@ -10,6 +12,7 @@ use toml::de::DeTable;
 use super::fault::Fault;
 use super::table::{NumberOr, NumberOrText, Reader, Table};
 use super::vars::Vars;
+pub(super) use limits::RawLimits;
 
 const PIPELINE_KEYS: [&str; 7] = ["name", "drain_timeout", "vars", "logs", "queues", "stages", "groups"];
 const LOG_KEYS: [&str; 7] =
@@ -17,7 +20,7 @@ const LOG_KEYS: [&str; 7] =
 const QUEUE_KEYS: [&str; 6] =
     ["capacity", "item_bytes", "max_item_bytes", "max_deliveries", "retry_delay", "retry_delay_max"];
 const GROUP_KEYS: [&str; 4] = ["stages", "strategy", "max_restarts", "restart_period"];
-const STAGE_KEYS: [&str; 21] = [
+const STAGE_KEYS: [&str; 32] = [
     "command",
     "replicas",
     "threads",
@@ -39,6 +42,17 @@ const STAGE_KEYS: [&str; 21] = [
     "fatal_codes",
     "depends_on",
     "significant",
+    "user",
+    "group",
+    "umask",
+    "nice",
+    "cpus",
+    "limits",
+    "no_new_privs",
+    "env_allow",
+    "max_rss",
+    "memory_max",
+    "max_items",
 ];
 
 /// A value and its place; `None` if it was not given, or is at fault already.
@@ -112,6 +126,7 @@ pub(super) struct RawStage {
     pub(super) fatal_codes: Given<Vec<Spanned<NumberOrText>>>,
     pub(super) depends_on: Given<Vec<Spanned<String>>>,
     pub(super) significant: Given<bool>,
+    pub(super) limits: RawLimits,
 }
 
 impl RawPipeline {
@@ -212,6 +227,7 @@ impl RawStage {
             None => Some(Vec::new()),
             Some(_) => table.list(reader, key).map(Spanned::into_inner),
         };
+        let limits = RawLimits::read(reader, name.get_ref(), &table);
         Some(Self {
             inputs: queues(reader, "inputs"),
             outputs: queues(reader, "outputs"),
@@ -235,6 +251,7 @@ impl RawStage {
             fatal_codes: table.numbers_or_texts(reader, "fatal_codes"),
             depends_on: table.list(reader, "depends_on"),
             significant: table.flag(reader, "significant"),
+            limits,
         })
     }
 }

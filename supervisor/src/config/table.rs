@@ -129,6 +129,25 @@ impl<'a> Table<'a> {
         reader.measure(key, self.get(key)?, parse_size, (SIZE_FORM, "B"))
     }
 
+    /// A string, or a number as one.
+    pub(super) fn text_or_number(&self, reader: &mut Reader<'_>, key: &str) -> Option<Spanned<String>> {
+        let value = self.get(key)?;
+        if value.get_ref().is_integer() {
+            return reader.integer(key, value).map(|number| Spanned::new(value.span(), number.to_string()));
+        }
+        reader.text(key, value, "write a number, or a text in quotes")
+    }
+
+    /// A table in the table.
+    pub(super) fn table(&self, reader: &mut Reader<'_>, key: &str, help: &str) -> Option<&'a DeTable<'a>> {
+        let value = self.get(key)?;
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            reader.wrong_type(key, "a table", value, help);
+        }
+        table
+    }
+
     pub(super) fn duration(&self, reader: &mut Reader<'_>, key: &str) -> Option<Spanned<Duration>> {
         reader.measure(key, self.get(key)?, parse_duration, (DURATION_FORM, "s"))
     }

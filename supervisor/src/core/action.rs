@@ -12,6 +12,9 @@ pub enum Ask {
     Drain,
     /// Finish or give back the item in hand.
     Now,
+    /// Finish the item in hand, and end, to be started anew. Said to the worker alone, by no signal: what it works with is
+    /// not to be disturbed.
+    Renew,
 }
 
 /// State of a worker, as shown by `status`.

@@ -89,6 +89,24 @@ pub enum Event {
         /// No restart.
         permanent: bool,
     },
+    /// The worker is at work, and is to be replaced by a new run of itself when it has done the item in hand.
+    Replace {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// Why.
+        words: String,
+    },
+    /// The worker is about to exit by itself, to be replaced by a new run of itself.
+    Leaving {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// Why.
+        words: String,
+    },
     /// The process has ended and its group is gone. Nothing of it can touch shared memory any more.
     Exited {
         /// Whose.

@@ -38,7 +38,7 @@ impl Core {
     /// Starts the next run. Only for a worker without a process.
     pub(super) fn start(&mut self, ix: usize, cause: &str, now: Instant) {
         let worker = &mut self.workers[ix];
-        if worker.incarnation != Incarnation::NONE {
+        if worker.incarnation != Incarnation::NONE && !worker.run.replaced {
             worker.restarts += 1;
         }
         worker.incarnation = worker.incarnation.next();
@@ -135,6 +135,10 @@ impl Core {
         let actor = worker.run.asked.map_or(Actor::Core, |(_, actor)| actor);
         let cause = worker.end_in_words(exit);
         worker.last_end = Some(cause.clone());
+        if worker.run.replaced && !ending.asked && !ending.hopeless && !ending.failing {
+            self.start(ix, "the last run ended in order", now);
+            return;
+        }
         match next(worker.rules.role, worker.rules.restart, ending) {
             Next::Rest if comes_back => {
                 // It may have become ready while it was to go down.
@@ -210,8 +214,8 @@ impl Core {
             return;
         }
         match (worker.run.asked, ask) {
-            (Some((Ask::Now, _)), Ask::Drain | Ask::Now) | (Some((Ask::Drain, _)), Ask::Drain) => return,
-            (Some((Ask::Drain, _)), Ask::Now) | (None, Ask::Drain | Ask::Now) => {}
+            (Some((Ask::Now, _)), _) | (Some((Ask::Drain, _)), Ask::Drain | Ask::Renew) => return,
+            (Some((Ask::Drain | Ask::Renew, _)), _) | (None, _) => {}
         }
         worker.run.asked = Some((ask, actor));
         let alive = matches!(worker.process, Process::Alive(_));

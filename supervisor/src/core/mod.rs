@@ -20,6 +20,7 @@ mod intensity;
 mod life;
 mod order;
 mod policy;
+mod replace;
 mod shutdown;
 mod stage;
 #[cfg(test)]
@@ -184,6 +185,16 @@ impl Core {
             Event::Failed { post, incarnation, words, permanent } => {
                 if let Some(ix) = self.current(post, incarnation) {
                     self.said_failed(ix, words, permanent, now);
+                }
+            }
+            Event::Replace { post, incarnation, words } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.replace(ix, words, now);
+                }
+            }
+            Event::Leaving { post, incarnation, words } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.is_leaving(ix, words, now);
                 }
             }
             Event::Exited { post, incarnation, exit, items_left } => {

@@ -9,6 +9,7 @@ mod manager;
 mod matrix;
 mod order;
 mod random;
+mod replace;
 mod restart;
 mod start;
 mod world;
@@ -23,7 +24,7 @@ use super::action::{Action, Ask, State};
 use super::event::{Actor, Event, Exit, StopLevel};
 use super::{Core, Worker};
 use crate::config::plan::{
-    ExitCode, Exits, Group, LogPlan, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan, Strategy,
+    ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan, Strategy,
 };
 
 const OK: Exit = Exit::Code(0);
@@ -92,6 +93,7 @@ impl Told for Plan {
             exits: Exits::default(),
             significant: false,
             depends_on: Vec::new(),
+            limits: Limits::default(),
             starts_after: Vec::new(),
             stops_after: Vec::new(),
         });
@@ -340,6 +342,7 @@ impl Story {
                 let how = match ask {
                     Ask::Drain => "drain",
                     Ask::Now => "now",
+                    Ask::Renew => "renew",
                 };
                 format!("stop {} #{incarnation} {how}", name(post))
             }

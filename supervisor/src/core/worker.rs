@@ -85,6 +85,8 @@ pub(super) struct Run {
     pub(super) killed: bool,
     /// It goes down with the worker of this name, and is to be started again.
     pub(super) goes_with: Option<String>,
+    /// It ends in order, to be started anew at once.
+    pub(super) replaced: bool,
     /// It was killed for being paused at the end of its stage.
     pub(super) killed_paused: bool,
     /// It said that it cannot work.

@@ -1,7 +1,10 @@
 //! What is done to the world: processes started, signalled and told; dead letters put aside. Nothing here decides, and
 //! nothing here waits.
 
+mod confine;
 pub mod dead;
+pub mod group;
+pub mod hand_over;
 pub mod keeper;
 pub mod orphans;
 pub mod parent;

@@ -4,14 +4,16 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-use nix::sys::prctl;
-use nix::sys::signal::Signal;
+use brigade_protocol::descriptors::{self, DESCRIPTORS_ENV, Use};
+
+use super::confine::{Confine, Step};
+use crate::config::plan::Limits;
 
 /// What to start.
 #[derive(Debug)]
@@ -26,6 +28,12 @@ pub struct Launch<'a> {
     pub env: &'a BTreeMap<String, String>,
     /// What Brigade adds to its environment.
     pub own_env: &'a [(&'a str, OsString)],
+    /// As whom it runs, and what it may use.
+    pub limits: &'a Limits,
+    /// What it has beside its standard descriptors.
+    pub descriptors: Vec<(Use, OwnedFd)>,
+    /// Where it enters its control group, if it has one.
+    pub group: Option<OwnedFd>,
 }
 
 /// A process, just started: leader of a group of its own.
@@ -51,48 +59,81 @@ pub struct NotSpawned {
 /// Variables by which other supervisors speak to us, and must not speak to a worker.
 const NOT_INHERITED: [&str; 5] = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID"];
 
-/// Starts it. The child has no descriptors but its standard ones, an empty signal mask, and dies when we die.
-pub fn spawn(launch: &Launch<'_>) -> Result<Process, NotSpawned> {
-    let mut command = Command::new(launch.program);
-    command.args(launch.args).current_dir(launch.cwd).process_group(0);
+/// Starts it. The child has no descriptors but its standard ones and those listed, an empty signal mask, and dies when we
+/// die.
+pub fn spawn(launch: Launch<'_>) -> Result<Process, NotSpawned> {
+    let Launch { program, args, cwd, limits, .. } = launch;
+    let mut command = Command::new(program);
+    command.args(args).current_dir(cwd).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    for name in NOT_INHERITED {
-        command.env_remove(name);
-    }
-    command.envs(launch.env).envs(launch.own_env.iter().map(|(name, value)| (name, value)));
-    let parent = nix::unistd::getpid();
+    give_env(&mut command, &launch);
+    let keep = launch.descriptors.into_iter().map(|(_, fd)| fd).collect();
+    let mut confine = Confine::new(limits, launch.group, keep);
+    let steps = if *limits == Limits::default() { None } else { io::pipe().ok() };
+    let steps = steps.map(|(reader, writer)| {
+        confine.tell(writer);
+        reader
+    });
     let prepare = move || {
-        prctl::set_pdeathsig(Signal::SIGKILL)?;
-        // We may have died before the line above; then nobody would ever tell the child.
-        if nix::unistd::getppid() != parent {
-            return Err(io::Error::from(nix::errno::Errno::ESRCH));
-        }
+        confine.apply()?;
         // ipc-channel's accepted sockets are not close-on-exec; here everything becomes so, the standard ones excepted.
         // SAFETY: a system call without pointers.
         match unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) } {
-            0 => Ok(()),
+            0 => confine.keep_listed(),
             _ => Err(io::Error::last_os_error()),
         }
     };
     // SAFETY: the closure makes system calls only; it neither allocates nor takes a lock.
     unsafe { command.pre_exec(prepare) };
-    let mut child = command.spawn().map_err(|error| NotSpawned {
-        words: if launch.cwd.is_dir() {
-            format!("cannot start {}: {error}", launch.program.display())
-        } else {
-            format!(
-                "cannot start {}: its working directory {} is not there",
-                launch.program.display(),
-                launch.cwd.display()
-            )
-        },
-        permanent: is_permanent(&error),
+    let spawned = command.spawn();
+    drop(command); // And with it our end of what the child may have written to.
+    let mut child = spawned.map_err(|error| {
+        let step = steps.and_then(|mut steps| {
+            let mut byte = [0];
+            steps.read_exact(&mut byte).ok()?;
+            Step::of(byte[0])
+        });
+        not_spawned(program, cwd, limits, step, &error)
     })?;
     let pid = i32::try_from(child.id()).expect("pids fit into 31 bits");
     let pipes = (child.stdout.take(), child.stderr.take());
     let (Some(stdout), Some(stderr)) = pipes else { unreachable!("both were asked for") };
     // `Child` does not kill or reap when it is dropped: that is the reactor's.
     Ok(Process { pid, stdout: stdout.into(), stderr: stderr.into() })
+}
+
+fn give_env(command: &mut Command, launch: &Launch<'_>) {
+    if let Some(names) = &launch.limits.env_allow {
+        command.env_clear();
+        let allowed = names.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
+        command.envs(allowed);
+    }
+    for name in NOT_INHERITED {
+        command.env_remove(name);
+    }
+    let user = launch.limits.identity.as_ref().and_then(|identity| identity.user.as_ref()?.entry.as_ref());
+    if let Some((name, home)) = user {
+        command.env("USER", name).env("LOGNAME", name).env("HOME", home);
+    }
+    command.envs(launch.env).envs(launch.own_env.iter().map(|(name, value)| (name, value)));
+    if !launch.descriptors.is_empty() {
+        command.env(DESCRIPTORS_ENV, descriptors::list(&launch.descriptors));
+    }
+}
+
+fn not_spawned(program: &Path, cwd: &Path, limits: &Limits, step: Option<Step>, error: &io::Error) -> NotSpawned {
+    let program = program.display();
+    let user = limits.identity.as_ref().and_then(|identity| identity.user.as_ref());
+    let words = match (step, user) {
+        (Some(step), _) => format!("cannot start {program}: cannot {}: {error}", step.words()),
+        (None, _) if !cwd.is_dir() => {
+            format!("cannot start {program}: its working directory {} is not there", cwd.display())
+        }
+        (None, Some(user)) => format!("cannot start {program} as user {}: {error}", user.typed),
+        (None, None) => format!("cannot start {program}: {error}"),
+    };
+    let passes = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM));
+    NotSpawned { words, permanent: if step.is_some() { !passes } else { is_permanent(error) } }
 }
 
 /// No such program, not executable: the same tomorrow. No memory, no processes: perhaps not.

@@ -1,5 +1,6 @@
 //! From actions to deeds.
 
+use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use brigade_protocol::control::{DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, TOKEN_ENV, WORKER_ENV};
@@ -9,12 +10,12 @@ use brigade_protocol::page::{Page, StopWord};
 use brigade_protocol::shared::SHARED_ENV;
 
 use super::Reactor;
-use crate::config::plan::MANAGER_STAGE;
+use crate::config::plan::{Limits, MANAGER_STAGE};
 use crate::core::action::{Action, Ask, State};
 use crate::core::event::{Actor, StopLevel};
 use crate::door::Door;
 use crate::effects::signal;
-use crate::effects::spawn::{self, Launch, NotSpawned};
+use crate::effects::spawn::{self, Launch, NotSpawned, Process};
 use crate::kin::cookie::RUN_ENV;
 use crate::logs::{Source, Stream};
 use crate::roster::Present;
@@ -70,7 +71,7 @@ impl Reactor {
         self.pages[&post].begin(incarnation);
         let door = Door::open(post, incarnation, self.deliver.clone()).map_err(|e| failed("open a door for it", &e))?;
         let worker = format!("{name}/{replica}");
-        let mut own_env: Vec<(&str, OsString)> = vec![
+        let own_env: Vec<(&str, OsString)> = vec![
             (DOOR_ENV, door.name.clone().into()),
             (TOKEN_ENV, door.token.into()),
             (PIPELINE_ENV, plan.name.clone().into()),
@@ -78,26 +79,26 @@ impl Reactor {
             (INCARNATION_ENV, incarnation.0.to_string().into()),
             (RUN_ENV, self.keeping.cookie().for_children().into()),
         ];
-        let no_env = std::collections::BTreeMap::new();
-        let own_program = std::env::current_exe().map_err(|error| failed("find the program brigade", &error));
         let spawned = match stage {
-            Some(stage) => spawn::spawn(&Launch {
-                program: &stage.program,
-                args: &stage.args,
-                cwd: &stage.cwd,
-                env: &stage.env,
-                own_env: &own_env,
-            }),
-            None => own_program.and_then(|program| {
-                own_env.push((SHARED_ENV, self.dir.shared().into()));
-                spawn::spawn(&Launch {
-                    program: &program,
-                    args: &["manager".to_owned()],
-                    cwd: self.dir.root(),
-                    env: &no_env,
-                    own_env: &own_env,
-                })
-            }),
+            Some(stage) => {
+                let descriptors = self.in_hand(stage, &door.name, replica);
+                let group = self.begin_limits(stage, post, replica, incarnation);
+                match (descriptors, group) {
+                    (Ok(descriptors), Ok(group)) => spawn::spawn(Launch {
+                        program: &stage.program,
+                        args: &stage.args,
+                        cwd: &stage.cwd,
+                        env: &stage.env,
+                        own_env: &own_env,
+                        limits: &stage.limits,
+                        descriptors,
+                        group,
+                    }),
+                    (Err(error), _) => Err(failed("open what it is to be given", &error)),
+                    (_, Err(error)) => Err(failed("make its control group (memory_max)", &error)),
+                }
+            }
+            None => self.spawn_manager(own_env),
         };
         crash_point!("worker_spawned");
         let process = match spawned {
@@ -125,6 +126,24 @@ impl Reactor {
         Ok(process.pid)
     }
 
+    fn spawn_manager(&self, mut own_env: Vec<(&str, OsString)>) -> Result<Process, NotSpawned> {
+        let program = std::env::current_exe().map_err(|error| NotSpawned {
+            words: format!("cannot find the program brigade: {error}"),
+            permanent: false,
+        })?;
+        own_env.push((SHARED_ENV, self.dir.shared().into()));
+        spawn::spawn(Launch {
+            program: &program,
+            args: &["manager".to_owned()],
+            cwd: self.dir.root(),
+            env: &BTreeMap::new(),
+            own_env: &own_env,
+            limits: &Limits::default(),
+            descriptors: Vec::new(),
+            group: None,
+        })
+    }
+
     fn ask_to_stop(&mut self, post: Post, incarnation: Incarnation, ask: Ask) {
         let signal = self
             .core
@@ -134,7 +153,7 @@ impl Reactor {
         if let Some(page) = self.pages.get(&post) {
             page.ask_stop(match ask {
                 Ask::Drain => StopWord::Drain,
-                Ask::Now => StopWord::Now,
+                Ask::Now | Ask::Renew => StopWord::Now,
             });
         }
         let Some(present) = self.roster.get(post, incarnation) else { return };

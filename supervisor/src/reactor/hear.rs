@@ -99,6 +99,7 @@ impl Reactor {
             let Some(exit) = present.ended else { continue };
             let incarnation = present.incarnation;
             let items_left = self.items_left(post);
+            self.end_limits(post, incarnation);
             self.events.push_back(Event::Exited { post, incarnation, exit, items_left });
         }
     }
@@ -154,6 +155,7 @@ impl Reactor {
             Report::Failed { words, permanent } => {
                 self.events.push_back(Event::Failed { post, incarnation, words, permanent });
             }
+            Report::Leaving => self.hear_leaving(post, incarnation),
             Report::ItemFailed { queue, item, words } => self.item_failed(post, incarnation, &queue, item, words),
             Report::WantManager => {
                 self.want_manager.insert(post);
@@ -172,6 +174,15 @@ impl Reactor {
                 let words = "it says that it is the manager, and is not".to_owned();
                 self.events.push_back(Event::Failed { post, incarnation, words, permanent: true });
             }
+        }
+    }
+
+    /// Only those leave who were told to: else one could be started again and again, without a wait.
+    fn hear_leaving(&mut self, post: Post, incarnation: Incarnation) {
+        let stage = self.core.worker(post).and_then(|worker| worker.stage);
+        if let Some(items) = stage.and_then(|stage| self.core.plan().stages[stage].limits.max_items) {
+            let words = format!("it has done its {items} items, and is replaced");
+            self.events.push_back(Event::Leaving { post, incarnation, words });
         }
     }
 
@@ -203,6 +214,7 @@ impl Reactor {
             threads: stage.map_or(1, |stage| stage.threads),
             batch: stage.map_or(1, |stage| stage.batch),
             exit_on_panic: stage.is_some_and(|stage| stage.exit_on_panic),
+            max_items: stage.and_then(|stage| stage.limits.max_items),
             page: self.dir.page(&name, replica).to_string_lossy().into_owned(),
             inputs: stage.map_or_else(Vec::new, |stage| stage.inputs.iter().map(queue).collect()),
             outputs: stage.map_or_else(Vec::new, |stage| stage.outputs.iter().map(queue).collect()),

@@ -9,6 +9,7 @@ mod hear;
 mod history;
 mod idle;
 mod keeper;
+mod limits;
 mod parent;
 mod picture;
 mod spoilt;
@@ -114,6 +115,7 @@ pub struct Reactor {
     manager: Option<IpcSender<Connect>>,
     want_manager: HashSet<Post>,
     history: history::History,
+    limited: limits::Limited,
     /// What the last failed run of a post wrote to stderr at last.
     last_words: BTreeMap<Post, Vec<String>>,
     spoilt: Vec<Spoilt>,
@@ -180,6 +182,7 @@ impl Reactor {
         };
         let queues = outfit.queues.into_iter().map(in_use);
         let now = Instant::now();
+        let limited = limits::Limited::begin(outfit.core.plan());
         let mut events = VecDeque::from([Event::Begin]);
         if outfit.dir.shared().exists() {
             // An earlier run has used it. Whoever goes on where it was shall not hold its first item while it starts.
@@ -206,6 +209,7 @@ impl Reactor {
             manager: None,
             want_manager: HashSet::new(),
             history: history::History::default(),
+            limited,
             last_words: BTreeMap::new(),
             spoilt: Vec::new(),
             started: now,
@@ -308,6 +312,7 @@ impl Reactor {
         self.next_round = now + ROUND;
         self.have_keeper();
         self.look_for_dead(now);
+        self.look_at_memory();
         self.tell_parent_status();
         if now >= self.next_long_round {
             self.next_long_round = now + LONG_ROUND;

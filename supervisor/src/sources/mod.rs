@@ -3,4 +3,5 @@
 
 pub mod commands;
 pub mod exits;
+pub mod memory;
 pub mod signals;

@@ -80,6 +80,7 @@ impl Manager {
             threads: 1,
             batch: 1,
             exit_on_panic: false,
+            max_items: None,
             page: String::new(),
             inputs: vec![],
             outputs: vec![],

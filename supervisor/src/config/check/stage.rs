@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::names::{find, word};
-use super::{check_name, exits, intensity, program};
+use super::{check_name, exits, intensity, limits, mend, program};
 use crate::config::bounds::{
     BACKOFF, BACKOFF_MAX, BATCH, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT, THREADS,
 };
@@ -60,11 +60,13 @@ pub(super) fn believe(
         exits: exits::believe(raw, faults),
         significant: raw.significant.as_ref().is_some_and(|significant| *significant.get_ref()),
         depends_on: Vec::new(),
+        limits: limits::believe(raw, surroundings, faults),
         starts_after: Vec::new(),
         stops_after: Vec::new(),
     };
     check_restarts(raw, &stage, faults);
     check_service(raw, &stage, faults);
+    check_program(raw, &stage, surroundings, faults);
     stage
 }
 
@@ -104,7 +106,7 @@ fn command(
     (program.unwrap_or_default(), args)
 }
 
-fn check_nul(key: &str, text: &Spanned<String>, faults: &mut Vec<Fault>) {
+pub(super) fn check_nul(key: &str, text: &Spanned<String>, faults: &mut Vec<Fault>) {
     if text.get_ref().contains('\0') {
         let fault = Fault::at(text.span(), format!("{key} holds a NUL, which cannot be handed to a process"));
         faults.push(fault.help("remove \\u0000"));
@@ -187,6 +189,17 @@ fn stop_signal(raw: &RawStage, faults: &mut Vec<Fault>) -> i32 {
         faults.push(Fault::at(given.span(), format!("stop_signal cannot be {:?}", given.get_ref())).help(help));
         libc::SIGTERM
     })
+}
+
+/// What root runs must not be another's to write; a stage with a user of its own may run what is that user's.
+fn check_program(raw: &RawStage, stage: &StagePlan, surroundings: &Surroundings, faults: &mut Vec<Fault>) {
+    let place = raw.command.as_ref().and_then(|command| Some(command.get_ref().first()?.span()));
+    if let Some(doubt) = surroundings.doubt(&stage.program, stage.limits.uid())
+        && let Some(place) = place
+    {
+        let message = format!("others could change the program of stage {:?}: {}", stage.name, doubt.what);
+        faults.push(Fault::at(place, message).help(mend(&doubt)));
+    }
 }
 
 /// The four keys of restarts must make sense together.

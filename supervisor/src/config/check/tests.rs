@@ -1,6 +1,7 @@
 //! The bench on which every fault of a file is tried: a folder with programs and room for one file.
 
 mod form;
+mod limits;
 mod policies;
 mod together;
 mod values;
@@ -30,7 +31,16 @@ impl Bench {
         }
         program(&root.join("bin/readme"), 0o644);
         let path = Some(root.join("path").into_os_string());
-        let here = Surroundings { bin_dir: root.join("bin"), path, cwd: root.join("run"), cpus: 3 };
+        let here = Surroundings {
+            bin_dir: root.join("bin"),
+            path,
+            cwd: root.join("run"),
+            cpus: 3,
+            cores: vec![0, 1, 2, 8],
+            euid: 1000,
+            nice: 0,
+            allow_writable: false,
+        };
         Self { folder, here }
     }
 

@@ -126,6 +126,8 @@ impl World {
                 }
             }
             Event::Hello { .. }
+            | Event::Replace { .. }
+            | Event::Leaving { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::StopNext(_)

@@ -1,0 +1,36 @@
+//! A worker that ends in order, to be started anew at once: it has grown too large, or has done as many items as one run
+//! may. Without this an order of the stage's own plan would count as a crash, and would be waited for as one.
+
+use std::time::Instant;
+
+use super::Core;
+use super::action::{Action, Ask, State};
+use super::event::Actor;
+
+impl Core {
+    /// It is to end after the item in hand. Only one that is at work is asked; whoever does not end is not killed for it,
+    /// since its item may take long.
+    pub(super) fn replace(&mut self, ix: usize, words: String, now: Instant) {
+        if self.is_leaving(ix, words, now) {
+            let (post, incarnation) = (self.workers[ix].post, self.workers[ix].incarnation);
+            self.out.push(Action::Stop { post, incarnation, ask: Ask::Renew });
+        }
+    }
+
+    /// It says that it is about to end. Whether that is taken for granted: not if it is to stop for other reasons.
+    pub(super) fn is_leaving(&mut self, ix: usize, words: String, now: Instant) -> bool {
+        let worker = &mut self.workers[ix];
+        let at_work = match worker.state {
+            State::Ready | State::Draining => true,
+            State::Pending | State::Starting | State::Stopping | State::Backoff | State::Exited | State::Failed => {
+                false
+            }
+        };
+        if !at_work || worker.run.asked.is_some() || worker.run.failing || worker.run.killed {
+            return false;
+        }
+        worker.run.replaced = true;
+        self.change(ix, State::Stopping, words, Actor::Core, now);
+        true
+    }
+}
