@@ -6,7 +6,7 @@ use brigade_protocol::control::{Order, Report, Welcome};
 use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 
-use super::{News, Reactor, SLICE};
+use super::{News, Reactor};
 use crate::control::{Answer, Request, StopRequest};
 use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Entry;
@@ -76,11 +76,6 @@ impl Reactor {
     pub(super) fn look_after_groups(&mut self) {
         let now = Instant::now();
         for post in self.roster.ended() {
-            if now.elapsed() >= SLICE {
-                // There may be more to do: the loop is to come back without a rest.
-                self.events.push_back(Event::Tick);
-                return;
-            }
             let Some(present) = self.roster.at_mut(post) else { continue };
             if present.gone.is_none() && signal::is_gone(present.pid) {
                 present.gone = Some(now);

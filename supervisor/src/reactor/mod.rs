@@ -61,9 +61,8 @@ const SOON: Duration = Duration::from_millis(10);
 /// How often it does so with what takes a look at every worker and every slot: whether shared memory was written over,
 /// and the picture in the state folder.
 const LONG_ROUND: Duration = Duration::from_secs(5);
-/// How long it does nothing but start processes, or nothing but bury them, before it listens again. A start waits for the
-/// system and a burial for the reader of the logs: with a thousand workers that adds up to seconds, in which nobody would
-/// hear a signal or get an answer.
+/// How long it does nothing but start processes before it listens again. A start waits for the system: with a thousand
+/// workers that adds up to seconds, in which nobody would hear a signal or get an answer.
 const SLICE: Duration = Duration::from_millis(10);
 
 /// News from other threads.
