@@ -96,7 +96,7 @@ fn explore(name: &str, story: impl Fn() + Clone + Send + Sync + 'static) {
 #[cfg(model_loom)]
 fn explore_deaths(name: &str, steps: u32, story: impl Fn(Moment) + Clone + Send + Sync + 'static) {
     let tally = Tally::new(name);
-    let most = setting("MODEL_EXECUTIONS", 20_000) / steps;
+    let most = setting("MODEL_EXECUTIONS", 10_000) / steps;
     let mut how_far = String::new();
     for preemptions in 1..=setting("MODEL_PREEMPTIONS", 2) {
         let (mut reached, mut cut) = (0, 0);
