@@ -7,6 +7,7 @@ mod checksum;
 mod control;
 mod dead;
 mod death;
+mod flips;
 mod flow;
 mod full_disk;
 mod hostile;
