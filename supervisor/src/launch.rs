@@ -12,7 +12,7 @@ use crate::core::Core;
 use crate::core::action::Verdict;
 use crate::figures::counted;
 use crate::logs::own::{self, Console};
-use crate::logs::{Capture, Rotation};
+use crate::logs::{Archive, Capture};
 use crate::reactor::{Ending, Outfit, Reactor, Spoilt};
 use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
@@ -96,7 +96,8 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
         Some(view) => Console::Through(view.console()),
         None => Console::Stderr,
     };
-    own::init(&dir.logs(), console).map_err(io("write the log"))?;
+    let archive = Archive::start(&dir.logs(), &plan.logs).map_err(io("start the keeper of old logs"))?;
+    own::init(&dir.logs(), archive.rotation(), console).map_err(io("write the log"))?;
     if let Some(aside) = aside {
         tracing::info!("the old state is in {}", aside.display());
     }
@@ -109,13 +110,15 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
     } else {
         forget_shared(&dir).map_err(io("put the shared state of the last run aside"))?;
     }
-    let capture = Capture::start(&dir.logs(), Rotation::default()).map_err(io("start the reader of logs"))?;
+    let capture = Capture::start(&dir.logs(), archive.rotation(), plan.logs.write_timeout)
+        .map_err(io("start the reader of logs"))?;
     tracing::info!(state = %dir.root().display(), "{}: {}, {}", plan.name, counted(plan.stages.len() as u64, "stage"), counted(plan.queues.len() as u64, "queue"));
 
     let seed = u64::from(std::process::id()) ^ jiff::Timestamp::now().as_microsecond().unsigned_abs();
     let core = Core::new(plan.clone(), seed);
     let outfit = Outfit { core, dir: dir.clone(), queues: resumed.queues, capture, signals, view };
     let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
+    drop(archive);
     conclude(launch, &plan, folder, ending)
 }
 

@@ -16,6 +16,7 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use regex::Regex;
 use signal_hook::consts::SIGINT;
 
+use crate::logs::files::Note;
 use crate::logs::query::{Error, Filter, Found, Query};
 use crate::logs::record::Level;
 use crate::logs::{escape, show};
@@ -41,8 +42,12 @@ pub struct Logs {
     lines: Option<usize>,
 
     /// Not before: `10m` or `2h` ago, or a time such as 2026-11-20T10:28:53Z (UTC unless it says otherwise)
-    #[arg(long, value_name = "T", value_parser = since)]
+    #[arg(long, value_name = "T", value_parser = moment)]
     since: Option<Timestamp>,
+
+    /// Not after, written like --since
+    #[arg(long, value_name = "T", value_parser = moment, conflicts_with = "follow")]
+    until: Option<Timestamp>,
 
     /// At least this level [default: all; of the supervisor itself: info]
     #[arg(long, value_name = "LEVEL", ignore_case = true)]
@@ -96,37 +101,55 @@ impl Logs {
         out: &mut impl Write,
         mut wait: impl FnMut() -> bool,
     ) -> Result<(), Error> {
-        let mut query = Query::open(dir, self.filter())?;
         let default = (self.follow && self.since.is_none()).then_some(FOLLOW_LINES);
-        match self.lines.or(default) {
-            None => self.print_all(&mut query, colour, out)?,
+        let mut query = match self.lines.or(default) {
+            None => {
+                let mut query = Query::open(dir, self.filter(), None)?;
+                self.print_all(&mut query, colour, out)?;
+                query
+            }
             Some(count) => {
-                let mut last = VecDeque::new();
-                while let Some(found) = query.next_line()? {
-                    last.push_back(found);
-                    if last.len() > count {
-                        last.pop_front();
-                    }
+                let (mut query, last) = self.last(dir, count)?;
+                let notes = query.notes();
+                if last.len() < count {
+                    tell(&notes);
                 }
                 for found in last {
                     self.print(&found, colour, out)?;
                 }
+                query
             }
-        }
+        };
         out.flush().map_err(Error::Write)?;
         if !self.follow && !query.has_seen_worker() {
             return Err(Error::UnknownWorker(self.who.as_ref().and_then(|who| who.worker.clone()).unwrap_or_default()));
         }
         while self.follow && wait() {
-            for stage in query.refresh()? {
-                // Nothing can be done if stderr is closed.
-                let _ =
-                    writeln!(io::stderr(), "note: lines of stage {stage} were rotated away before they could be shown");
-            }
+            query.refresh()?;
             self.print_all(&mut query, colour, out)?;
             out.flush().map_err(Error::Write)?;
         }
         Ok(())
+    }
+
+    /// The last so many lines, out of as few files as will do.
+    fn last(&self, dir: &Path, count: usize) -> Result<(Query, VecDeque<Found>), Error> {
+        let mut files = Some(1);
+        loop {
+            let mut query = Query::open(dir, self.filter(), files)?;
+            let mut last = VecDeque::new();
+            while let Some(found) = query.next_line()? {
+                last.push_back(found);
+                if last.len() > count {
+                    last.pop_front();
+                }
+            }
+            let is_enough = |passed| count == 0 || last.len() == count && last[0].record.time > passed;
+            if query.passed().is_none_or(is_enough) {
+                return Ok((query, last));
+            }
+            files = files.map(|files| files * 8).filter(|files| *files < 1000);
+        }
     }
 
     fn filter(&self) -> Filter {
@@ -135,14 +158,19 @@ impl Logs {
             worker: self.who.as_ref().and_then(|who| who.worker.clone()),
             level: self.level,
             since: self.since,
+            until: self.until,
             grep: self.grep.clone(),
         }
     }
 
     fn print_all(&self, query: &mut Query, colour: bool, out: &mut impl Write) -> Result<(), Error> {
-        while let Some(found) = query.next_line()? {
+        let mut next = query.next_line()?;
+        tell(&query.notes());
+        while let Some(found) = next {
             self.print(&found, colour, out)?;
+            next = query.next_line()?;
         }
+        tell(&query.notes());
         Ok(())
     }
 
@@ -155,6 +183,26 @@ impl Logs {
             show::line(&found.record, Timestamp::now(), colour, &mut line);
         }
         out.write_all(line.as_bytes()).map_err(Error::Write)
+    }
+}
+
+/// Says what is missing from the output, beside it.
+fn tell(notes: &[Note]) {
+    for note in notes {
+        // Nothing can be done if stderr is closed.
+        let _ = writeln!(io::stderr(), "note: {}", words(note));
+    }
+}
+
+fn words(note: &Note) -> String {
+    let shown = |time: &Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
+    match note {
+        Note::Dropped { stage, when: Some((at, last)) } => {
+            let (at, last) = (shown(at), shown(last));
+            format!("older lines of stage {stage}, up to {last}, were dropped by rotation at {at}")
+        }
+        Note::Dropped { stage, when: None } => format!("older lines of stage {stage} were dropped by rotation"),
+        Note::Damaged { path, why } => format!("{} is damaged, and cannot be read to its end: {why}", path.display()),
     }
 }
 
@@ -178,7 +226,7 @@ fn selection(text: &str) -> Result<Who, String> {
     }
 }
 
-fn since(text: &str) -> Result<Timestamp, String> {
+fn moment(text: &str) -> Result<Timestamp, String> {
     let wrong = || "write how long ago, such as 10m, 2h or 3d, or a time such as 2026-11-20T10:28:53Z".to_owned();
     if let Ok(time) = text.parse::<Timestamp>() {
         return Ok(time);
@@ -251,8 +299,8 @@ mod tests {
     #[test]
     fn following_shows_each_line_once_over_rotations_and_new_stages() {
         let dir = folder(3);
-        let rotation = Rotation { max_bytes: 500, keep: 3 };
-        let mut file = RotatingFile::open(&dir.path().join("hash.log"), rotation).expect("it opens");
+        let rotation = Rotation { max_bytes: 500, ..Rotation::default() };
+        let mut file = RotatingFile::open(dir.path(), "hash", rotation).expect("it opens");
         let mut next = 3;
         let wait = || {
             file.buffer().extend_from_slice(line(next).as_bytes());
@@ -286,15 +334,15 @@ mod tests {
         let exact: Timestamp = "2026-11-20T10:28:53Z".parse().expect("it is a time");
         for text in ["2026-11-20T10:28:53Z", "2026-11-20T11:28:53+01:00", "2026-11-20T10:28:53", "2026-11-20 10:28:53"]
         {
-            assert_eq!(since(text), Ok(exact), "{text}");
+            assert_eq!(moment(text), Ok(exact), "{text}");
         }
         for (text, seconds) in [("10m", 600), ("2h", 7200), ("1d", 86_400), ("1h 30m", 5400), ("10m ago", 600)] {
             let before = Timestamp::now().as_second();
-            let ago = before - since(text).expect("it is a time").as_second();
+            let ago = before - moment(text).expect("it is a time").as_second();
             assert!(ago <= seconds && ago >= seconds - 5 - (Timestamp::now().as_second() - before), "{text}: {ago}");
         }
         for text in ["", "soon", "10", "2026-13-01T00:00:00Z"] {
-            assert!(since(text).is_err(), "{text}");
+            assert!(moment(text).is_err(), "{text}");
         }
     }
 

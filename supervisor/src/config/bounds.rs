@@ -51,6 +51,12 @@ pub(super) const BACKOFF_MAX: Bounds<Duration> = time("backoff_max", 1, 30_000);
 pub(super) const START_TIMEOUT: Bounds<Duration> = time("start_timeout", 1, 30_000);
 pub(super) const STOP_TIMEOUT: Bounds<Duration> = time("stop_timeout", 0, 10_000);
 pub(super) const DRAIN_TIMEOUT: Bounds<Duration> = time("drain_timeout", 0, 30_000);
+pub(super) const MAX_FILE_BYTES: Bounds<i64> = size("max_file_bytes", 4 << 10, 1 << 30, 16 << 20);
+pub(super) const MAX_FILE_AGE: Bounds<Duration> = time("max_file_age", 1_000, 86_400_000);
+pub(super) const KEEP_FILES: Bounds<i64> = number("keep_files", 1, 100_000, 20);
+pub(super) const KEEP_AGE: Bounds<Duration> = time("keep_age", 1_000, 30 * 86_400_000);
+pub(super) const MAX_TOTAL_BYTES: Bounds<i64> = size("max_total_bytes", 64 << 10, 16 << 40, 1 << 30);
+pub(super) const WRITE_TIMEOUT: Bounds<Duration> = time("write_timeout", 0, 10_000);
 
 /// Workers of a whole pipeline: posts are numbered in 16 bits.
 pub(super) const MOST_WORKERS: u64 = 60_000;

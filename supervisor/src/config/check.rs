@@ -2,6 +2,7 @@
 
 mod graph;
 mod intensity;
+mod logs;
 mod program;
 mod queue;
 mod stage;
@@ -98,6 +99,7 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         name: raw.name.as_ref().map_or_else(String::new, |name| name.get_ref().clone()),
         file: file.clone(),
         drain_timeout: DRAIN_TIMEOUT.hold(raw.drain_timeout.as_ref(), &mut faults),
+        logs: logs::believe(&raw.logs, &mut faults),
         loops: graph.loops(&queues),
         queues,
         stages,

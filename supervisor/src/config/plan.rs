@@ -23,6 +23,8 @@ pub struct Plan {
     pub file: PathBuf,
     /// How long a drain may take before the rest is left in the queues.
     pub drain_timeout: Duration,
+    /// How much of what is said is kept.
+    pub logs: LogPlan,
     /// In the order of the file.
     pub queues: Vec<QueuePlan>,
     /// In the order of the file.
@@ -54,6 +56,27 @@ impl QueuePlan {
     pub fn retry(&self) -> RetryPolicy {
         RetryPolicy { delay: self.retry_delay, longest: self.retry_delay_max }
     }
+}
+
+/// How much of what workers and the supervisor say is kept, and what happens when it cannot be written.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct LogPlan {
+    /// A file that would become longer is put aside. 4 KiB to 1 GiB. Default 16 MiB.
+    pub max_file_bytes: u64,
+    /// So is one that was begun this long ago. Default 1 day.
+    pub max_file_age: Duration,
+    /// Files of each stage that were put aside and are kept. 1 to 100,000. Default 20.
+    pub keep_files: u32,
+    /// How long they are kept after their last line. Default 30 days.
+    pub keep_age: Duration,
+    /// Bytes of all files together, of which only those that are written to are never removed. 64 KiB to 16 TiB. Default
+    /// 1 GiB.
+    pub max_total_bytes: u64,
+    /// Files that were put aside are compressed. Default true.
+    pub compress: bool,
+    /// How long workers wait in their writes while their log cannot be written, before lines are dropped and counted.
+    /// Default 10 s.
+    pub write_timeout: Duration,
 }
 
 /// Stages and queues of one circle.

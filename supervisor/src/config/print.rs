@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use super::plan::{Plan, QueueIx, QueuePlan, RestartPolicy, StagePlan};
+use super::plan::{LogPlan, Plan, QueueIx, QueuePlan, RestartPolicy, StagePlan};
 use super::signals;
 use super::units::{show_duration, show_size};
 use super::vars::escape;
@@ -13,6 +13,7 @@ use super::vars::escape;
 pub fn print(plan: &Plan) -> String {
     let mut text =
         format!("name = {}\ndrain_timeout = \"{}\"\n", quoted(&plan.name), show_duration(plan.drain_timeout));
+    text.push_str(&logs_text(&plan.logs));
     for queue in &plan.queues {
         text.push_str(&queue_text(queue));
     }
@@ -20,6 +21,19 @@ pub fn print(plan: &Plan) -> String {
         text.push_str(&stage_text(stage, &plan.queues));
     }
     text
+}
+
+fn logs_text(logs: &LogPlan) -> String {
+    let LogPlan { max_file_bytes, max_file_age, keep_files, keep_age, max_total_bytes, compress, write_timeout } = logs;
+    format!(
+        "\n[logs]\nmax_file_bytes = \"{}\"\nmax_file_age = \"{}\"\nkeep_files = {keep_files}\nkeep_age = \"{}\"\n\
+         max_total_bytes = \"{}\"\ncompress = {compress}\nwrite_timeout = \"{}\"\n",
+        show_size(*max_file_bytes),
+        show_duration(*max_file_age),
+        show_duration(*keep_age),
+        show_size(*max_total_bytes),
+        show_duration(*write_timeout),
+    )
 }
 
 fn queue_text(queue: &QueuePlan) -> String {

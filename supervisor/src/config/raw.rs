@@ -11,7 +11,9 @@ use super::fault::Fault;
 use super::table::{NumberOr, Reader, Table};
 use super::vars::Vars;
 
-const PIPELINE_KEYS: [&str; 5] = ["name", "drain_timeout", "vars", "queues", "stages"];
+const PIPELINE_KEYS: [&str; 6] = ["name", "drain_timeout", "vars", "logs", "queues", "stages"];
+const LOG_KEYS: [&str; 7] =
+    ["max_file_bytes", "max_file_age", "keep_files", "keep_age", "max_total_bytes", "compress", "write_timeout"];
 const QUEUE_KEYS: [&str; 6] =
     ["capacity", "item_bytes", "max_item_bytes", "max_deliveries", "retry_delay", "retry_delay_max"];
 const STAGE_KEYS: [&str; 17] = [
@@ -41,8 +43,21 @@ type Given<T> = Option<Spanned<T>>;
 pub(super) struct RawPipeline {
     pub(super) name: Given<String>,
     pub(super) drain_timeout: Given<Duration>,
+    pub(super) logs: RawLogs,
     pub(super) queues: Vec<RawQueue>,
     pub(super) stages: Vec<RawStage>,
+}
+
+/// `[logs]`.
+#[derive(Default)]
+pub(super) struct RawLogs {
+    pub(super) max_file_bytes: Given<i64>,
+    pub(super) max_file_age: Given<Duration>,
+    pub(super) keep_files: Given<i64>,
+    pub(super) keep_age: Given<Duration>,
+    pub(super) max_total_bytes: Given<i64>,
+    pub(super) compress: Given<bool>,
+    pub(super) write_timeout: Given<Duration>,
 }
 
 /// One `[queues.NAME]`.
@@ -91,6 +106,7 @@ impl RawPipeline {
             let fault = Fault::at(first_word(source), "the pipeline has no name");
             reader.faults.push(fault.help("begin the file with a line such as name = \"checksum\""));
         }
+        let logs = table.inner(reader, "logs").map_or_else(RawLogs::default, |inner| RawLogs::read(reader, inner));
         let queues = table.tables(reader, "queues", "queue");
         let queues = queues.into_iter().map(|(name, table)| RawQueue::read(reader, name, table)).collect();
         let stages = table.tables(reader, "stages", "stage");
@@ -102,7 +118,7 @@ impl RawPipeline {
         let stages = stages.into_iter().filter_map(|(name, table)| RawStage::read(reader, name, table?)).collect();
         let name = table.text(reader, "name");
         let drain_timeout = table.duration(reader, "drain_timeout");
-        (Self { name, drain_timeout, queues, stages }, std::mem::take(&mut reader.faults))
+        (Self { name, drain_timeout, logs, queues, stages }, std::mem::take(&mut reader.faults))
     }
 }
 
@@ -110,6 +126,21 @@ impl RawPipeline {
 fn first_word(source: &str) -> Range<usize> {
     let start = source.len() - source.trim_start().len();
     start..start + usize::from(start < source.len())
+}
+
+impl RawLogs {
+    fn read(reader: &mut Reader<'_>, table: &DeTable<'_>) -> Self {
+        let table = Table::open(reader, table, "logs", &LOG_KEYS);
+        Self {
+            max_file_bytes: table.size(reader, "max_file_bytes"),
+            max_file_age: table.duration(reader, "max_file_age"),
+            keep_files: table.number(reader, "keep_files"),
+            keep_age: table.duration(reader, "keep_age"),
+            max_total_bytes: table.size(reader, "max_total_bytes"),
+            compress: table.flag(reader, "compress"),
+            write_timeout: table.duration(reader, "write_timeout"),
+        }
+    }
 }
 
 impl RawQueue {

@@ -136,6 +136,36 @@ impl<'a> Table<'a> {
         self.number_or_word(reader, key, Some(word))
     }
 
+    /// True or false; a string too, if a `${…}` made it one of them.
+    pub(super) fn flag(&self, reader: &mut Reader<'_>, key: &str) -> Option<Spanned<bool>> {
+        let value = self.get(key)?;
+        if let Some(truth) = value.get_ref().as_bool() {
+            return Some(Spanned::new(value.span(), truth));
+        }
+        let help = format!("write {key} = true or {key} = false");
+        if !value.get_ref().as_str().is_some_and(|typed| typed.contains("${")) {
+            reader.wrong_type(key, "true or false", value, &help);
+            return None;
+        }
+        let text = reader.text(key, value, "")?;
+        let read = text.get_ref().parse().ok();
+        if read.is_none() {
+            let message = format!("{key} must be true or false, not {:?}", text.get_ref());
+            reader.faults.push(Fault::at(value.span(), message).help(help));
+        }
+        read.map(|truth| Spanned::new(value.span(), truth))
+    }
+
+    /// The table of that name, of which there is one at most.
+    pub(super) fn inner(&self, reader: &mut Reader<'_>, key: &str) -> Option<&'a DeTable<'a>> {
+        let value = self.get(key)?;
+        let table = value.get_ref().as_table();
+        if table.is_none() {
+            reader.wrong_type(key, "a table", value, &format!("write [{key}] and its keys below"));
+        }
+        table
+    }
+
     /// A string is a number if a `${…}` made it one: the value of a var is always a string.
     fn number_or_word(&self, reader: &mut Reader<'_>, key: &str, word: Option<&str>) -> Option<Spanned<NumberOr>> {
         let value = self.get(key)?;

@@ -19,7 +19,7 @@ use brigade_protocol::id::{Incarnation, Post};
 use super::action::{Action, Ask, State};
 use super::event::{Actor, Event, Exit, StopLevel};
 use super::{Core, Worker};
-use crate::config::plan::{Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan};
+use crate::config::plan::{LogPlan, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan};
 
 const OK: Exit = Exit::Code(0);
 const CRASH: Exit = Exit::Code(1);
@@ -32,6 +32,7 @@ fn pipeline() -> Plan {
         name: "story".into(),
         file: PathBuf::from("/story.toml"),
         drain_timeout: Duration::from_secs(30),
+        logs: LogPlan::default(),
         queues: Vec::new(),
         stages: Vec::new(),
         loops: Vec::new(),

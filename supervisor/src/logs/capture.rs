@@ -56,16 +56,17 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Starts the thread. `dir` is made if there is none.
+    /// Starts the thread. `dir` is made if there is none. `write_timeout`: how long workers wait in their writes while
+    /// their log cannot be written; after that, what they say is read, dropped and counted until there is room.
     ///
     /// # Errors
     /// When the folder cannot be made, or the system has no descriptors or threads left.
-    pub fn start(dir: &Path, rotation: Rotation) -> io::Result<Self> {
+    pub fn start(dir: &Path, rotation: Rotation, write_timeout: Duration) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKE)?;
         let (inbox, commands) = mpsc::channel();
-        let reader = Reader::new(dir.to_owned(), rotation, poll, commands);
+        let reader = Reader::new(dir.to_owned(), rotation, write_timeout, poll, commands);
         let thread = thread::Builder::new().name("logs".to_owned()).spawn(move || reader.run())?;
         Ok(Self { inbox, waker, thread: Some(thread) })
     }
@@ -168,7 +169,7 @@ mod tests {
     }
 
     fn start(dir: &Path) -> Capture {
-        Capture::start(dir, Rotation::default()).expect("it starts")
+        Capture::start(dir, Rotation::default(), PATIENCE).expect("it starts")
     }
 
     fn shell(script: &str) -> Child {
@@ -181,8 +182,7 @@ mod tests {
     fn a_flood_through_a_real_pipe_loses_nothing_and_keeps_its_order() {
         const LINES: u64 = 200_000;
         let dir = tempfile::tempdir().expect("a directory");
-        let keep_all = Rotation { keep: 100, ..Rotation::default() };
-        let capture = Capture::start(dir.path(), keep_all).expect("it starts");
+        let capture = start(dir.path());
         let (reading, mut writing) = io::pipe().expect("a pipe");
         capture.add(source(1, Stream::Stdout), reading.into());
         let (quiet, mut whisper) = io::pipe().expect("a pipe");
@@ -200,8 +200,8 @@ mod tests {
         drop((writing, whisper));
         assert_eq!(capture.finish(PATIENCE), []);
         let mut next = 0;
-        for number in (0..100).rev() {
-            let name = if number == 0 { "hash.log".to_owned() } else { format!("hash.log.{number}") };
+        let old = (1..100).map(|number| format!("hash.log.{number}"));
+        for name in old.chain(["hash.log".to_owned()]) {
             let Ok(text) = fs::read_to_string(dir.path().join(name)) else { continue };
             for line in text.lines().filter(|line| line.contains("stdout")) {
                 let message = format!("\"message\":\"{next:07} {rest}\"}}");

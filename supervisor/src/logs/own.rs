@@ -67,8 +67,8 @@ impl fmt::Debug for Console {
 ///
 /// # Errors
 /// When the folder or the file cannot be made, or `tracing` has a subscriber already.
-pub fn init(dir: &Path, console: Console) -> io::Result<()> {
-    let layer = OwnLog::open(dir, Rotation::default(), console)?;
+pub fn init(dir: &Path, rotation: Rotation, console: Console) -> io::Result<()> {
+    let layer = OwnLog::open(dir, rotation, console)?;
     let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::set_global_default(subscriber).map_err(io::Error::other)
 }
@@ -90,7 +90,7 @@ struct OwnFile {
 impl OwnLog {
     fn open(dir: &Path, rotation: Rotation, console: Console) -> io::Result<Self> {
         std::fs::create_dir_all(dir)?;
-        let file = RotatingFile::open(&dir.join(format!("{STAGE}.log")), rotation)?;
+        let file = RotatingFile::open(dir, STAGE, rotation)?;
         let colour = show::wants_colour(io::stderr().is_terminal());
         Ok(Self { console, colour, file: Mutex::new(OwnFile { file, dropped: 0 }) })
     }

@@ -5,13 +5,18 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use brigade_protocol::id::{Incarnation, Post};
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use regex::Regex;
 
-use super::files::{self, StageFiles};
+use super::files::{Note, StageFiles};
 use super::own;
 use super::record::{Level, Record, Source, Stream};
-use super::{escape, show};
+use super::{escape, shelf, show};
+
+/// A line is in its file this long after its stamp, unless the disk is slow.
+const MARGIN: SignedDuration = SignedDuration::from_millis(50);
+/// A line from further in the future than this has its stamp from before the clock was set back.
+const CLOCK_SET_BACK: SignedDuration = SignedDuration::from_secs(1);
 
 /// Why logs cannot be shown.
 #[derive(Debug, thiserror::Error)]
@@ -61,19 +66,23 @@ pub struct Filter {
     pub level: Option<Level>,
     /// Not before.
     pub since: Option<Timestamp>,
+    /// Not after.
+    pub until: Option<Timestamp>,
     /// In the message, or in the message with its fields as they are shown.
     pub grep: Option<Regex>,
 }
 
 impl Filter {
     fn wants(&self, record: &Record) -> bool {
-        // Nobody knows who spoke a corrupt line: it may be the one that is looked for.
-        let worker = self.worker.as_ref().is_none_or(|worker| record.corrupt || record.worker == *worker);
+        // Nobody knows who spoke a corrupt line: it may be the one that is looked for. And some are of all workers.
+        let of_all = record.corrupt || record.worker == record.stage;
+        let worker = self.worker.as_ref().is_none_or(|worker| of_all || record.worker == *worker);
         let quiet = record.stage == own::STAGE && self.stage.is_none();
         let least = self.level.unwrap_or(if quiet { Level::Info } else { Level::Trace });
         worker
             && record.level >= least
             && self.since.is_none_or(|since| record.time >= since)
+            && self.until.is_none_or(|until| record.time <= until)
             && self.grep.as_ref().is_none_or(|grep| grep.is_match(&record.message) || grep.is_match(&shown(record)))
     }
 }
@@ -99,13 +108,18 @@ pub struct Found {
 pub struct Query {
     dir: PathBuf,
     filter: Filter,
+    newest: Option<usize>,
     stages: Vec<StageLines>,
     seen_worker: bool,
+    /// Lines after that are for the next look: by then the lines of other stages that come before them are there.
+    horizon: Timestamp,
 }
 
 #[derive(Debug)]
 struct StageLines {
     files: StageFiles,
+    /// All is read that was there at the last look.
+    is_dry: bool,
     /// The time of its latest line; never goes back.
     latest: Timestamp,
     /// The next line, and when it has its turn.
@@ -113,22 +127,24 @@ struct StageLines {
 }
 
 impl Query {
-    /// Opens the logs of `dir`. Without any log, a stage that is asked for may still come.
+    /// Opens the logs of `dir`, as they are now. Without any log, a stage that is asked for may still come. `newest`:
+    /// of the files of each stage that were put aside, only so many.
     ///
     /// # Errors
     /// When the folder is missing or cannot be read, or has logs but none of the stage that is asked for.
-    pub fn open(dir: &Path, filter: Filter) -> Result<Self, Error> {
-        let mut this = Self { dir: dir.to_owned(), filter, stages: Vec::new(), seen_worker: false };
-        this.refresh()?;
-        let known = files::stages(dir).map_err(|error| this.read_error(error))?;
+    pub fn open(dir: &Path, filter: Filter, newest: Option<usize>) -> Result<Self, Error> {
+        let (dir, stages, horizon) = (dir.to_owned(), Vec::new(), Timestamp::MAX);
+        let mut this = Self { dir, filter, newest, stages, seen_worker: false, horizon };
+        this.look().map_err(|error| this.read_error(error))?;
+        let known = shelf::all(&this.dir).map_err(|error| this.read_error(error))?;
         if let Some(stage) = &this.filter.stage
             && !known.is_empty()
-            && !known.contains(stage)
+            && !known.contains_key(stage)
         {
             let length = stage.chars().count();
             let is_near = |name: &&String| distance(stage, name) <= (length / 3).max(2).min(length.saturating_sub(1));
-            let closest = known.iter().min_by_key(|name| distance(stage, name)).filter(is_near).cloned();
-            let known = known.into_iter().collect::<Vec<_>>().join(", ");
+            let closest = known.keys().min_by_key(|name| distance(stage, name)).filter(is_near).cloned();
+            let known = known.into_keys().collect::<Vec<_>>().join(", ");
             return Err(Error::UnknownStage { stage: stage.clone(), closest, known });
         }
         Ok(this)
@@ -139,43 +155,60 @@ impl Query {
     /// # Errors
     /// When a file cannot be read.
     pub fn next_line(&mut self) -> Result<Option<Found>, Error> {
-        for stage in self.stages.iter_mut().filter(|stage| stage.head.is_none()) {
+        for stage in self.stages.iter_mut().filter(|stage| stage.head.is_none() && !stage.is_dry) {
             let result = stage.advance(&self.filter, &mut self.seen_worker);
             result.map_err(|source| Error::Read { dir: self.dir.clone(), source })?;
         }
         let waiting = self.stages.iter_mut().filter(|stage| stage.head.is_some());
-        let first = waiting.min_by_key(|stage| stage.head.as_ref().map(|(time, _)| *time));
-        Ok(first.and_then(|stage| stage.head.take()).map(|(_, found)| found))
+        let Some(first) = waiting.min_by_key(|stage| stage.head.as_ref().map(|(time, _)| *time)) else {
+            return Ok(None);
+        };
+        let ahead = first.head.as_ref().map(|(_, found)| found.record.time.duration_since(self.horizon));
+        if ahead.is_some_and(|ahead| ahead.is_positive() && ahead < CLOCK_SET_BACK) {
+            return Ok(None);
+        }
+        Ok(first.head.take().map(|(_, found)| found))
     }
 
-    /// Looks for new files. Gives the stages of which lines were rotated away before they could be read.
+    /// Looks for new lines, to go on with those that are some 50 ms old: so lines of several stages come in the order of
+    /// their times.
     ///
     /// # Errors
     /// When the folder or a file cannot be read.
-    pub fn refresh(&mut self) -> Result<Vec<String>, Error> {
+    pub fn refresh(&mut self) -> Result<(), Error> {
+        self.horizon = Timestamp::now().saturating_sub(MARGIN).unwrap_or(Timestamp::MAX);
         self.look().map_err(|error| self.read_error(error))
     }
 
-    /// Whether the worker that is asked for has said anything in what was read, wanted or not. True when none is.
-    pub fn has_seen_worker(&self) -> bool {
-        self.seen_worker || self.filter.worker.is_none()
+    /// What was noticed about what was read since this was last asked.
+    pub fn notes(&mut self) -> Vec<Note> {
+        self.stages.iter_mut().flat_map(|stage| stage.files.notes()).collect()
     }
 
-    fn look(&mut self) -> io::Result<Vec<String>> {
-        let mut lost = Vec::new();
+    /// When the last line was written that was passed over for the sake of the newest files; `None`: none was.
+    pub fn passed(&self) -> Option<Timestamp> {
+        self.stages.iter().filter_map(|stage| stage.files.passed()).max()
+    }
+
+    /// Whether the worker that is asked for has said anything in what was read, wanted or not. True when none is, or
+    /// when not all of it was read.
+    pub fn has_seen_worker(&self) -> bool {
+        self.seen_worker || self.filter.worker.is_none() || self.filter.since.is_some()
+    }
+
+    fn look(&mut self) -> io::Result<()> {
         for stage in &mut self.stages {
-            if !stage.files.refresh()? {
-                lost.push(stage.files.stage().to_owned());
-            }
+            stage.files.refresh()?;
+            stage.is_dry = false;
         }
-        for name in files::stages(&self.dir)? {
+        for name in shelf::all(&self.dir)?.into_keys() {
             let wanted = self.filter.stage.as_ref().is_none_or(|stage| *stage == name);
             if wanted && self.stages.iter().all(|stage| stage.files.stage() != name) {
-                let files = StageFiles::open(&self.dir, &name)?;
-                self.stages.push(StageLines { files, latest: Timestamp::UNIX_EPOCH, head: None });
+                let files = StageFiles::open(&self.dir, &name, self.filter.since, self.newest)?;
+                self.stages.push(StageLines { files, is_dry: false, latest: Timestamp::UNIX_EPOCH, head: None });
             }
         }
-        Ok(lost)
+        Ok(())
     }
 
     fn read_error(&self, source: io::Error) -> Error {
@@ -193,9 +226,10 @@ impl StageLines {
             *seen_worker |= filter.worker.as_ref() == Some(&found.record.worker);
             if filter.wants(&found.record) {
                 self.head = Some((self.latest, found));
-                break;
+                return Ok(());
             }
         }
+        self.is_dry = true;
         Ok(())
     }
 
@@ -246,8 +280,8 @@ mod tests {
     fn folder() -> tempfile::TempDir {
         let dir = tempfile::tempdir().expect("a directory");
         let put = |name: &str, lines: &[String]| fs::write(dir.path().join(name), lines.concat()).expect("ok");
-        put("hash.log.2", &[line(1, "hash/0", "INFO", "a")]);
-        put("hash.log.1", &[line(3, "hash/1", "DEBUG", "c")]);
+        put("hash.log.1", &[line(1, "hash/0", "INFO", "a")]);
+        put("hash.log.2", &[line(3, "hash/1", "DEBUG", "c")]);
         put(
             "hash.log",
             &[line(5, "hash/0", "ERROR", "e"), line(4, "hash/0", "INFO", "set back"), line(9, "hash/1", "INFO", "i")],
@@ -259,7 +293,7 @@ mod tests {
 
     fn ask(filter: Filter) -> Vec<String> {
         let dir = folder();
-        let mut query = Query::open(dir.path(), filter).expect("there are logs");
+        let mut query = Query::open(dir.path(), filter, None).expect("there are logs");
         std::iter::from_fn(|| query.next_line().expect("they can be read")).map(|found| found.record.message).collect()
     }
 
@@ -276,8 +310,10 @@ mod tests {
         let worker = Some("hash/1".to_owned());
         assert_eq!(ask(Filter { stage: stage(), worker, ..Filter::default() }), ["c", "i"]);
         assert_eq!(ask(Filter { level: Some(Level::Warn), ..Filter::default() }), ["e", "g"]);
-        let since = "2026-11-20T10:00:07Z".parse().ok();
+        let time = |text: &str| text.parse().ok();
+        let (since, until) = (time("2026-11-20T10:00:07Z"), time("2026-11-20T10:00:08Z"));
         assert_eq!(ask(Filter { since, ..Filter::default() }), ["g", "h", "i"]);
+        assert_eq!(ask(Filter { since, until, ..Filter::default() }), ["g", "h"]);
         let grep = Regex::new("^set|n=9$").ok();
         assert_eq!(ask(Filter { grep, ..Filter::default() }), ["set back", "i"]);
     }
@@ -287,7 +323,7 @@ mod tests {
         let dir = folder();
         let ask = |stage: &str| {
             let filter = Filter { stage: Some(stage.to_owned()), ..Filter::default() };
-            Query::open(dir.path(), filter).expect_err("there is none").to_string()
+            Query::open(dir.path(), filter, None).expect_err("there is none").to_string()
         };
         assert_eq!(
             ask("hsah"),
@@ -296,7 +332,7 @@ mod tests {
         );
         assert_eq!(ask("printer"), "no logs of a stage `printer`; there are logs of brigade, hash, walk");
         let missing = dir.path().join("none");
-        assert!(matches!(Query::open(&missing, Filter::default()), Err(Error::NoLogs(dir)) if dir == missing));
+        assert!(matches!(Query::open(&missing, Filter::default(), None), Err(Error::NoLogs(dir)) if dir == missing));
     }
 
     #[test]
@@ -306,7 +342,7 @@ mod tests {
         let text = [first.as_bytes(), b"ha\xfflf\n", last.as_bytes()].concat();
         fs::write(dir.path().join("hash.log"), text).expect("ok");
         let worker = Some("hash/0".to_owned());
-        let mut query = Query::open(dir.path(), Filter { worker, ..Filter::default() }).expect("there are logs");
+        let mut query = Query::open(dir.path(), Filter { worker, ..Filter::default() }, None).expect("there are logs");
         let found: Vec<_> = std::iter::from_fn(|| query.next_line().expect("they can be read")).collect();
         let marks: Vec<_> = found.iter().map(|f| (f.record.message.as_str(), f.record.corrupt)).collect();
         assert_eq!(marks, [("a", false), ("ha\\xfflf", true), ("b", false)]);

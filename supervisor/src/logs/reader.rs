@@ -3,6 +3,7 @@
 //!
 //! Sources take turns of at most [`TURN`] bytes. A stage whose file cannot be written is *stuck*: its pipes are not read
 //! any more, so that its workers wait in their writes, nothing is lost, and memory stays bounded; all other stages go on.
+//! If that lasts too long, its pipes are read again, and what comes is dropped and counted.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::fs::File;
@@ -69,6 +70,7 @@ enum Turn {
 pub(super) struct Reader {
     dir: PathBuf,
     rotation: Rotation,
+    write_timeout: Duration,
     poll: Poll,
     commands: Receiver<Command>,
     /// There may be commands for which no wake-up will come any more.
@@ -84,10 +86,17 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    pub(super) fn new(dir: PathBuf, rotation: Rotation, poll: Poll, commands: Receiver<Command>) -> Self {
+    pub(super) fn new(
+        dir: PathBuf,
+        rotation: Rotation,
+        write_timeout: Duration,
+        poll: Poll,
+        commands: Receiver<Command>,
+    ) -> Self {
         Self {
             dir,
             rotation,
+            write_timeout,
             poll,
             commands,
             more_commands: false,
@@ -181,7 +190,7 @@ impl Reader {
             Ok(()) | Err(_) => {}
         }
         if !self.stages.contains_key(&source.stage) {
-            let log = StageLog::open(&self.dir, &source.stage, self.rotation);
+            let log = StageLog::open(&self.dir, &source.stage, self.rotation.clone(), self.write_timeout);
             self.stages.insert(source.stage.clone(), log);
         }
         let file = File::from(pipe);
@@ -219,8 +228,8 @@ impl Reader {
     fn unstick(&mut self) {
         let now = Instant::now();
         for stage in self.stages.values_mut().filter(|stage| stage.retry().is_some_and(|at| at <= now)) {
-            stage.flush();
-            if stage.retry().is_none() {
+            stage.write();
+            if !stage.is_stuck() {
                 self.ready.extend(stage.waiting.drain(..));
             }
         }
@@ -230,7 +239,7 @@ impl Reader {
     fn turn(&mut self, token: Token) -> Turn {
         let Some(Pipe { source, file, framer, .. }) = self.pipes.get_mut(&token) else { return Turn::Ended };
         let stage = self.stages.get_mut(&source.stage).expect("made with its first source");
-        if stage.retry().is_some() {
+        if stage.is_stuck() {
             return Turn::Stuck;
         }
         let count = match file.read(&mut self.chunk) {

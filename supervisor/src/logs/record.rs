@@ -91,6 +91,10 @@ pub struct Record {
     /// Spans that the worker was in, outermost first.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub spans: Vec<Map<String, Value>>,
+    /// It goes on a line whose first part is in an earlier record of the same stream: a line of more than 64 KiB comes in
+    /// several.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub continued: bool,
     /// No line end came after it: it goes on in the next record of the same stream, or the stream ended there.
     #[serde(default, skip_serializing_if = "is_false")]
     pub partial: bool,
@@ -116,6 +120,7 @@ impl Record {
             message,
             fields: Map::new(),
             spans: Vec::new(),
+            continued: false,
             partial: false,
             escaped: false,
             corrupt: false,
@@ -151,7 +156,8 @@ impl Record {
             };
         }
         let (message, escaped) = escape::bytes(piece.bytes);
-        Self { partial: piece.partial, escaped, ..Self::new(source, time, Level::Info, message) }
+        let (continued, partial) = (piece.continues, piece.partial);
+        Self { continued, partial, escaped, ..Self::new(source, time, Level::Info, message) }
     }
 
     /// Appends it as one line of JSON, with its line end.
@@ -192,7 +198,7 @@ fn is_false(flag: &bool) -> bool {
 }
 
 /// A time as RFC 3339 in UTC with exactly six decimal places, so that records can be compared as text.
-mod micros {
+pub(super) mod micros {
     use jiff::Timestamp;
     use serde::{Deserialize, Deserializer, Serializer, de};
 
@@ -265,7 +271,7 @@ mod tests {
         let odd = Piece { bytes: b"a\xff\n\x1b", continues: true, partial: true };
         let time = "2026-11-20T10:28:53Z".parse().expect("it is a time");
         let record = Record::from_piece(&source(Stream::Stderr), time, odd);
-        assert!(record.escaped && record.partial);
+        assert!(record.escaped && record.partial && record.continued);
         let line = written(&record);
         assert!(line.contains("10:28:53.000000Z"), "{line}");
         assert_eq!(serde_json::from_str::<Record>(&line).expect("it is a record"), record);

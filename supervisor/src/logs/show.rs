@@ -21,6 +21,9 @@ pub fn line(record: &Record, now: Timestamp, colour: bool, out: &mut String) {
     let time = record.time.strftime(format);
     let (worker, name) = (escape::terminal(&record.worker), record.level.name());
     write!(out, "{dim}{time} {worker}{reset} {level}{name:<5}{reset} ").expect("a string takes everything");
+    if record.continued {
+        out.push('…');
+    }
     let mut words = String::new();
     text(record, &mut words);
     out.push_str(&escape::terminal(&words));
@@ -118,8 +121,8 @@ mod tests {
         let mut record = record("slow disk");
         record.fields = json!({"ms": 7, "path": "/a b", "kind": "x"}).as_object().expect("an object").clone();
         record.spans = vec![json!({"name": "item", "id": 4}).as_object().expect("an object").clone()];
-        record.partial = true;
-        let line = "10:28:53.123 hash/0 WARN  item{id=4}: slow disk kind=x ms=7 path=\"/a b\"…\n";
+        (record.continued, record.partial) = (true, true);
+        let line = "10:28:53.123 hash/0 WARN  …item{id=4}: slow disk kind=x ms=7 path=\"/a b\"…\n";
         assert_eq!(shown(&record, false), line);
     }
 

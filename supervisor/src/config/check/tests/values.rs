@@ -86,6 +86,28 @@ fn values_out_of_bounds_are_faults() {
 }
 
 #[test]
+fn limits_of_the_logs_that_cannot_be_are_faults() {
+    let bench = Bench::new();
+    let faults =
+        |lines: &str| bench.faults(&format!("name = 'p'\n[stages.walk]\ncommand = ['walk']\n[logs]\n{lines}\n"));
+    let expected = [
+        "5:14 keep_files is less than 1 (it may be 1 to 100000, and is 20 by default)",
+        "6:12 compress must be true or false, not a string (write compress = true or compress = false)",
+        "7:12 keep_age is less than 1s (it may be 1s to 365d, and is 30d by default)",
+        "8:1 unknown key \"max_files\" in logs (known keys are max_file_bytes, max_file_age, keep_files, keep_age, \
+         max_total_bytes, compress, write_timeout)",
+    ];
+    let found = faults("keep_files = 0\ncompress = 'no'\nkeep_age = '0s'\nmax_files = 3");
+    assert_eq!(found, expected);
+    let larger = "(the file that is written to is never removed: lower max_file_bytes, or allow more in total)";
+    assert_eq!(
+        faults("max_total_bytes = '1MiB'"),
+        [format!("5:19 max_total_bytes, 1MiB, is less than max_file_bytes, 16MiB {larger}")]
+    );
+    assert_eq!(bench.faults("name = 'p'\nlogs = 3\n[stages.walk]\ncommand = ['walk']\n").len(), 1);
+}
+
+#[test]
 fn bad_words_are_faults_that_show_the_good_ones() {
     let bench = Bench::new();
     let faults = bench.stage_faults(

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Bench;
-use crate::config::plan::{Plan, RestartPolicy, Role};
+use crate::config::plan::{LogPlan, Plan, RestartPolicy, Role};
 use crate::config::print;
 
 /// The checksum pipeline.
@@ -50,6 +50,8 @@ fn the_checksum_pipeline_becomes_the_expected_plan() {
     assert_eq!((plan.name.as_str(), plan.drain_timeout), ("checksum", Duration::from_secs(30)));
     assert!(plan.file.is_absolute() && plan.file.ends_with("files/p.toml"), "{:?}", plan.file);
     assert!(plan.loops.is_empty());
+    assert_eq!(plan.logs, LogPlan::default());
+    assert_eq!((plan.logs.max_file_bytes, plan.logs.keep_files, plan.logs.max_total_bytes), (16 << 20, 20, 1 << 30));
 
     let [paths, sums] = plan.queues.as_slice() else { panic!("{:?}", plan.queues) };
     assert_eq!((paths.name.as_str(), sums.name.as_str()), ("paths", "sums"));
@@ -84,6 +86,15 @@ drain_timeout = "1m 30s"
 [vars]
 n = "2"
 size = "2KiB"
+no = "false"
+[logs]
+max_file_bytes = "1MiB"
+max_file_age = "1h"
+keep_files = 3
+keep_age = "2d"
+max_total_bytes = "10MiB"
+compress = "${no}"
+write_timeout = "0s"
 [queues.q]
 capacity = 7
 item_bytes = "${size}"
@@ -130,6 +141,17 @@ fn every_key_is_believed() {
     let plan = bench.load(EVERYTHING).unwrap_or_else(|faults| panic!("{faults}"));
     let [zeta, alpha, watch, plain] = plan.stages.as_slice() else { panic!("{:?}", plan.stages) };
     assert_eq!(plan.drain_timeout, Duration::from_secs(90));
+    let hours = |hours: u64| Duration::from_secs(hours * 3600);
+    let logs = LogPlan {
+        max_file_bytes: 1 << 20,
+        max_file_age: hours(1),
+        keep_files: 3,
+        keep_age: hours(48),
+        max_total_bytes: 10 << 20,
+        compress: false,
+        write_timeout: Duration::ZERO,
+    };
+    assert_eq!(plan.logs, logs);
     assert_eq!((plan.queues[0].capacity, plan.queues[0].item_bytes), (7, 2_048));
     assert_eq!((plan.queues[0].max_item_bytes, plan.queues[0].max_deliveries), (1_000_000, None));
     let delays = |queue: usize| (plan.queues[queue].retry_delay, plan.queues[queue].retry_delay_max);
