@@ -53,8 +53,15 @@ pub struct WorkerStatus {
     pub processed: u64,
     /// Starts after the first one.
     pub restarts: u64,
-    /// How its last run ended, in words.
+    /// How its last run ended, in words, such as `killed by SIGKILL: still there 10s after it was asked to stop`.
     pub last_exit: Option<String>,
+    /// The last lines that a run wrote to stderr which failed, at most 10, oldest first, safe to show. Of the last such
+    /// run; empty when it said nothing.
+    #[serde(default)]
+    pub last_words: Vec<String>,
+    /// Seconds until its next start, while it waits for one.
+    #[serde(default)]
+    pub next_start_s: Option<f64>,
     /// Seconds in this state.
     pub since_s: f64,
 }

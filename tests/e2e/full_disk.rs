@@ -9,7 +9,7 @@ use std::process::Command;
 use brigade_protocol::queue::Geometry;
 use brigade_tests::{Entry, Run, Sandbox, until};
 
-use crate::pipelines::{finite, pair};
+use crate::pipelines::{finite, pair, task};
 
 /// A small file system of its own, or the reason why there is none.
 struct SmallDisk<'a>(&'a Path);
@@ -124,6 +124,42 @@ fn a_worker_waits_for_the_disk_and_the_supervisor_lives_through_it() {
     let report = run.wait().with_code(0);
     assert_eq!((report.queues["raw"].acked, report.queues["done"].acked), (6, 6));
     sandbox.ledger().assert_each("kept", 6);
+}
+
+#[test]
+fn logs_that_find_no_room_hold_up_workers_for_their_time_and_the_lines_that_are_lost_are_counted() {
+    let sandbox = Sandbox::new();
+    let at = sandbox.path("disk");
+    let _disk = match SmallDisk::mount(&at, "24m") {
+        Ok(disk) => disk,
+        Err(why) => return not_tested(&why),
+    };
+    let (gate, state) = (sandbox.path("gate"), at.join("state"));
+    nix::unistd::mkfifo(&gate, nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
+    let rogue = brigade_tests::binary("rogue");
+    let script =
+        format!("read line < {gate:?}; {rogue:?} flood 20000; echo done > {:?}; exec sleep 1000", sandbox.path("done"));
+    let text = task(&["sh", "-c", &script], "stop_timeout = \"0s\"") + "[logs]\nwrite_timeout = \"300ms\"\n";
+    let mut command = sandbox.brigade(["run"]);
+    command.arg(sandbox.pipeline(&text)).arg("--state-dir").arg(&state);
+    let mut run = Run::start(command, &sandbox);
+    until("it is ready", || run.said().contains("only/0 is ready"));
+    let filler = fill(&at, 0);
+    std::fs::write(gate, "go\n").expect("it waits");
+    until("the worker goes on", || sandbox.path("done").exists());
+    assert!(run.said().contains("its workers wait until there is room, 300ms at most"), "{}", run.said());
+    assert_eq!(run.said().matches("lines of its workers are dropped and counted").count(), 1, "{}", run.said());
+    std::fs::remove_file(filler).expect("removed");
+    run.until_said("they can be written again");
+    let mut logs = sandbox.brigade(["logs", "only", "--state-dir"]);
+    logs.arg(&state);
+    let said = Sandbox::say(logs);
+    let kept = said.out.lines().filter(|line| line.contains("line 0")).count();
+    let counted = said.out.lines().find(|line| line.contains("lines could not be written and are lost"));
+    let lost = counted.and_then(|line| line.split_whitespace().nth(3)?.parse::<usize>().ok());
+    assert_eq!(lost.map(|lost| lost + kept), Some(20_000), "{counted:?}");
+    run.signal(nix::sys::signal::Signal::SIGTERM);
+    run.wait();
 }
 
 #[test]

@@ -29,6 +29,47 @@ fn a_program_without_the_sdk_that_crashes_in_a_loop_gives_up_too() {
 }
 
 #[test]
+fn status_tells_what_a_worker_that_failed_said_at_last_how_it_ended_and_when_it_starts_again() {
+    let sandbox = Sandbox::new();
+    let script =
+        r"i=0; while [ $i -lt 20 ]; do echo step $i >&2; i=$((i+1)); done; printf 'no\033 end' >&2; kill -SEGV $$";
+    let shell = format!("[stages.shell]\ncommand = [\"sh\", \"-c\", {script:?}]\n")
+        + "backoff = \"1h\"\nbackoff_max = \"1h\"\nmax_restarts = \"unlimited\"\n";
+    let mut run = sandbox.run(&(endless("") + &shell));
+    run.pid_when("middle/0", "ready");
+    until("it waits for its next start", || run.worker("shell/0").is_some_and(|worker| worker["state"] == "backoff"));
+    let worker = run.worker("shell/0").expect("it is listed");
+    let end = worker["last_exit"].as_str().expect("words");
+    assert!(end.starts_with("killed by SIGSEGV"), "{end}");
+    let words: Vec<_> = (11..20).map(|step| format!("step {step}")).chain(["no\\x1b end".to_owned()]).collect();
+    assert_eq!(worker["last_words"], serde_json::json!(words));
+    assert!(worker["next_start_s"].as_f64().is_some_and(|wait| wait > 60.0), "{worker}");
+    assert!(worker["since_s"].as_f64().is_some(), "{worker}");
+    let shown = sandbox.ask(&["status"]).out;
+    assert!(shown.contains("; next start in ") && shown.contains("shell/0 said at last:\n  step 11\n"), "{shown}");
+    let logged = sandbox.ask(&["logs", "brigade", "--level", "warn"]).out;
+    assert!(
+        logged.contains("shell/0 backoff: killed by SIGSEGV") && logged.contains("said at last: step 19"),
+        "{logged}"
+    );
+    run.signal(Signal::SIGTERM);
+    run.wait().with_code(0);
+}
+
+#[test]
+fn who_had_a_worker_killed_and_why_is_told_with_its_end() {
+    let sandbox = Sandbox::new();
+    let text = task(&["rogue", "deaf"], "stop_timeout = \"100ms\"");
+    let mut run = sandbox.run(&text);
+    run.pid_when("only/0", "ready");
+    sandbox.stop("--now");
+    run.wait();
+    let left: serde_json::Value = serde_json::from_str(&sandbox.ask(&["status", "--json"]).out).expect("JSON");
+    let end = &left["stages"][0]["workers"][0]["last_exit"];
+    assert_eq!(end, "killed by SIGKILL: still there 100ms after it was asked to stop");
+}
+
+#[test]
 fn a_killed_worker_is_started_again_and_counted() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.run(&endless("backoff = \"10ms\""));

@@ -1,7 +1,8 @@
 //! Programs that do not use the SDK, and behave as badly as programs do.
 //!
 //! `rogue MODE`: `sleep`, `deaf` (ignores SIGTERM), `parent` (a grandchild that ignores SIGTERM), `scatter` (a child in a
-//! session of its own, which keeps the log pipe), `exit CODE`, `flood LINES`, `garbage` (bytes that are no text, and a
+//! session of its own, which keeps the log pipe), `exit CODE`, `flood LINES`, `burst LINES` (and a last line
+//! without end, then SIGKILL to itself), `unending BYTES` (one line, without end), `garbage` (bytes that are no text, and a
 //! last line without end), `protocol` (a knock of another protocol), `gibberish` (a knock that is none), `silent` (never
 //! knocks), `fields` (prints its environment's names).
 
@@ -12,7 +13,7 @@ use std::process::{Command, ExitCode, ExitStatus};
 use brigade_protocol::control::{DOOR_ENV, KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, TOKEN_ENV};
 use brigade_tests::note;
 use ipc_channel::ipc::{self, IpcSender};
-use nix::sys::signal::{SigSet, SigmaskHow, Signal, sigprocmask};
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, raise, sigprocmask};
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -44,6 +45,22 @@ fn main() -> ExitCode {
             let mut out = std::io::BufWriter::new(std::io::stdout().lock());
             for line in 0..lines.parse::<u64>().expect("a number") {
                 writeln!(out, "line {line:08} {}", "x".repeat(80)).expect("somebody listens");
+            }
+            ExitCode::SUCCESS
+        }
+        ["burst", lines] => {
+            let mut err = std::io::BufWriter::new(std::io::stderr().lock());
+            for line in 0..lines.parse::<u64>().expect("a number") {
+                writeln!(err, "line {line:08}").expect("somebody listens");
+            }
+            err.write_all(b"the last line has no end").and_then(|()| err.flush()).expect("somebody listens");
+            raise(Signal::SIGKILL).expect("a signal");
+            ExitCode::FAILURE
+        }
+        ["unending", bytes] => {
+            let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+            for number in 0..bytes.parse::<u64>().expect("a number") / 8 {
+                write!(out, "{number:08}").expect("somebody listens");
             }
             ExitCode::SUCCESS
         }

@@ -18,6 +18,8 @@ use crate::table::{Cell, Side, Table, Tint};
 
 /// Characters of a queue's bar.
 const BAR: usize = 12;
+/// Workers whose last words are shown.
+const WORDS_OF: usize = 5;
 
 /// Show stages, workers and queues of a pipeline
 #[derive(Clone, Debug, clap::Args)]
@@ -129,7 +131,7 @@ fn at_rest(mut status: Status) -> Status {
         interrupted(&mut stage.state);
         for worker in &mut stage.workers {
             interrupted(&mut worker.state);
-            worker.pid = None;
+            (worker.pid, worker.next_start_s) = (None, None);
         }
     }
     status
@@ -147,7 +149,36 @@ fn text(status: &Status, colour: bool) -> String {
             out.push_str(&table.text(colour));
         }
     }
+    out.push_str(&last_words(&status.stages, colour));
     out
+}
+
+/// What workers said at last that failed and are not at work again.
+fn last_words(stages: &[StageStatus], colour: bool) -> String {
+    let is_down =
+        |worker: &&WorkerStatus| matches!(&*worker.state, "backoff" | "failed") && !worker.last_words.is_empty();
+    let down: Vec<_> = stages.iter().flat_map(|stage| &stage.workers).filter(is_down).collect();
+    let mut out = String::new();
+    for worker in down.iter().take(WORDS_OF) {
+        out.push_str(&format!("\n{} said at last:\n", Tint::Bold.paint(&Cell::new(&worker.id).into_text(), colour)));
+        for line in &worker.last_words {
+            out.push_str(&format!("  {}\n", Cell::new(line).into_text()));
+        }
+    }
+    if down.len() > WORDS_OF {
+        out.push_str(&format!("\n(and {} others: see brigade logs)\n", down.len() - WORDS_OF));
+    }
+    out
+}
+
+/// How the last run ended, and when the next one begins.
+fn end(worker: &WorkerStatus) -> String {
+    let end = worker.last_exit.as_deref().unwrap_or_default();
+    match worker.next_start_s {
+        Some(wait) if end.is_empty() => format!("next start in {}", seconds(wait)),
+        Some(wait) => format!("{end}; next start in {}", seconds(wait)),
+        None => end.to_owned(),
+    }
 }
 
 fn heading(status: &Status, colour: bool) -> String {
@@ -198,7 +229,7 @@ fn stage_table(stages: &[StageStatus]) -> Table {
                 Cell::new(worker.incarnation.to_string()),
                 Cell::new(grouped(worker.processed)),
                 Cell::new(grouped(worker.restarts)).tint_if(worker.restarts > 0, Tint::Warn),
-                Cell::new(worker.last_exit.as_deref().unwrap_or_default()),
+                Cell::new(end(worker)),
             ]);
         }
     }
@@ -252,11 +283,11 @@ checksum: running, process 4240, for 12.3 s
 
 stage       state       for   pid  run  processed  restarts  last exit
 walk        complete                       20,000         0
-  walk/0    exited    3.2 s          1     20,000         0  exited with 0
+  walk/0    exited    3.2 s          1     20,000         0  exit code 0
 hash        ready                          19,872         2
   hash/0    ready     3.2 s  4251    1      5,012         0
   hash/1    ready     3.2 s  4252    1      4,988         0
-  hash/2    backoff   3.2 s          3      4,871         2  was killed by SIGKILL
+  hash/2    backoff   3.2 s          3      4,871         2  killed by SIGSEGV (core dumped); next start in 1.5 s
   hash/3    paused    3.2 s  4254    1      5,001         0
 report      ready                          19,870         0
   report/0  ready     3.2 s  4255    1     19,870         0
@@ -264,6 +295,10 @@ report      ready                          19,870         0
 queue                         ready  leased  staged  late  retry  dead    sent   acked  redelivered
 paths       █▒··········  124/1,024       4       0     1      0     2  20,000  19,872            3
 sums        █▒··········    0/1,024       1       0     1      0     2  20,000  19,870            3
+
+hash/2 said at last:
+  reading item 17
+  unexpected end
 ";
         assert_eq!(text(&running(), false), expected);
     }
@@ -317,7 +352,18 @@ sums        █▒··········    0/1,024       1       0     1      0  
         };
         has(&json, &["pipeline", "state", "pid", "stages", "queues"]);
         has(&json["stages"][0], &["name", "state", "workers"]);
-        let worker = ["id", "pid", "incarnation", "state", "processed", "restarts", "last_exit"];
+        let worker = [
+            "id",
+            "pid",
+            "incarnation",
+            "state",
+            "processed",
+            "restarts",
+            "last_exit",
+            "last_words",
+            "next_start_s",
+            "since_s",
+        ];
         has(&json["stages"][1]["workers"][0], &worker);
         let queue =
             ["name", "capacity", "ready", "leased", "staged", "late", "retry", "dead", "sent", "acked", "redelivered"];

@@ -46,10 +46,43 @@ pub fn signal_name(signal: i32) -> Option<&'static str> {
     NAMES.get(index).copied()
 }
 
+/// What an exit code means by custom: those of sysexits.h, of shells and of Rust's runtime. A program may mean
+/// something else by them.
+fn known(code: i32) -> Option<&'static str> {
+    Some(match code {
+        64 => "wrong usage",
+        65 => "wrong input",
+        66 => "no input",
+        67 => "no such user",
+        68 => "no such host",
+        69 => "a service is not there",
+        70 => "an internal error",
+        71 => "an error of the system",
+        72 => "a file of the system is missing",
+        73 => "cannot create a file",
+        74 => "cannot read or write",
+        75 => "may work later",
+        76 => "a remote error",
+        77 => "no permission",
+        78 => "misconfigured",
+        101 => "a panic, if it is a Rust program",
+        126 => "a command cannot be executed",
+        127 => "a command was not found",
+        _ => return None,
+    })
+}
+
 impl fmt::Display for Exit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match *self {
-            Self::Code(code) => write!(f, "exit code {code}"),
+            Self::Code(code) => {
+                write!(f, "exit code {code}")?;
+                match (known(code), signal_name(code.saturating_sub(128))) {
+                    (Some(words), _) => write!(f, " ({words})"),
+                    (None, Some(signal)) => write!(f, " (a shell's word for {signal})"),
+                    (None, None) => Ok(()),
+                }
+            }
             Self::Signal { signal, core } => {
                 match signal_name(signal) {
                     Some(name) => write!(f, "killed by {name}")?,
@@ -68,6 +101,11 @@ mod tests {
     #[test]
     fn exits_read_as_words() {
         assert_eq!(Exit::Code(1).to_string(), "exit code 1");
+        assert_eq!(Exit::Code(127).to_string(), "exit code 127 (a command was not found)");
+        assert_eq!(Exit::Code(137).to_string(), "exit code 137 (a shell's word for SIGKILL)");
+        for plain in [0, 2, 128, 192, 255, i32::MIN + 200] {
+            assert_eq!(Exit::Code(plain).to_string(), format!("exit code {plain}"));
+        }
         assert_eq!(Exit::Signal { signal: 9, core: false }.to_string(), "killed by SIGKILL");
         assert_eq!(Exit::Signal { signal: 11, core: true }.to_string(), "killed by SIGSEGV (core dumped)");
         assert_eq!(Exit::Signal { signal: 34, core: false }.to_string(), "killed by signal 34");

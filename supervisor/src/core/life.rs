@@ -131,6 +131,7 @@ impl Core {
         };
         let actor = worker.run.asked.map_or(Actor::Core, |(_, actor)| actor);
         let cause = worker.end_in_words(exit);
+        worker.last_end = Some(cause.clone());
         match next(worker.rules.role, worker.rules.restart, ending) {
             Next::Rest => {
                 worker.saw_end = exit == Some(Exit::Code(0)) && inputs_closed && !ending.asked;
@@ -222,6 +223,7 @@ impl Core {
         let worker = &mut self.workers[ix];
         if matches!(worker.process, Process::Alive(_)) && !worker.run.killed {
             worker.run.killed = true;
+            worker.run.words.get_or_insert_with(|| why.to_owned());
             let (post, incarnation) = (worker.post, worker.incarnation);
             self.change(ix, State::Stopping, why, actor, now);
             self.out.push(Action::Kill { post, incarnation, why: why.to_owned() });

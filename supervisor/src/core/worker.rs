@@ -34,6 +34,8 @@ pub struct Worker {
     pub restarts: u32,
     /// How its last process ended.
     pub last_exit: Option<Exit>,
+    /// How its last run ended, in words: how its process did, and what was said about it by itself or by who killed it.
+    pub last_end: Option<String>,
     /// What was last said about its failures: by itself, by a spawn that failed, or by the core when it had it killed.
     pub last_words: Option<String>,
     /// When it will be started again, in [`State::Backoff`].
@@ -162,6 +164,7 @@ impl Worker {
             since: None,
             restarts: 0,
             last_exit: None,
+            last_end: None,
             last_words: None,
             next_start: None,
             paused: None,

@@ -14,8 +14,9 @@ use super::rotate::{RotatingFile, Rotation, Trouble};
 
 /// Between two attempts to write a file that could not be written.
 const RETRY: Duration = Duration::from_millis(500);
-/// Bytes that are gathered at most before they are written, but for one record.
-const MOST: usize = 256 * 1024;
+/// Bytes that are gathered at most before they are written, but for one record; a fourth of a file if that is less, so
+/// that files do not come out longer than they may be by much.
+const MOST: u64 = 256 * 1024;
 
 /// The file of one stage. While it cannot be written it is *stuck*: what could not be written is kept, and nothing more
 /// may be read for it. When that lasts too long, lines are dropped and counted until there is room, so that its workers
@@ -24,6 +25,8 @@ const MOST: usize = 256 * 1024;
 pub(super) struct StageLog {
     name: String,
     file: RotatingFile,
+    /// Bytes that are gathered before they are written.
+    most: u64,
     /// How long it may be stuck.
     patience: Duration,
     trouble: Option<Stuck>,
@@ -45,10 +48,11 @@ impl StageLog {
     /// Makes the file at once, so that `brigade logs` knows the stage before its first line. A failure shows at that
     /// line.
     pub(super) fn open(dir: &Path, name: &str, rotation: Rotation, patience: Duration) -> Self {
+        let most = MOST.min(rotation.max_bytes / 4);
         let file = RotatingFile::open(dir, name, rotation.clone())
             .unwrap_or_else(|_| RotatingFile::closed(dir, name, rotation));
         let (name, waiting) = (name.to_owned(), Vec::new());
-        Self { name, file, patience, trouble: None, waiting, leaving: false, dropped: 0 }
+        Self { name, file, most, patience, trouble: None, waiting, leaving: false, dropped: 0 }
     }
 
     /// When to try again; `None` when it can be written.
@@ -68,7 +72,7 @@ impl StageLog {
             return;
         }
         record.write_to(self.file.buffer());
-        if self.file.buffer().len() > MOST {
+        if self.file.buffer().len() as u64 > self.most {
             self.flush();
         }
     }

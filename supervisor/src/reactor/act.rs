@@ -155,9 +155,11 @@ impl Reactor {
         match to {
             State::Failed | State::Backoff => {
                 tracing::warn!("{who} {}: {cause}{by}", picture_word(to));
-                for line in self.capture.last_words(post, incarnation) {
+                let words = self.capture.last_words(post, incarnation);
+                for line in &words {
                     tracing::warn!("{who} said at last: {line}");
                 }
+                self.last_words.insert(post, words);
             }
             State::Ready => tracing::info!(pid, "{who} is ready{by}"),
             State::Pending | State::Starting => tracing::debug!("{who} {}: {cause}{by}", picture_word(to)),

@@ -110,6 +110,8 @@ pub struct Reactor {
     manager: Option<IpcSender<Connect>>,
     want_manager: HashSet<Post>,
     history: history::History,
+    /// What the last failed run of a post wrote to stderr at last.
+    last_words: BTreeMap<Post, Vec<String>>,
     spoilt: Vec<Spoilt>,
     started: Instant,
     next_round: Instant,
@@ -197,6 +199,7 @@ impl Reactor {
             manager: None,
             want_manager: HashSet::new(),
             history: history::History::default(),
+            last_words: BTreeMap::new(),
             spoilt: Vec::new(),
             started: now,
             next_round: now,

@@ -85,7 +85,9 @@ impl Reactor {
             state: if paused { "paused" } else { word(worker.state) }.to_owned(),
             processed: self.pages.get(&worker.post).map_or(0, |page| page.progress()),
             restarts: worker.restarts.into(),
-            last_exit: worker.last_exit.map(|exit| exit.to_string()),
+            last_exit: worker.last_end.clone(),
+            last_words: self.last_words.get(&worker.post).cloned().unwrap_or_default(),
+            next_start_s: worker.next_start.map(|at| at.saturating_duration_since(now).as_secs_f64()),
             since_s: worker.since.map_or(0.0, |since| now.saturating_duration_since(since).as_secs_f64()),
         }
     }

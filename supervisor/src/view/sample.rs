@@ -33,7 +33,9 @@ pub fn running() -> Status {
                     WorkerStatus {
                         incarnation: 3,
                         restarts: 2,
-                        last_exit: Some("was killed by SIGKILL".to_owned()),
+                        last_exit: Some("killed by SIGSEGV (core dumped)".to_owned()),
+                        last_words: vec!["reading item 17".to_owned(), "unexpected end".to_owned()],
+                        next_start_s: Some(1.5),
                         ..worker("hash/2", None, "backoff", 4_871)
                     },
                     worker("hash/3", Some(4_254), "paused", 5_001),
@@ -60,7 +62,9 @@ pub fn worker(id: &str, pid: Option<i32>, state: &str, processed: u64) -> Worker
         state: state.to_owned(),
         processed,
         restarts: 0,
-        last_exit: (state == "exited").then(|| "exited with 0".to_owned()),
+        last_exit: (state == "exited").then(|| "exit code 0".to_owned()),
+        last_words: Vec::new(),
+        next_start_s: None,
         since_s: 3.25,
     }
 }

@@ -164,6 +164,9 @@ fn the_worst_verdict_counts_and_of_equals_the_first() {
     story.exits("hash/0", Exit::Code(127));
     story.tell(Event::StopNext(TERM));
     story.all_exit(&["walk/0", "hash/1", "report/0"], KILLED);
-    let verdict = super::super::action::Verdict::Hopeless { worker: "hash/0".into(), words: "exit code 127".into() };
+    let verdict = super::super::action::Verdict::Hopeless {
+        worker: "hash/0".into(),
+        words: "exit code 127 (a command was not found)".into(),
+    };
     assert_eq!(story.unread.last(), Some(&Action::Finish(verdict)));
 }

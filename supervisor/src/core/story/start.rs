@@ -160,7 +160,7 @@ fn exit_codes_that_no_restart_can_mend_end_the_pipeline_at_once() {
             "stop report/0 #1 now",
         ]);
         story.all_exit(&["walk/0", "hash/1", "report/0"], OK);
-        let words = format!("finish Hopeless {{ worker: \"hash/0\", words: \"exit code {code}\" }}");
+        let words = format!("finish Hopeless {{ worker: \"hash/0\", words: \"{}\" }}", Exit::Code(code));
         story.expect(&["sweep walk/0 #1", "sweep hash/1 #1", "sweep report/0 #1", &words]);
     }
 }
