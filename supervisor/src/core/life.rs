@@ -201,14 +201,13 @@ impl Core {
         self.raise(StopLevel::Now, Actor::Core, now);
     }
 
-    /// Asks a worker to stop for good, or takes it out of the line if it has no process. Asking again changes nothing, unless
+    /// Asks a worker to stop, or takes it out of the line if it has no process. Asking again changes nothing, unless
     /// it is for more.
     pub(super) fn ask(&mut self, ix: usize, ask: Ask, actor: Actor, cause: &str, now: Instant) {
         let worker = &mut self.workers[ix];
         if worker.is_over() {
             return;
         }
-        worker.run.goes_with = None;
         if worker.process == Process::None {
             self.rest(ix, cause, actor, now);
             return;

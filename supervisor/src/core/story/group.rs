@@ -164,6 +164,22 @@ fn what_was_never_started_waits_for_those_that_went_down() {
 }
 
 #[test]
+fn nobody_outside_starts_on_the_strength_of_one_that_goes_down() {
+    let plan = pipeline().stage("a", &[], &[]).stage("x", &[], &[]).stage("b", &[], &[]).stage("p", &[], &[]);
+    let mut story = Story::of(plan.needs(&["x", "b"]).group(Strategy::RestForOne, &["a", "x"]));
+    story.tell(Event::Begin);
+    story.all_up(&["a/0", "x/0"]);
+    story.exits("a/0", CRASH);
+    story.up("b/0");
+    assert_eq!(story.state("p/0"), State::Pending);
+    story.exits("x/0", OK);
+    story.wait(120);
+    assert_eq!(story.state("p/0"), State::Pending);
+    story.up("x/0");
+    assert_eq!(story.state("p/0"), State::Starting);
+}
+
+#[test]
 fn a_temporary_member_goes_down_for_good_and_takes_nobody_along() {
     let once = |stage: &mut StagePlan| stage.restart = RestartPolicy::Temporary;
     let plan = pipeline().stage("a", &[], &[]).stage("once", &[], &[]).with(once).stage("too", &[], &[]).with(once);
