@@ -261,3 +261,25 @@ fn members_that_need_each_other_go_down_one_after_the_other() {
     story.up("db/0");
     story.expect(&["spawn web/0 #2"]);
 }
+
+#[test]
+fn one_that_crashes_while_it_is_to_go_down_has_only_gone_down() {
+    let plan = pipeline().stage("db", &[], &[]).stage("web", &[], &[]).needs(&["db"]).stage("log", &[], &[]);
+    let mut story = Story::running(plan.group(Strategy::OneForAll, &["db", "web", "log"]));
+    story.exits("log/0", CRASH);
+    story.exits("db/0", CRASH);
+    assert_eq!((story.state("db/0"), story.state("web/0")), (State::Pending, State::Stopping));
+}
+
+#[test]
+fn one_that_a_drain_is_stopping_keeps_what_it_needs_until_it_is_gone() {
+    let plan =
+        pipeline().stage("make", &[], &["q"]).stage("take", &["q"], &[]).stage("db", &[], &[]).stage("web", &[], &[]);
+    let mut story = Story::running(plan.needs(&["db"]).group(Strategy::OneForAll, &["take", "db"]));
+    story.signal();
+    story.unread.clear();
+    story.exits("take/0", CRASH);
+    story.expect(&["sweep take/0 #1"]);
+    story.exits("web/0", OK);
+    story.expect(&["sweep web/0 #1", "stop db/0 #1 drain"]);
+}
