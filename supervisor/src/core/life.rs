@@ -188,6 +188,7 @@ impl Core {
             self.change(ix, State::Backoff, format!("{cause}; next start in {wait:?}"), Actor::Core, now);
             self.take_along(ix, now);
         } else {
+            let cause = if of_group { cause } else { format!("{cause} (the limit of its group)") };
             self.ladder.blame(Verdict::GaveUp { worker: worker.name.clone(), words: cause.clone() });
             self.change(ix, State::Failed, format!("{cause}; restarted too often"), Actor::Core, now);
             self.raise(StopLevel::Now, Actor::Core, now);

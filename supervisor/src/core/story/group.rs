@@ -101,7 +101,8 @@ fn a_group_may_have_a_limit_for_all_its_crashes_together() {
     }
     story.exits("hash/0", CRASH);
     story.all_exit(&["walk/0", "hash/1", "report/0"], KILLED);
-    let verdict = Verdict::GaveUp { worker: "hash/0".into(), words: "exit code 1".into() };
+    let words = "exit code 1 (the limit of its group)".to_owned();
+    let verdict = Verdict::GaveUp { worker: "hash/0".into(), words };
     assert_eq!(story.unread.last(), Some(&Action::Finish(verdict)));
 }
 
