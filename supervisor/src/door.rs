@@ -48,7 +48,7 @@ impl Door {
     /// Opens a door for one incarnation.
     pub fn open(post: Post, incarnation: Incarnation, deliver: Deliver) -> io::Result<Self> {
         let (server, name) = IpcOneShotServer::<Knock>::new()?;
-        let token = random_token()?;
+        let token = crate::random::word()?;
         let expected = token.clone();
         let wait = move || {
             let tell = |entry| deliver(post, incarnation, entry);
@@ -110,11 +110,4 @@ fn check(knock: &Knock, token: &str) -> Result<(), String> {
         return Err("it does not know its token: it is not the process that was started".into());
     }
     Ok(())
-}
-
-fn random_token() -> io::Result<String> {
-    use std::io::Read;
-    let mut bytes = [0u8; 16];
-    std::fs::File::open("/dev/urandom")?.read_exact(&mut bytes)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
 }

@@ -2,7 +2,7 @@
 //! reactor, tell the numbers.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use brigade_protocol::crash_point;
@@ -12,10 +12,13 @@ use crate::config::plan::Plan;
 use crate::config::{self, Surroundings};
 use crate::core::Core;
 use crate::core::action::Verdict;
+use crate::earlier::{self, EarlierError};
 use crate::figures::counted;
+use crate::kin::cookie::Cookie;
+use crate::kin::process;
 use crate::logs::own::{self, Console};
 use crate::logs::{Archive, Capture};
-use crate::reactor::{Ending, Outfit, Reactor, Spoilt};
+use crate::reactor::{Ending, Keeping, Outfit, Reactor, Spoilt};
 use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
 use crate::state::{StateDir, StateError, StateFolder};
@@ -53,6 +56,8 @@ enum LaunchError {
     NoBase,
     #[error(transparent)]
     Resume(#[from] ResumeError),
+    #[error(transparent)]
+    Earlier(#[from] EarlierError),
     #[error("cannot {what}: {source}")]
     Io { what: String, source: io::Error },
 }
@@ -77,6 +82,7 @@ pub fn launch(launch: &Launch) -> ExitCode {
                 | LaunchError::Open { .. }
                 | LaunchError::NoBase
                 | LaunchError::Resume(_)
+                | LaunchError::Earlier(_)
                 | LaunchError::Io { .. } => verdict::ERROR,
             })
         }
@@ -115,9 +121,10 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
     };
     let archive = Archive::start(&dir.logs(), &plan.logs).map_err(io("start the keeper of old logs"))?;
     own::init(&dir.logs(), archive.rotation(), console).map_err(io("write the log"))?;
-    if let Some(aside) = aside {
+    if let Some(aside) = &aside {
         tracing::info!("the old state is in {}", aside.display());
     }
+    let keeping = begin(aside.as_deref(), &dir)?;
     let resumed = resume::resume(&plan, &dir)?;
     if resumed.goes_on {
         let (items, leased) = (resumed.items, resumed.leased);
@@ -133,10 +140,24 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
 
     let seed = u64::from(std::process::id()) ^ jiff::Timestamp::now().as_microsecond().unsigned_abs();
     let core = Core::new(plan.clone(), seed);
-    let outfit = Outfit { core, dir: dir.clone(), queues: resumed.queues, capture, signals, view };
+    let outfit = Outfit { core, dir: dir.clone(), queues: resumed.queues, capture, signals, keeping, view };
     let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
     drop(archive);
     conclude(launch, &plan, folder, ending)
+}
+
+/// Ends what an earlier run has left alive, whose state may have been put aside, and notes that this one begins.
+fn begin(aside: Option<&Path>, dir: &StateDir) -> Result<Keeping, LaunchError> {
+    let sees_processes = process::check();
+    match &sees_processes {
+        Ok(()) => earlier::end_what_lives(&aside.map_or_else(|| dir.clone(), StateDir::at))?,
+        Err(error) => tracing::warn!(
+            "cannot see who lives ({error}): if this supervisor is killed, what workers have started may live on"
+        ),
+    }
+    let cookie = Cookie::random().map_err(|source| LaunchError::Io { what: "draw a number".to_owned(), source })?;
+    earlier::begin(dir, &cookie)?;
+    Ok(Keeping::new(cookie, sees_processes.is_ok()))
 }
 
 /// Tells the numbers, and says with which code to exit.

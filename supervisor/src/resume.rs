@@ -95,8 +95,8 @@ pub struct Resumed {
     pub leased: u64,
 }
 
-/// Opens what is there and makes what is missing. Nobody of an earlier run lives any more: workers die with their
-/// supervisor, and the folder is locked.
+/// Opens what is there and makes what is missing. Nobody of an earlier run lives any more: the folder is locked, and
+/// what its supervisor left was ended ([`crate::earlier`]).
 pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
     let orders = orders::of(plan);
     let mut damaged = Damaged::new(dir);

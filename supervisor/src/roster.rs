@@ -60,6 +60,11 @@ impl Roster {
         self.present.get_mut(self.by_pid.get(&pid)?)
     }
 
+    /// The groups whose leaders have not been reaped.
+    pub fn groups(&self) -> impl Iterator<Item = i32> {
+        self.by_pid.keys().copied()
+    }
+
     /// The leader was reaped: its pid may mean somebody else from now on.
     pub fn forget_pid(&mut self, pid: i32) {
         self.by_pid.remove(&pid);

@@ -7,6 +7,7 @@
 //! queues/          one file per queue
 //! dead/            dead letters, one file per queue
 //! pages/           one page per worker
+//! run.json         by what the processes of the last run are known, to end those that it may have left
 //! orders.json      what every stage of the last run was told, to notice when that changes
 //! aside/           files that could not be used, under names that say why and when
 //! logs/            JSON lines, one file per stage, and the supervisor's own
@@ -121,6 +122,11 @@ impl StateDir {
     /// The last picture of the pipeline.
     pub fn status(&self) -> PathBuf {
         self.root.join("status.json")
+    }
+
+    /// By what the processes of the last run are known.
+    pub fn run(&self) -> PathBuf {
+        self.root.join("run.json")
     }
 
     /// What the stages of the last run were told.

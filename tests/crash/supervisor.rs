@@ -112,6 +112,20 @@ fn a_second_death_in_the_sweep_at_the_start_of_the_next_run() {
 }
 
 #[test]
+fn worker_spawned() {
+    // Neither its roster nor its keeper knows the worker yet.
+    for nth in ["worker_spawned:1", "worker_spawned:3"] {
+        assert_eq!(dies_at(nth, None, &["misfit", "die-once", "3"]).queues["raw"].dead, 0);
+    }
+}
+
+#[test]
+fn run_half_noted() {
+    assert_eq!(dies_at("run_half_noted", None, &["misfit", "die-once", "3"]).queues["raw"].sent, 0);
+    assert_eq!(dies_at("worker_spawned:3", Some("run_half_noted"), &["misfit", "die-once", "3"]).queues["raw"].dead, 0);
+}
+
+#[test]
 fn dead_letter_kept() {
     let report = dies_at("dead_letter_kept", None, &["misfit", "die", "3"]);
     assert_eq!(report.queues["raw"].dead, 1, "counted once, though it was kept before the death");

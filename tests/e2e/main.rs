@@ -22,4 +22,5 @@ mod security;
 mod state;
 mod stop;
 mod supervised;
+mod survivors;
 mod terminal;

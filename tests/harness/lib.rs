@@ -15,7 +15,7 @@ pub use binaries::{binary, folder, workspace};
 pub use dice::{Dice, monotonic_ns, size_in_storm};
 pub use item::Item;
 pub use ledger::{Entry, Ledger, crash_only_in_the_first_run, note};
-pub use proc::{Process, is_alive, processes_of};
+pub use proc::{Process, is_alive, keeper_of, processes_of};
 pub use run::{Ended, QueueNumbers, Report, Run, StageNumbers};
 pub use sandbox::{Said, Sandbox};
 pub use tree::nasty_tree;

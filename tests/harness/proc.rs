@@ -41,6 +41,16 @@ pub fn processes_of(state: &Path) -> Vec<Process> {
     .collect()
 }
 
+/// The keeper of this supervisor.
+pub fn keeper_of(supervisor: i32) -> Option<i32> {
+    let all = std::fs::read_dir("/proc").expect("there is a /proc").flatten();
+    let mut pids = all.filter_map(|entry| entry.file_name().to_str()?.parse::<i32>().ok());
+    pids.find(|pid| {
+        let is_child = stat(*pid).is_some_and(|(state, parent, _)| parent == supervisor && state != 'Z');
+        is_child && std::fs::read(format!("/proc/{pid}/cmdline")).is_ok_and(|words| words == b"brigade\0keeper\0")
+    })
+}
+
 /// Whether a process of this number is there and is no zombie.
 pub fn is_alive(pid: i32) -> bool {
     stat(pid).is_some_and(|(state, _, _)| state != 'Z')

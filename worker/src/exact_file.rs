@@ -6,7 +6,8 @@ use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::error::{Error, Misconfigured, Outage, Result};
+use crate::error::{Error, Result};
+use crate::failure::{Misconfigured, Outage};
 use crate::output::Output;
 
 /// The end of a pipeline in a file: what handlers write to it is there once for every item, also if the process, the
@@ -150,7 +151,7 @@ mod tests {
         let mut out = Output::<()>::new(&sandbox.ctx).expect("no outputs");
         let mut file = ExactFile::open(dir.path().join("others.txt")).expect("opened");
         let error = file.append(b"two\n", &mut out).expect_err("the first line is elsewhere");
-        assert!(crate::error::is_permanent(&*error), "{error}");
+        assert!(crate::failure::is_permanent(&*error), "{error}");
         assert!(error.to_string().contains("others.txt has 0 bytes, and 4 were committed to it"), "{error}");
     }
 

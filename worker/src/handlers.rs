@@ -12,7 +12,8 @@ use serde::de::DeserializeOwned;
 use signal_hook::low_level;
 
 use crate::context::Context;
-use crate::error::{Error, OpenError, RecvError, Result, in_words, is_outage, is_permanent, is_stop, retry_time};
+use crate::error::{Error, OpenError, RecvError, Result};
+use crate::failure::{in_words, is_outage, is_permanent, is_stop, retry_time};
 use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::panics::{self, Panic};

@@ -45,6 +45,7 @@ mod delivery;
 mod error;
 mod exact_file;
 mod exit;
+mod failure;
 mod handlers;
 mod listen;
 mod logs;
@@ -67,11 +68,10 @@ pub use brigade_protocol::id::ItemId;
 pub use change::{CounterChange, ListChange, MapChange};
 pub use context::Context;
 pub use delivery::{Delivery, RawDelivery};
-pub use error::{
-    CheckpointError, Error, Misconfigured, OpenError, Outage, RecvError, Refusal, Result, RetryAfter, SendError,
-};
+pub use error::{CheckpointError, Error, OpenError, RecvError, Refusal, Result, SendError};
 pub use exact_file::ExactFile;
 pub use exit::Exit;
+pub use failure::{Misconfigured, Outage, RetryAfter};
 pub use output::{Output, Port};
 pub use raw_receiver::RawReceiver;
 pub use receiver::Receiver;

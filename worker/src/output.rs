@@ -180,7 +180,7 @@ fn send<U: Serialize>(outbox: &mut Outbox, queue: Option<&str>, item: U) -> Resu
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::is_permanent;
+    use crate::failure::is_permanent;
     use crate::sandbox::sandbox;
 
     #[test]

@@ -7,8 +7,9 @@ use brigade_protocol::control::Report;
 
 use crate::boot::boot;
 use crate::context::Context;
-use crate::error::{Error, OpenError, Result, in_words, is_permanent, is_stop};
+use crate::error::{Error, OpenError, Result};
 use crate::exit::Exit;
+use crate::failure::{in_words, is_permanent, is_stop};
 use crate::handlers::Calls;
 use crate::output::Output;
 
@@ -289,7 +290,8 @@ fn ended(ctx: &Context, result: Result) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::{Misconfigured, Refusal};
+    use crate::error::Refusal;
+    use crate::failure::Misconfigured;
     use crate::sandbox::sandbox;
 
     #[test]

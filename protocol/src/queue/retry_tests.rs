@@ -211,7 +211,7 @@ fn many_threads_that_let_items_wait_lose_none_and_double_none() {
                 })
             })
             .collect();
-        (0..ITEMS).for_each(|i| drop(sender.send(&i.to_le_bytes(), &FOR_EVER).expect("sent")));
+        (0..ITEMS).for_each(|i| _ = sender.send(&i.to_le_bytes(), &FOR_EVER).expect("sent"));
         bench.queue.close();
         seen = receivers.into_iter().flat_map(|receiver| receiver.join().expect("received")).collect();
     });

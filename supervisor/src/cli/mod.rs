@@ -70,6 +70,9 @@ enum Command {
     /// The process that holds the shared lists, maps and counters; started by `run`
     #[command(hide = true)]
     Manager,
+    /// The process that ends what workers have started if the supervisor is killed; started by `run`
+    #[command(hide = true)]
+    Keeper,
 }
 
 /// `logs`, and of which pipeline.
@@ -163,6 +166,7 @@ impl Command {
             Self::Completions(completions) => completions.run(),
             Self::Man => man::run(),
             Self::Manager => crate::manager::run(),
+            Self::Keeper => crate::keeper::run(),
         }
     }
 }

@@ -5,6 +5,7 @@ mod confine;
 pub mod dead;
 pub mod group;
 pub mod hand_over;
+pub mod keeper;
 pub mod orphans;
 pub mod parent;
 pub mod signal;

@@ -4,37 +4,34 @@
 
 use std::time::{Duration, Instant};
 
-use nix::errno::Errno;
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
+
+use crate::kin::process;
 
 /// How long the kernel may take to end what was killed.
 const PATIENCE: Duration = Duration::from_secs(2);
 /// Between two looks.
 const NAP: Duration = Duration::from_millis(5);
 
-/// Ends all children of this process, and theirs, and reaps them. Only at the end of a run, when every worker is gone:
-/// whoever is left is nobody's. Gives the number of those that were killed.
-pub fn end_all() -> usize {
+/// Ends all children of this process but the keeper, and theirs, and reaps them. Only at the end of a run, when every
+/// worker is gone: whoever is left is nobody's. Gives the number of those that were killed.
+pub fn end_all(keeper: Option<i32>) -> usize {
     let begun = Instant::now();
     let mut killed = std::collections::BTreeSet::new();
     loop {
-        let left = loop {
-            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
-                Ok(WaitStatus::StillAlive) => break true,
-                Err(Errno::ECHILD) => break false,
-                Ok(_) | Err(Errno::EINTR) => {}
-                Err(_) => break false,
-            }
-        };
-        if !left || begun.elapsed() > PATIENCE {
+        while let Ok(status) = waitpid(None, Some(WaitPidFlag::WNOHANG))
+            && status != WaitStatus::StillAlive
+        {}
+        // A child's own children become ours when it dies: hence the next round.
+        let left = children(keeper);
+        if left.is_empty() || begun.elapsed() > PATIENCE {
             return killed.len();
         }
-        // A child's own children become ours when it dies: hence the next round.
-        for child in children() {
+        for child in left {
             // Not reaped yet, since only we can: the number is still its own.
-            if kill(child, Signal::SIGKILL).is_ok() {
+            if kill(Pid::from_raw(child), Signal::SIGKILL).is_ok() {
                 killed.insert(child);
             }
         }
@@ -42,14 +39,8 @@ pub fn end_all() -> usize {
     }
 }
 
-fn children() -> Vec<Pid> {
-    let own = nix::unistd::getpid().as_raw().to_string();
-    let Ok(all) = std::fs::read_dir("/proc") else { return Vec::new() };
-    let pids = all.flatten().filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-    let is_child = |pid: &i32| {
-        let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
-        // The name stands in parentheses and can hold any character; then come the state and the parent.
-        stat.rsplit_once(')').and_then(|(_, fields)| fields.split_whitespace().nth(1)) == Some(&own)
-    };
-    pids.filter(is_child).map(Pid::from_raw).collect()
+fn children(but: Option<i32>) -> Vec<i32> {
+    let own = nix::unistd::getpid().as_raw();
+    let all = process::all().unwrap_or_default().into_iter();
+    all.filter(|process| process.parent == own && Some(process.pid) != but).map(|process| process.pid).collect()
 }

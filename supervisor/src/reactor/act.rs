@@ -16,6 +16,7 @@ use crate::core::event::{Actor, StopLevel};
 use crate::door::Door;
 use crate::effects::signal;
 use crate::effects::spawn::{self, Launch, NotSpawned, Process};
+use crate::kin::cookie::RUN_ENV;
 use crate::logs::{Source, Stream};
 use crate::roster::Present;
 
@@ -76,6 +77,7 @@ impl Reactor {
             (PIPELINE_ENV, plan.name.clone().into()),
             (WORKER_ENV, worker.clone().into()),
             (INCARNATION_ENV, incarnation.0.to_string().into()),
+            (RUN_ENV, self.keeping.cookie().for_children().into()),
         ];
         let spawned = match stage {
             Some(stage) => {
@@ -106,6 +108,8 @@ impl Reactor {
                 return Err(error);
             }
         };
+        crash_point!("worker_spawned");
+        self.keeping.lives(process.pid);
         let source = |stream| Source { stage: name.clone(), worker: worker.clone(), post, incarnation, stream };
         self.capture.add(source(Stream::Stdout), process.stdout);
         self.capture.add(source(Stream::Stderr), process.stderr);

@@ -43,9 +43,14 @@ impl Reactor {
                     present.ended = Some(exit);
                     // While the leader is not reaped, the group cannot be anybody else's.
                     signal::kill(pid);
+                    self.keeping.is_over(pid);
                     exits::reap(pid);
                     self.roster.forget_pid(pid);
                     crash_point!("worker_reaped");
+                }
+                None if self.keeping.pid() == Some(pid) => {
+                    exits::reap(pid);
+                    self.keeper_ended(exit);
                 }
                 None => {
                     tracing::debug!(pid, ?exit, "reaped an orphan");

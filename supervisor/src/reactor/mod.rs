@@ -8,12 +8,14 @@ mod dead;
 mod hear;
 mod history;
 mod idle;
+mod keeper;
 mod limits;
 mod parent;
 mod picture;
 mod spoilt;
 
 pub use act::committed;
+pub use keeper::Keeping;
 pub use picture::keep;
 pub use spoilt::Spoilt;
 
@@ -100,6 +102,7 @@ pub struct Reactor {
     capture: Capture,
     signals: Signals,
     control: Control,
+    keeping: Keeping,
     view: Option<View>,
     poll: Poll,
     inbox: Receiver<News>,
@@ -136,6 +139,8 @@ pub struct Outfit {
     pub capture: Capture,
     /// The registered signals.
     pub signals: Signals,
+    /// The run's mark, and its keeper.
+    pub keeping: Keeping,
     /// The live view, on a terminal.
     pub view: Option<View>,
 }
@@ -192,6 +197,7 @@ impl Reactor {
             capture: outfit.capture,
             signals: outfit.signals,
             control,
+            keeping: outfit.keeping,
             view: outfit.view,
             poll,
             inbox,
@@ -217,6 +223,7 @@ impl Reactor {
     /// Runs until everybody is gone.
     pub fn run(mut self) -> io::Result<Ending> {
         let mut ready = Events::with_capacity(64);
+        self.have_keeper(); // Before there is anybody whom it would have to end.
         self.decide();
         while self.verdict.is_none() {
             match self.poll.poll(&mut ready, Some(self.patience())) {
@@ -303,6 +310,7 @@ impl Reactor {
             return;
         }
         self.next_round = now + ROUND;
+        self.have_keeper();
         self.look_for_dead(now);
         self.look_at_memory();
         self.tell_parent_status();
@@ -325,7 +333,8 @@ impl Reactor {
         if let Some(view) = self.view.take() {
             view.finish();
         }
-        let orphans = crate::effects::orphans::end_all();
+        let orphans = crate::effects::orphans::end_all(self.keeping.pid());
+        self.keeping.dismiss();
         if orphans > 0 {
             tracing::warn!("{orphans} processes that workers had started outside of their groups were killed");
         }

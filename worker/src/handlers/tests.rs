@@ -3,7 +3,7 @@
 use std::sync::Mutex;
 
 use super::*;
-use crate::error::{Misconfigured, Outage, RetryAfter};
+use crate::failure::{Misconfigured, Outage, RetryAfter};
 use crate::sandbox::{MAX_DELIVERIES, Sandbox, sandbox, sandbox_with, until};
 
 /// Serves with a function as handler, over numbers.
