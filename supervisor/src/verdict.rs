@@ -58,6 +58,7 @@ fn words(verdict: &Verdict, left: u64) -> (String, u8) {
         Verdict::Complete if left > 0 => ("ended before its queues were empty".to_owned(), by_left),
         Verdict::Complete => ("complete".to_owned(), by_left),
         Verdict::Drained => ("drained".to_owned(), by_left),
+        Verdict::Ended { stage } => (format!("drained when stage {stage} had ended"), by_left),
         Verdict::Stopped => ("stopped".to_owned(), by_left),
         Verdict::Abandoned { stage } => {
             (format!("stage {stage} ended and left nobody to take from its queues"), by_left)

@@ -16,6 +16,7 @@ mod log_files;
 mod logs;
 mod pipelines;
 mod poison;
+mod policies;
 mod restart;
 mod retry;
 mod security;

@@ -1,10 +1,14 @@
 //! From the file as typed to the plan we believe. Nothing wrong gets past this; all that is wrong is told at once.
 
+mod exits;
 mod graph;
+mod group;
 mod identity;
 mod intensity;
 mod limits;
 mod logs;
+mod names;
+mod order;
 mod program;
 mod queue;
 mod rlimits;
@@ -101,9 +105,9 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         graph.check_fed(&raw.stages, &stages, &mut faults);
     }
     queue::check_members(&raw.queues, &queues, &stages, &mut faults);
-    for ix in 0..stages.len() {
-        stages[ix].starts_after = graph.starts_after(ix, &stages);
-    }
+    order::attach(&raw.stages, &mut stages, &mut faults);
+    order::arrange(&raw.stages, &mut stages, &graph, &mut faults);
+    let groups = group::believe(&raw.groups, &raw.stages, &mut faults);
     let plan = Plan {
         name: raw.name.as_ref().map_or_else(String::new, |name| name.get_ref().clone()),
         file: file.clone(),
@@ -112,6 +116,7 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         loops: graph.loops(&queues),
         queues,
         stages,
+        groups,
     };
     (plan, faults)
 }
@@ -125,6 +130,10 @@ fn mend(doubt: &Doubt) -> String {
 fn really(file: &Path) -> PathBuf {
     let folder = file.parent().and_then(|folder| folder.canonicalize().ok());
     folder.zip(file.file_name()).map_or_else(|| file.to_owned(), |(folder, name)| folder.join(name))
+}
+
+fn stage_names(stages: &[RawStage]) -> Vec<&str> {
+    stages.iter().map(|stage| stage.name.get_ref().as_str()).collect()
 }
 
 fn check_name(noun: &str, name: &Spanned<String>, faults: &mut Vec<Fault>) {

@@ -1,6 +1,8 @@
 //! The plan: what the supervisor believes after `check`. Nothing wrong can be written down in it, so nothing
 //! behind it has to check again.
 
+mod exits;
+mod group;
 mod limits;
 
 use std::collections::BTreeMap;
@@ -11,6 +13,8 @@ use brigade_protocol::queue::Geometry;
 use brigade_protocol::retry::RetryPolicy;
 use serde::Serialize;
 
+pub use self::exits::{ExitCode, Exits};
+pub use self::group::{Group, Strategy};
 pub use limits::{Bound, Identity, Limits, User};
 
 /// Index of a stage in [`Plan::stages`].
@@ -33,12 +37,19 @@ pub struct Plan {
     pub queues: Vec<QueuePlan>,
     /// In the order of the file.
     pub stages: Vec<StagePlan>,
-    /// Groups of stages that feed each other in a circle (a stage that feeds itself is one as well). Their queues
+    /// In the order of the file.
+    pub groups: Vec<Group>,
+    /// Sets of stages that feed each other in a circle (a stage that feeds itself is one as well). Their queues
     /// end together, when everything outside that feeds them is complete and all of them are idle at once.
     pub loops: Vec<Loop>,
 }
 
 impl Plan {
+    /// The group that a stage is in.
+    pub fn group_of(&self, stage: StageIx) -> Option<&Group> {
+        self.groups.iter().find(|group| group.stages.contains(&stage))
+    }
+
     /// How much shared memory its queues take while no item is larger than `item_bytes`.
     pub fn inline_bytes(&self) -> u64 {
         self.queues.iter().map(|queue| queue.geometry().layout().large as u64).sum()
@@ -121,7 +132,7 @@ pub struct QueuePlan {
 pub enum RestartPolicy {
     /// After every exit.
     Permanent,
-    /// Unless it exited 0 or was asked to stop. The default.
+    /// Unless it ended well ([`Exits::success`]) or was asked to stop. The default.
     Transient,
     /// Never.
     Temporary,
@@ -168,10 +179,20 @@ pub struct StagePlan {
     pub stop_signal: i32,
     /// A panic of a handler ends the process, instead of being that item's failure. Default false.
     pub exit_on_panic: bool,
+    /// What its exits mean.
+    pub exits: Exits,
+    /// Its end is the end of the pipeline: the rest is drained. Default false; never of a service.
+    pub significant: bool,
+    /// Stages that it names as needed.
+    pub depends_on: Vec<StageIx>,
     /// What its processes may do and have. Default: no limits.
     pub limits: Limits,
-    /// Stages that must be ready (or complete) before this one starts: what it feeds, and all services.
+    /// Stages that must be ready (or complete) before this one starts: what it feeds, what it depends on, and the
+    /// services. Nobody comes to wait for itself in this way.
     pub starts_after: Vec<StageIx>,
+    /// Stages that must be gone before this one is asked to stop: those that depend on it; of a service, all that start
+    /// after it.
+    pub stops_after: Vec<StageIx>,
 }
 
 /// What part a stage plays, which follows from its queues and its policy.

@@ -2,10 +2,11 @@
 
 mod limits;
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::plan::{LogPlan, Plan, QueueIx, QueuePlan, RestartPolicy, StagePlan};
+use super::plan::{ExitCode, Group, LogPlan, Plan, QueueIx, QueuePlan, RestartPolicy, StageIx, StagePlan, Strategy};
 use super::signals;
 use super::units::{show_duration, show_size};
 use super::vars::escape;
@@ -20,7 +21,10 @@ pub fn print(plan: &Plan) -> String {
         text.push_str(&queue_text(queue));
     }
     for stage in &plan.stages {
-        text.push_str(&stage_text(stage, &plan.queues));
+        text.push_str(&stage_text(stage, plan));
+    }
+    for group in &plan.groups {
+        text.push_str(&group_text(group, &plan.stages));
     }
     text
 }
@@ -61,7 +65,7 @@ fn queue_text(queue: &QueuePlan) -> String {
     )
 }
 
-fn stage_text(stage: &StagePlan, queues: &[QueuePlan]) -> String {
+fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
     let mut text = format!("\n[stages.{}]\n", stage.name);
     let mut line = |key: &str, value: String| writeln!(text, "{key} = {value}").expect("a string takes all");
     let command = std::iter::once(path(&stage.program)).chain(stage.args.iter().map(|arg| quoted(arg)));
@@ -69,7 +73,7 @@ fn stage_text(stage: &StagePlan, queues: &[QueuePlan]) -> String {
     line("replicas", stage.replicas.to_string());
     line("threads", stage.threads.to_string());
     line("batch", stage.batch.to_string());
-    let names = |ixs: &[QueueIx]| list(ixs.iter().map(|ix| quoted(&queues[*ix].name)));
+    let names = |ixs: &[QueueIx]| list(ixs.iter().map(|ix| quoted(&plan.queues[*ix].name)));
     line("inputs", names(&stage.inputs));
     line("outputs", names(&stage.outputs));
     let env: Vec<_> = stage.env.iter().map(|(name, value)| format!("{} = {}", basic(name), quoted(value))).collect();
@@ -89,8 +93,40 @@ fn stage_text(stage: &StagePlan, queues: &[QueuePlan]) -> String {
     }
     line("stop_signal", quoted(signals::name(stage.stop_signal).expect("a plan has a signal that the file can name")));
     line("on_panic", quoted(if stage.exit_on_panic { "exit" } else { "nack" }));
+    line("success_codes", codes(&stage.exits.success));
+    line("fatal_codes", codes(&stage.exits.fatal));
+    line("depends_on", stages(&stage.depends_on, &plan.stages));
+    line("significant", stage.significant.to_string());
     text.push_str(&limits::text(&stage.name, &stage.limits));
     text
+}
+
+fn group_text(group: &Group, all: &[StagePlan]) -> String {
+    let Group { name, stages: members, strategy, max_restarts, restart_period } = group;
+    let strategy = match strategy {
+        Strategy::OneForOne => "one-for-one",
+        Strategy::OneForAll => "one-for-all",
+        Strategy::RestForOne => "rest-for-one",
+    };
+    format!(
+        "\n[groups.{name}]\nstages = {}\nstrategy = \"{strategy}\"\nmax_restarts = {}\nrestart_period = \"{}\"\n",
+        stages(members, all),
+        or_unlimited(*max_restarts),
+        show_duration(*restart_period)
+    )
+}
+
+fn stages(ixs: &[StageIx], all: &[StagePlan]) -> String {
+    list(ixs.iter().map(|ix| quoted(&all[*ix].name)))
+}
+
+fn codes(codes: &BTreeSet<ExitCode>) -> String {
+    list(codes.iter().map(|code| match code {
+        ExitCode::Code(code) => code.to_string(),
+        ExitCode::Signal(number) => {
+            quoted(signals::ending_name(*number).expect("a plan has signals that the file can name"))
+        }
+    }))
 }
 
 fn restart(policy: RestartPolicy) -> &'static str {

@@ -10,16 +10,17 @@ use toml::Spanned;
 use toml::de::DeTable;
 
 use super::fault::Fault;
-use super::table::{NumberOr, Reader, Table};
+use super::table::{NumberOr, NumberOrText, Reader, Table};
 use super::vars::Vars;
 pub(super) use limits::RawLimits;
 
-const PIPELINE_KEYS: [&str; 6] = ["name", "drain_timeout", "vars", "logs", "queues", "stages"];
+const PIPELINE_KEYS: [&str; 7] = ["name", "drain_timeout", "vars", "logs", "queues", "stages", "groups"];
 const LOG_KEYS: [&str; 7] =
     ["max_file_bytes", "max_file_age", "keep_files", "keep_age", "max_total_bytes", "compress", "write_timeout"];
 const QUEUE_KEYS: [&str; 6] =
     ["capacity", "item_bytes", "max_item_bytes", "max_deliveries", "retry_delay", "retry_delay_max"];
-const STAGE_KEYS: [&str; 28] = [
+const GROUP_KEYS: [&str; 4] = ["stages", "strategy", "max_restarts", "restart_period"];
+const STAGE_KEYS: [&str; 32] = [
     "command",
     "replicas",
     "threads",
@@ -37,6 +38,10 @@ const STAGE_KEYS: [&str; 28] = [
     "stop_timeout",
     "stop_signal",
     "on_panic",
+    "success_codes",
+    "fatal_codes",
+    "depends_on",
+    "significant",
     "user",
     "group",
     "umask",
@@ -60,6 +65,16 @@ pub(super) struct RawPipeline {
     pub(super) logs: RawLogs,
     pub(super) queues: Vec<RawQueue>,
     pub(super) stages: Vec<RawStage>,
+    pub(super) groups: Vec<RawGroup>,
+}
+
+/// One `[groups.NAME]`.
+pub(super) struct RawGroup {
+    pub(super) name: Spanned<String>,
+    pub(super) stages: Given<Vec<Spanned<String>>>,
+    pub(super) strategy: Given<String>,
+    pub(super) max_restarts: Given<NumberOr>,
+    pub(super) restart_period: Given<Duration>,
 }
 
 /// `[logs]`.
@@ -107,6 +122,10 @@ pub(super) struct RawStage {
     pub(super) stop_timeout: Given<Duration>,
     pub(super) stop_signal: Given<String>,
     pub(super) on_panic: Given<String>,
+    pub(super) success_codes: Given<Vec<Spanned<NumberOrText>>>,
+    pub(super) fatal_codes: Given<Vec<Spanned<NumberOrText>>>,
+    pub(super) depends_on: Given<Vec<Spanned<String>>>,
+    pub(super) significant: Given<bool>,
     pub(super) limits: RawLimits,
 }
 
@@ -131,9 +150,12 @@ impl RawPipeline {
             reader.faults.push(Fault::at(place, "the pipeline has no stages").help(help));
         }
         let stages = stages.into_iter().filter_map(|(name, table)| RawStage::read(reader, name, table?)).collect();
+        let groups = table.tables(reader, "groups", "group");
+        let groups =
+            groups.into_iter().filter_map(|(name, table)| Some(RawGroup::read(reader, name, table?))).collect();
         let name = table.text(reader, "name");
         let drain_timeout = table.duration(reader, "drain_timeout");
-        (Self { name, drain_timeout, logs, queues, stages }, std::mem::take(&mut reader.faults))
+        (Self { name, drain_timeout, logs, queues, stages, groups }, std::mem::take(&mut reader.faults))
     }
 }
 
@@ -175,6 +197,24 @@ impl RawQueue {
     }
 }
 
+impl RawGroup {
+    fn read(reader: &mut Reader<'_>, name: Spanned<String>, table: &DeTable<'_>) -> Self {
+        let table = Table::open(reader, table, &format!("group {:?}", name.get_ref()), &GROUP_KEYS);
+        if table.get("stages").is_none() {
+            let message = format!("group {:?} has no stages", name.get_ref());
+            let help = "add a line such as stages = [\"one\", \"other\"]";
+            reader.faults.push(Fault::at(name.span(), message).help(help));
+        }
+        Self {
+            name,
+            stages: table.list(reader, "stages"),
+            strategy: table.text(reader, "strategy"),
+            max_restarts: table.number_or(reader, "max_restarts", "unlimited"),
+            restart_period: table.duration(reader, "restart_period"),
+        }
+    }
+}
+
 impl RawStage {
     fn read(reader: &mut Reader<'_>, name: Spanned<String>, table: &DeTable<'_>) -> Option<Self> {
         let table = Table::open(reader, table, &format!("stage {:?}", name.get_ref()), &STAGE_KEYS);
@@ -207,6 +247,10 @@ impl RawStage {
             stop_timeout: table.duration(reader, "stop_timeout"),
             stop_signal: table.text(reader, "stop_signal"),
             on_panic: table.text(reader, "on_panic"),
+            success_codes: table.numbers_or_texts(reader, "success_codes"),
+            fatal_codes: table.numbers_or_texts(reader, "fatal_codes"),
+            depends_on: table.list(reader, "depends_on"),
+            significant: table.flag(reader, "significant"),
             limits,
         })
     }

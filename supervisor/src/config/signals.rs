@@ -1,5 +1,7 @@
-//! Signals that may ask a worker to stop, by name. Without this list `stop_signal = "CONT"` would be believed, and
-//! a stop would do nothing.
+//! Signals by name: those that may ask a worker to stop, and those that may end it. Without these lists
+//! `stop_signal = "CONT"` would be believed, and a stop would do nothing.
+
+use nix::sys::signal::Signal;
 
 /// Names without `SIG`, and their numbers.
 const SIGNALS: [(&str, i32); 10] = [
@@ -31,6 +33,34 @@ pub(super) fn name(number: i32) -> Option<&'static str> {
     SIGNALS.iter().find(|(_, known)| *known == number).map(|(name, _)| *name)
 }
 
+/// Names of all signals that can end a process, without `SIG`.
+pub(super) fn endings() -> Vec<&'static str> {
+    let harmless = [
+        Signal::SIGCHLD,
+        Signal::SIGCONT,
+        Signal::SIGSTOP,
+        Signal::SIGTSTP,
+        Signal::SIGTTIN,
+        Signal::SIGTTOU,
+        Signal::SIGURG,
+        Signal::SIGWINCH,
+    ];
+    let ends = |signal: &Signal| !harmless.contains(signal);
+    Signal::iterator().filter(ends).map(|signal| signal.as_str().trim_start_matches("SIG")).collect()
+}
+
+/// The number of a signal that can end a process, written with or without `SIG`.
+pub(super) fn ending(name: &str) -> Option<i32> {
+    let bare = name.strip_prefix("SIG").unwrap_or(name);
+    let known = endings().contains(&bare);
+    known.then(|| format!("SIG{bare}").parse::<Signal>().ok()).flatten().map(|signal| signal as i32)
+}
+
+/// The name of a number, without `SIG`.
+pub(super) fn ending_name(number: i32) -> Option<&'static str> {
+    Signal::try_from(number).ok().map(|signal| signal.as_str().trim_start_matches("SIG"))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -43,6 +73,17 @@ mod tests {
         assert_eq!(number("STOP"), None);
         for (name_, number_) in SIGNALS {
             assert_eq!(name(number_), Some(name_));
+        }
+    }
+
+    #[test]
+    fn signals_that_end_a_process_are_not_those_that_pause_it() {
+        assert_eq!((ending("SIGSEGV"), ending("TERM"), ending("KILL")), (Some(11), Some(15), Some(9)));
+        for not in ["STOP", "SIGCONT", "CHLD", "NONE", "15", ""] {
+            assert_eq!(ending(not), None, "{not}");
+        }
+        for name in endings() {
+            assert_eq!(ending(name).and_then(ending_name), Some(name));
         }
     }
 }

@@ -21,6 +21,15 @@ pub(super) enum NumberOr {
     Word,
 }
 
+/// A number, or a text in its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum NumberOrText {
+    /// A number.
+    Number(i64),
+    /// A text.
+    Text(String),
+}
+
 /// What is needed to read any value: the text, the values of `${…}`, and the list of what was wrong.
 pub(super) struct Reader<'a> {
     pub(super) source: &'a str,
@@ -216,6 +225,40 @@ impl<'a> Table<'a> {
                 None
             }
         }
+    }
+
+    /// A list of numbers and strings.
+    pub(super) fn numbers_or_texts(
+        &self,
+        reader: &mut Reader<'_>,
+        key: &str,
+    ) -> Option<Spanned<Vec<Spanned<NumberOrText>>>> {
+        let value = self.get(key)?;
+        let Some(array) = value.get_ref().as_array() else {
+            reader.wrong_type(key, "a list", value, &format!("write {key} = [3, \"TERM\"]"));
+            return None;
+        };
+        let mut list = Some(Vec::new());
+        for element in array.iter() {
+            let read = if element.get_ref().is_integer() {
+                reader.integer(key, element).map(NumberOrText::Number)
+            } else if let Some(typed) = element.get_ref().as_str() {
+                reader.text(key, element, "").map(|text| match text.get_ref().parse() {
+                    // A var is always a string.
+                    Ok(number) if typed.contains("${") => NumberOrText::Number(number),
+                    Ok(_) | Err(_) => NumberOrText::Text(text.into_inner()),
+                })
+            } else {
+                let wanted = "a whole number or a string";
+                reader.wrong_type(&format!("each of {key}"), wanted, element, "such as 3 or \"TERM\"");
+                None
+            };
+            list = list.zip(read).map(|(mut list, read)| {
+                list.push(Spanned::new(element.span(), read));
+                list
+            });
+        }
+        list.map(|list| Spanned::new(value.span(), list))
     }
 
     /// A list of strings. A plain string is a fault that shows the list to write.

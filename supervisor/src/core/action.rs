@@ -45,6 +45,11 @@ pub enum Verdict {
     Complete,
     /// A stop was asked for and the drain finished in time.
     Drained,
+    /// A significant stage has ended, and the rest was drained.
+    Ended {
+        /// The stage.
+        stage: String,
+    },
     /// Stopped before the queues were empty.
     Stopped,
     /// A stage ended (exit 0, or temporary) and left nobody to take from a queue.

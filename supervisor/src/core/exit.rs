@@ -1,9 +1,41 @@
-//! An exit in words. Without it every log line, verdict and status would print bare numbers, and people would have to
-//! look up what 137 or signal 11 means.
+//! An exit, in words and by its meaning. Without it every log line, verdict and status would print bare numbers, and
+//! people would have to look up what 137 or signal 11 means.
 
 use std::fmt;
 
 use super::event::Exit;
+use crate::config::plan::{ExitCode, Exits};
+
+/// What an exit means to the stage.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Meaning {
+    /// A normal end.
+    Success,
+    /// Something went wrong.
+    Crash,
+    /// It would go wrong again.
+    Fatal,
+}
+
+impl Meaning {
+    /// By what the stage says of its exits.
+    pub(super) fn of(exit: Exit, exits: &Exits) -> Self {
+        let code = match exit {
+            Exit::Code(code) => match u8::try_from(code) {
+                Ok(code) => ExitCode::Code(code),
+                Err(_) => return Self::Crash,
+            },
+            Exit::Signal { signal, core: _ } => ExitCode::Signal(signal),
+        };
+        if exits.fatal.contains(&code) {
+            Self::Fatal
+        } else if exits.success.contains(&code) {
+            Self::Success
+        } else {
+            Self::Crash
+        }
+    }
+}
 
 /// Signals of Linux on the architectures that Rust calls tier 1, from 1 on. Real-time signals have no names.
 const NAMES: [&str; 31] = [
@@ -109,6 +141,23 @@ mod tests {
         assert_eq!(Exit::Signal { signal: 9, core: false }.to_string(), "killed by SIGKILL");
         assert_eq!(Exit::Signal { signal: 11, core: true }.to_string(), "killed by SIGSEGV (core dumped)");
         assert_eq!(Exit::Signal { signal: 34, core: false }.to_string(), "killed by signal 34");
+    }
+
+    #[test]
+    fn what_an_exit_means_is_said_by_the_stage() {
+        let mut exits = Exits::default();
+        let killed = Exit::Signal { signal: 15, core: false };
+        let meanings = |exits: &Exits| [0, 1, 3, 78, 126, 127].map(|code| Meaning::of(Exit::Code(code), exits));
+        use Meaning::{Crash, Fatal, Success};
+        assert_eq!(meanings(&exits), [Success, Crash, Crash, Fatal, Fatal, Fatal]);
+        assert_eq!(Meaning::of(killed, &exits), Crash);
+        exits.success.extend([ExitCode::Code(3), ExitCode::Signal(15)]);
+        exits.fatal.insert(ExitCode::Code(1));
+        assert_eq!(meanings(&exits), [Success, Fatal, Success, Fatal, Fatal, Fatal]);
+        assert_eq!(Meaning::of(killed, &exits), Success);
+        assert_eq!(Meaning::of(Exit::Signal { signal: 9, core: true }, &exits), Crash);
+        assert_eq!(Meaning::of(Exit::Code(15), &exits), Crash, "a code is no signal");
+        assert_eq!(Meaning::of(Exit::Code(256), &exits), Crash);
     }
 
     #[test]

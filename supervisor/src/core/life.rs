@@ -9,9 +9,10 @@ use super::Core;
 use super::action::{Action, Ask, State, Verdict};
 use super::backoff::{PROVED, after, wait};
 use super::event::{Actor, Exit, StopLevel};
+use super::exit::Meaning;
 use super::policy::{Ending, Next, next};
 use super::worker::{Process, Run};
-use crate::config::plan::Role;
+use crate::config::plan::{Exits, Role};
 
 impl Core {
     /// Index of the worker whose present run this is, as long as its process lives or is being made. News about any
@@ -118,11 +119,13 @@ impl Core {
         let inputs_closed = self.inputs_closed(self.workers[ix].stage).is_some();
         let company = self.has_company(ix);
         let stopping = self.level() >= Some(StopLevel::Now);
+        let meaning = exit.map_or(Meaning::Crash, |exit| self.meaning(ix, exit));
+        let comes_back = self.comes_back(ix);
         let worker = &mut self.workers[ix];
         (worker.process, worker.pid, worker.paused) = (Process::None, None, None);
         let ending = Ending {
-            exit,
-            asked: worker.run.asked.is_some() || stopping,
+            meaning,
+            asked: worker.run.asked.is_some() || stopping || comes_back,
             hopeless: worker.run.hopeless,
             failing: worker.run.failing,
             inputs_closed,
@@ -137,6 +140,11 @@ impl Core {
             return;
         }
         match next(worker.rules.role, worker.rules.restart, ending) {
+            Next::Rest if comes_back => {
+                // It may have become ready while it was to go down.
+                worker.was_ready = false;
+                self.pend(ix, &format!("{cause}; starts again with the others"), actor, now);
+            }
             Next::Rest => {
                 worker.saw_end = exit == Some(Exit::Code(0)) && inputs_closed && !ending.asked;
                 self.rest(ix, &cause, actor, now);
@@ -149,6 +157,16 @@ impl Core {
         }
     }
 
+    /// What its exit means. One that we killed has not ended as it wanted, whatever the stage says of SIGKILL.
+    fn meaning(&self, ix: usize, exit: Exit) -> Meaning {
+        let worker = &self.workers[ix];
+        match worker.stage {
+            _ if worker.run.killed => Meaning::Crash,
+            Some(stage) => Meaning::of(exit, &self.plan.stages[stage].exits),
+            None => Meaning::of(exit, &Exits::default()),
+        }
+    }
+
     /// It is over, in order.
     pub(super) fn rest(&mut self, ix: usize, cause: &str, actor: Actor, now: Instant) {
         self.workers[ix].next_start = None;
@@ -157,16 +175,18 @@ impl Core {
 
     /// It crashed, or its start failed: again after a wait, unless it was too often.
     fn restart(&mut self, ix: usize, cause: String, now: Instant) {
+        let of_group = self.group_allows(ix, now);
         let worker = &mut self.workers[ix];
         let rules = worker.rules;
         if worker.run.ready.is_some_and(|ready| now.saturating_duration_since(ready) >= PROVED) {
             worker.failures = 0;
         }
-        if worker.intensity.allows(rules.max_restarts, rules.restart_period, now) {
+        if worker.intensity.allows(rules.max_restarts, rules.restart_period, now) && of_group {
             let wait = wait(rules.backoff, rules.backoff_max, worker.failures, &mut self.random);
             worker.failures = worker.failures.saturating_add(1);
             worker.next_start = Some(after(now, wait));
             self.change(ix, State::Backoff, format!("{cause}; next start in {wait:?}"), Actor::Core, now);
+            self.take_along(ix, now);
         } else {
             self.ladder.blame(Verdict::GaveUp { worker: worker.name.clone(), words: cause.clone() });
             self.change(ix, State::Failed, format!("{cause}; restarted too often"), Actor::Core, now);
@@ -181,13 +201,14 @@ impl Core {
         self.raise(StopLevel::Now, Actor::Core, now);
     }
 
-    /// Asks a worker to stop, or takes it out of the line if it has no process. Asking again changes nothing, unless
+    /// Asks a worker to stop for good, or takes it out of the line if it has no process. Asking again changes nothing, unless
     /// it is for more.
     pub(super) fn ask(&mut self, ix: usize, ask: Ask, actor: Actor, cause: &str, now: Instant) {
         let worker = &mut self.workers[ix];
         if worker.is_over() {
             return;
         }
+        worker.run.goes_with = None;
         if worker.process == Process::None {
             self.rest(ix, cause, actor, now);
             return;

@@ -15,8 +15,10 @@ pub mod action;
 mod backoff;
 pub mod event;
 mod exit;
+mod group;
 mod intensity;
 mod life;
+mod order;
 mod policy;
 mod replace;
 mod shutdown;
@@ -37,6 +39,7 @@ pub use self::worker::Worker;
 use self::action::Action;
 use self::backoff::Random;
 use self::event::{Actor, Event, StopLevel};
+use self::intensity::Intensity;
 use self::shutdown::Ladder;
 use self::worker::{Due, Rules};
 use crate::config::plan::{Plan, QueueIx, StageIx};
@@ -55,6 +58,10 @@ pub struct Core {
     abandoned: Vec<bool>,
     /// Loops that are being watched.
     watched: Vec<bool>,
+    /// Stages that send to nobody any more.
+    in_vain: Vec<bool>,
+    /// The latest restarts within each group.
+    group_intensity: Vec<Intensity>,
     ladder: Ladder,
     random: Random,
     begun: bool,
@@ -84,6 +91,8 @@ impl Core {
             closed: vec![None; plan.queues.len()],
             abandoned: vec![false; plan.queues.len()],
             watched: vec![false; plan.loops.len()],
+            in_vain: vec![false; plan.stages.len()],
+            group_intensity: vec![Intensity::default(); plan.groups.len()],
             ladder: Ladder::new(),
             random: Random::new(seed),
             begun: false,
@@ -234,7 +243,7 @@ impl Core {
     fn fall_due(&mut self, ix: usize, due: Due, now: Instant) {
         let rules = self.workers[ix].rules;
         match due {
-            Due::Start => self.start(ix, "its wait is over", now),
+            Due::Start => self.wait_is_over(ix, now),
             Due::Uptime => self.said_ready(ix, now),
             Due::StartTimeout => {
                 let why = format!("not ready within {:?}", rules.start_timeout);
@@ -261,15 +270,19 @@ impl Core {
             let before = self.out.len();
             self.release_waiting(now);
             self.close_queues(now);
+            self.notice_significant(now);
             self.notice_abandoned(now);
-            self.wind_down(now);
+            self.wind_down();
+            self.stop_stages(now);
+            self.bring_down(now);
             self.start_stages(now);
             if self.out.len() == before {
                 return;
             }
         }
         if self.level() >= Some(StopLevel::Now) {
-            self.wind_down(now);
+            self.wind_down();
+            self.stop_stages(now);
         }
     }
 

@@ -67,7 +67,7 @@ impl Ladder {
 fn rank(verdict: &Verdict) -> u8 {
     match verdict {
         Verdict::Complete => 0,
-        Verdict::Drained => 1,
+        Verdict::Drained | Verdict::Ended { .. } => 1,
         Verdict::Stopped => 2,
         Verdict::Abandoned { .. } => 3,
         Verdict::GaveUp { .. } | Verdict::Hopeless { .. } => 4,
@@ -95,17 +95,7 @@ impl Core {
         }
         match level {
             StopLevel::Drain => self.drain(actor, now),
-            StopLevel::Now => {
-                for ix in 0..self.first_manager_ix() {
-                    self.ask(ix, Ask::Now, actor, "asked to stop now", now);
-                }
-                // The manager stays for the others to finish, but it is not started for that.
-                if let Some(manager) = self.manager_ix()
-                    && self.workers[manager].process == Process::None
-                {
-                    self.ask(manager, Ask::Now, actor, "asked to stop now", now);
-                }
-            }
+            StopLevel::Now => self.stop_stages(now),
             StopLevel::Kill => {
                 for ix in 0..self.workers.len() {
                     self.kill_for_good(ix, actor, now);
@@ -118,16 +108,11 @@ impl Core {
     fn drain(&mut self, actor: Actor, now: Instant) {
         self.ladder.drain_until = Some(after(now, self.plan.drain_timeout));
         for ix in 0..self.first_manager_ix() {
-            match self.workers[ix].rules.role {
-                Role::Source | Role::Task => self.ask(ix, Ask::Drain, actor, "asked to make nothing new", now),
-                Role::Consumer => {
-                    if self.workers[ix].state == State::Ready {
-                        self.change(ix, State::Draining, "the pipeline is drained", actor, now);
-                    }
-                }
-                Role::Service => {}
+            if self.workers[ix].rules.role == Role::Consumer && self.workers[ix].state == State::Ready {
+                self.change(ix, State::Draining, "the pipeline is drained", actor, now);
             }
         }
+        self.stop_stages(now);
     }
 
     fn kill_for_good(&mut self, ix: usize, actor: Actor, now: Instant) {

@@ -1,13 +1,13 @@
-//! Stages and the queues between them: who may start, what is complete, which queue is to be closed, and whom nobody
+//! Stages and the queues between them: what is complete, which queue is to be closed, and whom nobody
 //! takes from any more. Without it no stream would ever have an end.
 
 use std::time::Instant;
 
 use super::Core;
-use super::action::{Action, Ask, State, Verdict};
+use super::action::{Action, State, Verdict};
 use super::event::{Actor, StopLevel};
 use super::worker::{Process, Worker};
-use crate::config::plan::{QueueIx, Role, StageIx};
+use crate::config::plan::{QueueIx, Role, StageIx, StagePlan};
 
 /// State of a stage, summed up from its workers, as shown by `status`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,27 +81,6 @@ impl Core {
             latest = latest.max(Some(self.closed[*queue]?));
         }
         latest
-    }
-
-    /// Starts all workers of the stages whose time has come.
-    pub(super) fn start_stages(&mut self, now: Instant) {
-        for stage in 0..self.plan.stages.len() {
-            let up = |needed: &StageIx| self.crew(*needed).all(Worker::is_up);
-            if self.crew(stage).any(|worker| worker.state == State::Pending)
-                && self.plan.stages[stage].starts_after.iter().all(up)
-            {
-                for ix in self.posts_of(stage) {
-                    if self.workers[ix].state == State::Pending {
-                        self.start(ix, "its turn has come", now);
-                    }
-                }
-            }
-        }
-        if let Some(manager) = self.manager_ix()
-            && self.workers[manager].state == State::Pending
-        {
-            self.start(manager, "a worker wants it", now);
-        }
     }
 
     /// Closes every queue whose producers are all complete, and has the loops watched that nothing new can come into.
@@ -180,16 +159,30 @@ impl Core {
             }
             self.abandoned[queue] = true;
             let left = |stage: &StageIx| self.crew(*stage).filter_map(|worker| worker.since).max();
-            if let Some(stage) = plan.consumers.iter().copied().max_by_key(left) {
+            // The end of a significant stage is meant to be the end of all.
+            let last = plan.consumers.iter().copied().max_by_key(left);
+            if let Some(stage) = last.filter(|stage| !self.plan.stages[*stage].significant) {
                 let stage = self.plan.stages[stage].name.clone();
                 self.ladder.blame(Verdict::Abandoned { stage });
             }
-            self.raise(StopLevel::Drain, Actor::Core, now);
             for stage in self.upstream_of(queue) {
-                for ix in self.posts_of(stage) {
-                    self.ask(ix, Ask::Now, Actor::Core, "nobody takes what it sends", now);
-                }
+                self.in_vain[stage] = true;
             }
+            self.raise(StopLevel::Drain, Actor::Core, now);
+        }
+    }
+
+    /// Notices that a stage whose end is the end of the pipeline has ended, while others would go on.
+    pub(super) fn notice_significant(&mut self, now: Instant) {
+        let goes_on =
+            |stage: &StagePlan, ix| matches!(stage.role(), Role::Source | Role::Task) && !self.is_complete(ix);
+        let stages = || self.plan.stages.iter().enumerate();
+        if self.level().is_none()
+            && let Some((_, ended)) = stages().find(|(ix, stage)| stage.significant && self.is_complete(*ix))
+            && stages().any(|(ix, stage)| goes_on(stage, ix))
+        {
+            self.ladder.blame(Verdict::Ended { stage: ended.name.clone() });
+            self.raise(StopLevel::Drain, Actor::Core, now);
         }
     }
 
@@ -206,25 +199,6 @@ impl Core {
             }
         }
         found
-    }
-
-    /// When all the work is done, asks the services to stop, and when they are gone too, the manager.
-    pub(super) fn wind_down(&mut self, now: Instant) {
-        let stages = self.plan.stages.len();
-        let only_services = stages > 0 && (0..stages).all(|stage| self.is_service(stage));
-        if self.work_is_complete() && (!only_services || self.ladder.level().is_some()) {
-            self.winding_down = true;
-            self.ladder.end_drain();
-            for ix in 0..self.first_manager_ix() {
-                self.ask(ix, Ask::Now, self.ladder.actor(), "all work is done", now);
-            }
-        }
-        let others_gone = self.workers[..self.first_manager_ix()].iter().all(Worker::is_over);
-        if let Some(manager) = self.manager_ix()
-            && others_gone
-        {
-            self.ask(manager, Ask::Now, self.ladder.actor(), "all others are gone", now);
-        }
     }
 
     /// Whether every worker is over and no process lives.

@@ -3,15 +3,18 @@
 
 mod drain;
 mod end;
+mod group;
 mod ladder;
 mod manager;
+mod matrix;
+mod order;
 mod random;
 mod replace;
 mod restart;
 mod start;
 mod world;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -20,7 +23,9 @@ use brigade_protocol::id::{Incarnation, Post};
 use super::action::{Action, Ask, State};
 use super::event::{Actor, Event, Exit, StopLevel};
 use super::{Core, Worker};
-use crate::config::plan::{Limits, LogPlan, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan};
+use crate::config::plan::{
+    ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan, Strategy,
+};
 
 const OK: Exit = Exit::Code(0);
 const CRASH: Exit = Exit::Code(1);
@@ -36,6 +41,7 @@ fn pipeline() -> Plan {
         logs: LogPlan::default(),
         queues: Vec::new(),
         stages: Vec::new(),
+        groups: Vec::new(),
         loops: Vec::new(),
     }
 }
@@ -48,6 +54,10 @@ trait Told: Sized {
     fn with(self, change: impl FnOnce(&mut StagePlan)) -> Self;
     /// Replicas of the last stage.
     fn times(self, replicas: u16) -> Self;
+    /// The last stage depends on these, which were told before.
+    fn needs(self, stages: &[&str]) -> Self;
+    /// These stages are a group.
+    fn group(self, strategy: Strategy, stages: &[&str]) -> Self;
     /// The stages of this name form a loop, with all queues between them.
     fn circle(self, stages: &[&str]) -> Self;
     fn queue(&mut self, name: &str) -> usize;
@@ -80,8 +90,12 @@ impl Told for Plan {
             stop_timeout: Duration::from_secs(10),
             stop_signal: 15,
             exit_on_panic: false,
+            exits: Exits::default(),
+            significant: false,
+            depends_on: Vec::new(),
             limits: Limits::default(),
             starts_after: Vec::new(),
+            stops_after: Vec::new(),
         });
         self
     }
@@ -93,6 +107,19 @@ impl Told for Plan {
 
     fn times(self, replicas: u16) -> Self {
         self.with(|stage| stage.replicas = replicas)
+    }
+
+    fn needs(mut self, names: &[&str]) -> Self {
+        let needed = stages_named(&self, names);
+        self.stages.last_mut().expect("a stage was told before what it needs").depends_on = needed;
+        self
+    }
+
+    fn group(mut self, strategy: Strategy, names: &[&str]) -> Self {
+        let stages = stages_named(&self, names);
+        let (name, restart_period) = (format!("group {}", self.groups.len()), Duration::from_secs(60));
+        self.groups.push(Group { name, stages, strategy, max_restarts: None, restart_period });
+        self
     }
 
     fn circle(mut self, names: &[&str]) -> Self {
@@ -126,21 +153,33 @@ impl Told for Plan {
     }
 }
 
-/// Fills in who starts after whom: a stage after those that it feeds (but for its own loop) and after all services.
+fn stages_named(plan: &Plan, names: &[&str]) -> Vec<usize> {
+    let find = |name: &&str| plan.stages.iter().position(|stage| stage.name == *name);
+    names.iter().map(|name| find(name).expect("this stage was told")).collect()
+}
+
+/// Fills in who starts after whom (a stage after those that it feeds, but for its own loop, after those that it depends
+/// on, and after all services that depend on services alone) and who stops after whom.
 fn in_order(mut plan: Plan) -> Plan {
+    fn is_base(ix: usize, plan: &Plan) -> bool {
+        plan.stages[ix].role() == Role::Service
+            && plan.stages[ix].depends_on.iter().all(|needed| is_base(*needed, plan))
+    }
+    let mut needs = Vec::new();
     for ix in 0..plan.stages.len() {
+        let is_service = plan.stages[ix].role() == Role::Service;
+        let services = (0..plan.stages.len()).filter(|other| !is_service && is_base(*other, &plan));
+        let needed: BTreeSet<usize> = services.chain(plan.stages[ix].depends_on.iter().copied()).collect();
         let fed = plan.stages[ix].outputs.iter().flat_map(|queue| plan.queues[*queue].consumers.clone());
-        let services = (0..plan.stages.len()).filter(|other| plan.stages[*other].role() == Role::Service);
         let same_loop = |other: &usize| {
             *other == ix || plan.loops.iter().any(|l| l.stages.contains(&ix) && l.stages.contains(other))
         };
-        let mut after: Vec<usize> = fed.chain(services).filter(|other| !same_loop(other)).collect();
-        if plan.stages[ix].role() == Role::Service {
-            after.clear();
-        }
-        after.sort_unstable();
-        after.dedup();
-        plan.stages[ix].starts_after = after;
+        let after: BTreeSet<usize> = fed.filter(|other| !same_loop(other)).chain(needed.iter().copied()).collect();
+        plan.stages[ix].starts_after = after.into_iter().collect();
+        needs.push(needed);
+    }
+    for ix in 0..plan.stages.len() {
+        plan.stages[ix].stops_after = (0..needs.len()).filter(|other| needs[*other].contains(&ix)).collect();
     }
     plan
 }

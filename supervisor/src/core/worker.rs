@@ -54,8 +54,8 @@ pub struct Worker {
     pub(super) intensity: Intensity,
     /// It exited 0 when all its inputs were closed: it has seen that nothing was left in them.
     pub(super) saw_end: bool,
-    /// It was ready once, in whichever run: who starts after it need not wait for it again. Otherwise a stage that is
-    /// killed again and again would keep those before it from ever starting.
+    /// It was ready once, in whichever run, since its group went down last: who starts after it need not wait for it
+    /// again. Otherwise a stage that is killed again and again would keep those before it from ever starting.
     pub(super) was_ready: bool,
 }
 
@@ -83,6 +83,8 @@ pub(super) struct Run {
     pub(super) patience: Option<(Instant, String)>,
     /// SIGKILL is on its way.
     pub(super) killed: bool,
+    /// It goes down with the worker of this name, and is to be started again.
+    pub(super) goes_with: Option<String>,
     /// It ends in order, to be started anew at once.
     pub(super) replaced: bool,
     /// It was killed for being paused at the end of its stage.
@@ -213,6 +215,11 @@ impl Worker {
     /// Whether stages that start after its own may do so, as far as it is concerned.
     pub(super) fn is_up(&self) -> bool {
         self.state == State::Exited || self.was_ready
+    }
+
+    /// Whether it is on its way down with others, to be started again with them.
+    pub(super) fn is_going_down(&self) -> bool {
+        self.run.goes_with.is_some() && self.process != Process::None
     }
 
     /// What falls due next, and when. `inputs_closed`: since when all queues that its stage takes from are closed.

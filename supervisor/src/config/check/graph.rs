@@ -2,7 +2,7 @@
 //! never be seen to be complete.
 
 use crate::config::fault::Fault;
-use crate::config::plan::{Loop, QueuePlan, Role, StageIx, StagePlan};
+use crate::config::plan::{Loop, QueuePlan, StageIx, StagePlan};
 use crate::config::raw::RawStage;
 
 /// What each stage can reach along its queues, in one step or more.
@@ -77,12 +77,14 @@ impl Graph {
         }
     }
 
-    /// Who must be ready before a stage starts: those it feeds (but for its own circle, where everybody would wait for
-    /// everybody), and all services.
-    pub(super) fn starts_after(&self, stage: StageIx, stages: &[StagePlan]) -> Vec<StageIx> {
-        let is_service = |ix: StageIx| stages[ix].role() == Role::Service;
-        let fed = |other: StageIx| self.next[stage].contains(&other) && !self.share_a_loop(stage, other);
-        (0..stages.len()).filter(|other| fed(*other) || (is_service(*other) && !is_service(stage))).collect()
+    /// The stages that a stage sends to.
+    pub(super) fn fed(&self, stage: StageIx) -> &[StageIx] {
+        &self.next[stage]
+    }
+
+    /// The same but for its own circle, where everybody would wait for everybody.
+    pub(super) fn fed_outside(&self, stage: StageIx) -> impl Iterator<Item = StageIx> {
+        self.next[stage].iter().copied().filter(move |other| !self.share_a_loop(stage, *other))
     }
 }
 

@@ -14,7 +14,8 @@ const SHORTEST_FIFTHS: u32 = 4;
 pub(super) fn never_gives_up(stage: &StagePlan) -> Option<(String, String)> {
     let restarts = stage.max_restarts?;
     let shortest = shortest_delays(restarts, stage.backoff, stage.backoff_max) / 5 * SHORTEST_FIFTHS;
-    if shortest <= stage.restart_period {
+    // What happened a whole period ago does not count any more.
+    if shortest < stage.restart_period {
         return None;
     }
     let (takes, period) = (show_duration(shortest), show_duration(stage.restart_period));

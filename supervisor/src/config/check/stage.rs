@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use toml::Spanned;
 
-use super::{check_name, intensity, limits, mend, program};
+use super::names::{find, word};
+use super::{check_name, exits, intensity, limits, mend, program};
 use crate::config::bounds::{
     BACKOFF, BACKOFF_MAX, BATCH, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT, THREADS,
 };
 use crate::config::fault::Fault;
-use crate::config::nearest::{did_you_mean, nearest};
-use crate::config::plan::{MANAGER_STAGE, QueueIx, RestartPolicy, StagePlan};
+use crate::config::nearest::did_you_mean;
+use crate::config::plan::{Exits, MANAGER_STAGE, QueueIx, RestartPolicy, Role, StagePlan};
 use crate::config::raw::{RawPipeline, RawQueue, RawStage};
 use crate::config::signals;
 use crate::config::surroundings::Surroundings;
@@ -23,7 +24,7 @@ use crate::logs::own::STAGE as OWN_LOG;
 /// Names of the environment that the supervisor itself gives to workers.
 const OUR_ENV: &str = "BRIGADE_";
 
-/// The stage; `starts_after` is filled in when all stages are known.
+/// The stage; what it has to do with other stages is filled in when all are known.
 pub(super) fn believe(
     raw: &RawStage,
     pipeline: &RawPipeline,
@@ -56,10 +57,15 @@ pub(super) fn believe(
         stop_timeout: STOP_TIMEOUT.hold(raw.stop_timeout.as_ref(), faults),
         stop_signal: stop_signal(raw, faults),
         exit_on_panic: exit_on_panic(raw, faults),
+        exits: exits::believe(raw, faults),
+        significant: raw.significant.as_ref().is_some_and(|significant| *significant.get_ref()),
+        depends_on: Vec::new(),
         limits: limits::believe(raw, surroundings, faults),
         starts_after: Vec::new(),
+        stops_after: Vec::new(),
     };
     check_restarts(raw, &stage, faults);
+    check_service(raw, &stage, faults);
     check_program(raw, &stage, surroundings, faults);
     stage
 }
@@ -155,37 +161,10 @@ fn max_restarts(raw: &RawStage, faults: &mut Vec<Fault>) -> Option<u32> {
     Some(u32::try_from(held).expect("the bounds of max_restarts are within 32 bits"))
 }
 
-/// The queues of a list. One that is nearly right counts as what was meant, so that one slip is one fault.
+/// The queues of a list.
 fn queues(list: Option<&[Spanned<String>]>, key: &str, known: &[RawQueue], faults: &mut Vec<Fault>) -> Vec<QueueIx> {
     let names: Vec<&str> = known.iter().map(|queue| queue.name.get_ref().as_str()).collect();
-    let mut found = Vec::new();
-    for typed in list.into_iter().flatten() {
-        let name = typed.get_ref().as_str();
-        let mut ix = names.iter().position(|known| *known == name);
-        if ix.is_none() {
-            let help = did_you_mean(name, &names, || format!("declare it with a line [queues.{name}]"));
-            faults.push(Fault::at(typed.span(), format!("unknown queue {name:?} in {key}")).help(help));
-            let meant = nearest(name, names.iter().copied());
-            ix = names.iter().position(|known| Some(*known) == meant).filter(|ix| !found.contains(ix));
-        } else if ix.is_some_and(|ix| found.contains(&ix)) {
-            faults.push(Fault::at(typed.span(), format!("queue {name:?} is twice in {key}")).help("name it once"));
-            continue;
-        }
-        found.extend(ix);
-    }
-    found
-}
-
-/// One of several words; the first is the default.
-fn word<T: Copy>(given: Option<&Spanned<String>>, key: &str, words: &[(&str, T)], faults: &mut Vec<Fault>) -> T {
-    let Some(given) = given else { return words[0].1 };
-    if let Some((_, meaning)) = words.iter().find(|(word, _)| word == given.get_ref()) {
-        return *meaning;
-    }
-    let known: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
-    let help = did_you_mean(given.get_ref(), &known, || format!("it is one of {}", known.join(", ")));
-    faults.push(Fault::at(given.span(), format!("{key} cannot be {:?}", given.get_ref())).help(help));
-    words[0].1
+    find(list, key, "queue", &names, faults)
 }
 
 fn restart(raw: &RawStage, faults: &mut Vec<Fault>) -> RestartPolicy {
@@ -240,5 +219,22 @@ fn check_restarts(raw: &RawStage, stage: &StagePlan, faults: &mut Vec<Fault>) {
             .or(given(&raw.backoff))
             .or(given(&raw.backoff_max));
         faults.push(Fault::at(place.unwrap_or(raw.name.span()), message).help(help));
+    }
+}
+
+/// What a service cannot have, because it never ends by itself.
+fn check_service(raw: &RawStage, stage: &StagePlan, faults: &mut Vec<Fault>) {
+    // With a list that could not be read, it may be none.
+    if stage.role() != Role::Service || raw.inputs.is_none() || raw.outputs.is_none() {
+        return;
+    }
+    let help = "write restart = \"transient\", or remove it";
+    if let Some(given) = raw.significant.as_ref().filter(|given| *given.get_ref()) {
+        let message = "a service cannot be significant: it is started again after every exit and never ends by itself";
+        faults.push(Fault::at(given.span(), message).help(help));
+    }
+    if let Some(given) = raw.success_codes.as_ref().filter(|_| stage.exits.success != Exits::default().success) {
+        let message = "success_codes mean nothing for a service: it is started again after every exit";
+        faults.push(Fault::at(given.span(), message).help(help));
     }
 }

@@ -2,6 +2,7 @@
 
 mod form;
 mod limits;
+mod policies;
 mod together;
 mod values;
 mod whole;

@@ -92,10 +92,9 @@ fn a_queue_that_nobody_takes_from_stops_everything_upstream() {
     story.expect(&[
         "sweep report/0 #1",
         "level drain by Core",
-        "stop walk/0 #1 drain",
+        "stop walk/0 #1 now",
         "stop hash/0 #1 now",
         "stop hash/1 #1 now",
-        "stop walk/0 #1 now",
     ]);
     story.all_exit(&["hash/0", "hash/1", "walk/0"], OK);
     let finish = "finish Abandoned { stage: \"report\" }";

@@ -65,8 +65,51 @@ fn plan(random: &mut Random) -> Plan {
         stage.stop_timeout = Duration::from_secs([0, 1, 10, 10][below(4) as usize]);
         stage.start_timeout = Duration::from_secs([1, 5, 30, 30][below(4) as usize]);
         stage.backoff = Duration::from_millis([0, 100, 100][below(3) as usize]);
+        stage.significant = stage.role() != Role::Service && below(12) == 0;
+        if below(4) == 0 {
+            stage.exits.success.extend([ExitCode::Code(3), ExitCode::Signal(9)]);
+            stage.exits.fatal.extend((below(4) == 0).then_some(ExitCode::Code(2)));
+        }
     }
+    depend(&mut plan, &mut below);
+    form_groups(&mut plan, &mut below);
     in_order(plan)
+}
+
+/// Some stages depend on others, where nobody comes to wait for itself by that.
+fn depend(plan: &mut Plan, below: &mut impl FnMut(u64) -> u64) {
+    for _ in 0..below(4) {
+        let mut any = || below(plan.stages.len() as u64) as usize;
+        let (stage, needed) = (any(), any());
+        if stage != needed && !waits_for(plan, needed, stage, &mut BTreeSet::new()) {
+            plan.stages[stage].depends_on.push(needed);
+            plan.stages[stage].depends_on.dedup();
+        }
+    }
+}
+
+fn waits_for(plan: &Plan, stage: usize, other: usize, seen: &mut BTreeSet<usize>) -> bool {
+    let fed = plan.stages[stage].outputs.iter().flat_map(|queue| &plan.queues[*queue].consumers);
+    let mut next = fed.chain(&plan.stages[stage].depends_on);
+    next.any(|next| *next == other || (seen.insert(*next) && waits_for(plan, *next, other, seen)))
+}
+
+/// Most stages are in one of two groups.
+fn form_groups(plan: &mut Plan, below: &mut impl FnMut(u64) -> u64) {
+    let mut members = [Vec::new(), Vec::new(), Vec::new()];
+    for stage in 0..plan.stages.len() {
+        let group = &mut members[below(3) as usize];
+        group.insert(below(group.len() as u64 + 1) as usize, stage);
+    }
+    for stages in members.into_iter().take(2).filter(|stages| !stages.is_empty()) {
+        plan.groups.push(Group {
+            name: "group".into(),
+            stages,
+            strategy: [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne][below(3) as usize],
+            max_restarts: [None, None, Some(5), Some(30)][below(4) as usize],
+            restart_period: Duration::from_secs(60),
+        });
+    }
 }
 
 /// Something happens to some process, more or less in the order in which it should.
@@ -188,6 +231,7 @@ fn a_stop_always_ends_whatever_happened_before() {
     for verdict in [
         Verdict::Complete,
         Verdict::Drained,
+        Verdict::Ended { stage: none() },
         Verdict::Stopped,
         Verdict::Abandoned { stage: none() },
         Verdict::GaveUp { worker: none(), words: none() },
@@ -195,6 +239,10 @@ fn a_stop_always_ends_whatever_happened_before() {
     ] {
         let count = worlds.iter().filter(|world| world.is_verdict(&verdict)).count();
         assert!(count >= 20, "only {count} stories ended {verdict:?}");
+    }
+    let told = |words: &str| worlds.iter().filter(|world| world.log.iter().any(|line| line.contains(words))).count();
+    for words in ["goes down with ", "starts again with the others", "nobody takes what it sends"] {
+        assert!(told(words) >= 100, "hardly any story tells that somebody {words}");
     }
     for action in ["Spawn ", "Stop ", "Kill ", "Sweep ", "Close(", "WatchLoop(", "Changed ", "Level(", "Finish("] {
         let told = |world: &&World| world.log.iter().any(|line| line.trim_start().starts_with(action));

@@ -1,7 +1,7 @@
 //! A simulated world around the core, for random stories: it does what it is told, in its own time, and holds the core
 //! to what must never happen. Without it random events would only show that nothing panics.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,10 @@ pub(super) struct Process {
     /// It said that it cannot work, and will exit.
     pub(super) fails: bool,
     pub(super) killed: bool,
+    /// It is to go down with others.
+    goes_down: bool,
+    /// How many events had been told when it came into being.
+    born: usize,
 }
 
 /// The world. Every call of the core goes through [`World::tell`], which checks what comes back.
@@ -41,6 +45,10 @@ pub(super) struct World {
     idle: Vec<bool>,
     states: BTreeMap<Post, State>,
     runs: BTreeMap<Post, Incarnation>,
+    /// Who was ready since it was last brought down.
+    up: BTreeSet<Post>,
+    /// How many events had been told when it last crashed.
+    crashed: BTreeMap<Post, usize>,
     level: Option<StopLevel>,
     begun: bool,
 }
@@ -58,6 +66,8 @@ impl World {
             log: Vec::new(),
             states: BTreeMap::new(),
             runs: BTreeMap::new(),
+            up: BTreeSet::new(),
+            crashed: BTreeMap::new(),
             level: None,
             begun: false,
             core: Core::new(plan, seed),
@@ -110,8 +120,12 @@ impl World {
                     *idle |= self.watched[*ix];
                 }
             }
+            Event::Ready { post, incarnation } => {
+                if self.living(*post, *incarnation).is_some() {
+                    self.up.insert(*post);
+                }
+            }
             Event::Hello { .. }
-            | Event::Ready { .. }
             | Event::Replace { .. }
             | Event::Leaving { .. }
             | Event::Paused { .. }
@@ -142,6 +156,7 @@ impl World {
                 assert!(self.begun, "nobody is started before the beginning");
                 assert!(self.level < Some(StopLevel::Now), "nobody is started after a stop");
                 assert!(unswept.is_none_or(|(dead, _)| dead != *post), "a sweep comes before the next start");
+                self.check_start(*post);
                 let last = self.runs.insert(*post, *incarnation).unwrap_or(Incarnation::NONE);
                 assert_eq!(*incarnation, last.next(), "runs are counted");
                 let obeys = !self.chance(4);
@@ -152,11 +167,14 @@ impl World {
                     asked: false,
                     fails: false,
                     killed: false,
+                    goes_down: false,
+                    born: self.log.len(),
                 };
                 let double = self.processes.insert(*post, process);
                 assert!(double.is_none(), "nobody is started twice");
             }
             Action::Stop { post, incarnation, .. } => {
+                self.check_stop(*post);
                 let process = self.living(*post, *incarnation).expect("only the living are asked to stop");
                 assert!(process.spawned && !process.killed);
                 process.asked = true;
@@ -188,6 +206,7 @@ impl World {
                 }
             }
             Action::Changed { post, from, to, cause, .. } => {
+                self.note_change(*post, *to, cause);
                 let state = self.states.insert(*post, *to).unwrap_or(State::Pending);
                 assert_eq!(state, *from, "changes follow one another");
                 assert!(from != to && !cause.is_empty());
@@ -201,6 +220,62 @@ impl World {
                 assert!(self.processes.is_empty(), "the end comes when nobody lives");
                 assert_eq!(self.finish.replace(verdict.clone()), None, "the end comes once");
             }
+        }
+    }
+
+    fn stage_of(&self, post: Post) -> Option<usize> {
+        self.core.worker(post).and_then(|worker| worker.stage)
+    }
+
+    /// Posts of the living whose stage is one of these.
+    fn living_of<'a>(&'a self, stages: &'a [usize]) -> impl Iterator<Item = (&'a Post, &'a Process)> {
+        let is_of = |post: &Post| self.stage_of(*post).is_some_and(|stage| stages.contains(&stage));
+        self.processes.iter().filter(move |(post, _)| is_of(post))
+    }
+
+    fn note_change(&mut self, post: Post, to: State, cause: &str) {
+        match to {
+            State::Ready | State::Draining => _ = self.up.insert(post),
+            State::Pending if !cause.starts_with("its wait is over") => _ = self.up.remove(&post),
+            State::Backoff => _ = self.crashed.insert(post, self.log.len()),
+            State::Pending | State::Starting | State::Stopping | State::Exited | State::Failed => {}
+        }
+        if cause.starts_with("goes down with")
+            && let Some(process) = self.processes.get_mut(&post)
+        {
+            process.goes_down = true;
+        }
+    }
+
+    /// Who starts finds everybody up that it starts after; and after a crash, nobody of those that went down with it
+    /// lives any more, but for those that are stopped for good.
+    fn check_start(&self, post: Post) {
+        let Some(stage) = self.stage_of(post) else { return };
+        let plan = self.core.plan();
+        for worker in self.core.workers().filter(|worker| worker.stage.is_some()) {
+            let needed = worker.stage.is_some_and(|other| plan.stages[stage].starts_after.contains(&other));
+            let up = self.up.contains(&worker.post) || self.states.get(&worker.post) == Some(&State::Exited);
+            assert!(!needed || up, "{} is needed and not up", worker.name);
+        }
+        let Some(group) = plan.group_of(stage) else { return };
+        for (other, process) in self.living_of(&group.stages) {
+            // A drain stops some of them for good.
+            assert!(!process.goes_down || self.level.is_some(), "{other} is on its way down");
+            let since = self.crashed.get(&post).copied().unwrap_or(0);
+            let along = self.stage_of(*other).is_some_and(|other| group.takes_along(stage, other));
+            assert!(
+                !along || process.born > since || self.states.get(other) == Some(&State::Stopping),
+                "{other} was to go down"
+            );
+        }
+    }
+
+    /// Who is asked to stop is not needed by anybody who lives, unless that one stays and only comes and goes with it.
+    fn check_stop(&self, post: Post) {
+        let Some(stage) = self.stage_of(post) else { return };
+        let only_for_now = self.processes.get(&post).is_some_and(|process| process.goes_down);
+        for (other, process) in self.living_of(&self.core.plan().stages[stage].stops_after) {
+            assert!(only_for_now && !process.goes_down, "{other} still needs it");
         }
     }
 

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Bench;
-use crate::config::plan::{LogPlan, Plan, RestartPolicy, Role};
+use crate::config::plan::{ExitCode, Exits, LogPlan, Plan, RestartPolicy, Role, Strategy};
 use crate::config::print;
 
 /// The checksum pipeline.
@@ -121,6 +121,9 @@ start_timeout = "1d"
 stop_timeout = "0s"
 stop_signal = "SIGINT"
 on_panic = "exit"
+success_codes = [3, "SIGTERM", "${n}"]
+fatal_codes = ["ABRT", 0x40]
+significant = true
 [stages.alpha]
 command = ["tool"]
 inputs = ["q", "back"]
@@ -133,6 +136,14 @@ command = ["walk"]
 restart = "permanent"
 [stages.plain]
 command = ["walk"]
+depends_on = ["zeta", "watch"]
+[groups.crowd]
+stages = ["zeta", "plain", "alpha"]
+strategy = "rest-for-one"
+max_restarts = 9
+restart_period = "10m"
+[groups.alone]
+stages = ["watch"]
 "#;
 
 #[test]
@@ -168,7 +179,21 @@ fn every_key_is_believed() {
     assert_eq!((watch.role(), plain.role()), (Role::Service, Role::Task));
     assert_eq!(zeta.starts_after, [1, 2], "what it feeds, and the service");
     assert_eq!(alpha.starts_after, [2], "not itself, though it feeds itself");
-    assert_eq!((&watch.starts_after[..], &plain.starts_after[..]), (&[][..], &[2][..]));
+    assert_eq!((&watch.starts_after[..], &plain.starts_after[..]), (&[][..], &[0, 2][..]));
+    assert_eq!(
+        (&zeta.stops_after[..], &alpha.stops_after[..], &watch.stops_after[..]),
+        (&[3][..], &[][..], &[0, 1, 3][..])
+    );
+    assert_eq!((&plain.depends_on[..], zeta.significant, plain.significant), (&[0, 2][..], true, false));
+    let success = [ExitCode::Code(0), ExitCode::Code(2), ExitCode::Code(3), ExitCode::Signal(15)];
+    assert_eq!(zeta.exits.success.iter().copied().collect::<Vec<_>>(), success);
+    assert_eq!(zeta.exits.fatal.len(), 5);
+    assert!(zeta.exits.fatal.contains(&ExitCode::Code(64)) && zeta.exits.fatal.contains(&ExitCode::Signal(6)));
+    assert_eq!(plain.exits, Exits::default());
+    let [crowd, alone] = plan.groups.as_slice() else { panic!("{:?}", plan.groups) };
+    assert_eq!((&crowd.stages[..], crowd.strategy), (&[0, 3, 1][..], Strategy::RestForOne));
+    assert_eq!((crowd.max_restarts, crowd.restart_period), (Some(9), Duration::from_secs(600)));
+    assert_eq!((alone.strategy, alone.max_restarts), (Strategy::OneForOne, None));
     assert_eq!(plan.loops.len(), 1);
     assert_eq!((&plan.loops[0].stages[..], &plan.loops[0].queues[..]), (&[1][..], &[1][..]));
 }
