@@ -15,7 +15,7 @@ class Ground:
     """Everything that is started here carries the folder's name in its environment."""
 
     def __init__(self):
-        self.folder = Path(tempfile.mkdtemp(prefix="trial-"))
+        self.folder = Path(tempfile.mkdtemp(prefix=f"trial-{os.getpid()}-"))
         self.ledger = self.folder / "ledger"
         self.ledger.touch()
         self.said = self.folder / "said"

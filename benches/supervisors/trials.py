@@ -4,6 +4,7 @@ import re
 import signal
 import time
 from collections import namedtuple
+from pathlib import Path
 
 from ground import Ground, cpu_ns, memory_kib, send, until
 from tools.tool import Program
@@ -27,8 +28,10 @@ def begin(tool, ground, programs, misspelt=False):
     return True
 
 
-def living(ground, kind):
-    return "lives on" if ground.living(kind) else "gone"
+def survivors(ground):
+    """Who of a family still lives, in words and by name."""
+    alive = [kind for kind in ("child", "grandchild", "escaped") if ground.living(kind)]
+    return f"left: {', '.join(alive)}" if alive else "nobody left", alive
 
 
 def seconds(value):
@@ -42,16 +45,34 @@ def manager_killed(tool):
         time.sleep(1.5)
         send(tool.manager(ground), signal.SIGKILL)
         time.sleep(3)
-        after = {kind: living(ground, kind) for kind in ("child", "grandchild", "escaped")}
+        words, alive = survivors(ground)
         before = len(ground.born())
         tool.start(ground)
         until(lambda: len(ground.born()) > before, 8)
         time.sleep(1)
         copies = len(ground.living())
-        left = len(ground.living("grandchild")) + len(ground.living("escaped"))
-        cell = f"child {after['child']}, grandchild {after['grandchild']}, one with a session of its own {after['escaped']}"
-        cell += f"; started again: {copies} {'copy' if copies == 1 else '**copies**'}"
-        return cell, after | {"copies": copies, "descendants_then": left}
+        cell = f"{words}; started again: {copies} {'copy' if copies == 1 else '**copies**'}"
+        return cell, {"alive": alive, "copies": copies, "alive_then": survivors(ground)[1]}
+
+
+def guard_killed(tool):
+    """Where a process stands between the manager and the child, that one is killed."""
+    with Ground() as ground:
+        begin(tool, ground, [Program("one", ground.child("calm"))])
+        time.sleep(1.5)
+        (child,) = ground.living()
+        guard = parent(child)
+        if guard == tool.manager(ground):
+            return "is the manager", {"copies": None}
+        send(guard, signal.SIGKILL)
+        until(lambda: len(ground.born()) > 1, 8)
+        time.sleep(1)
+        copies = len(ground.living())
+        return f"{copies} {'copy' if copies == 1 else '**copies**'}", {"copies": copies}
+
+
+def parent(pid):
+    return int(Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[1])
 
 
 def grandchild_after_stop(tool):
@@ -65,9 +86,8 @@ def grandchild_after_stop(tool):
         until(lambda: not ground.living(), DEADLINE)
         took = time.monotonic() - begun
         time.sleep(1)
-        after = {kind: living(ground, kind) for kind in ("child", "grandchild", "escaped")}
-        cell = f"grandchild {after['grandchild']}, one with a session of its own {after['escaped']} ({took:.1f} s)"
-        return cell, after | {"seconds": took}
+        words, alive = survivors(ground)
+        return f"{words} ({took:.1f} s)", {"alive": alive, "seconds": took}
 
 
 def term_twice(tool):
@@ -82,8 +102,8 @@ def term_twice(tool):
         ended = until(lambda: tool.manager(ground) is None, DEADLINE)
         took = None if ended is None else time.monotonic() - begun
         time.sleep(0.5)
-        child = living(ground, "child")
-        return f"{seconds(took)}, child {child}", {"seconds": took, "child": child}
+        words, alive = survivors(ground)
+        return f"{seconds(took)}, {words}", {"seconds": took, "alive": alive}
 
 
 def crash_loop(tool):
@@ -122,8 +142,8 @@ def flood(tool):
             time.sleep(0.1)
         took = since - written
         if tool.manager(ground) is not None:
-            send(tool.manager(ground), signal.SIGTERM)
-            until(lambda: tool.manager(ground) is None, 5)
+            send(tool.manager(ground), tool.ends_by)
+            until(lambda: not ground.managers(), 5)
         count, last = read(tool, ground, program)
         cell = f"{count:,} lines, the last one {'is there' if last else '**is lost**'}"
         return cell, {"lines": count, "last": last, "seconds_after_the_end": took}
@@ -190,6 +210,7 @@ def start_ten(tool):
 
 ALL = [
     Trial("manager killed (SIGKILL)", False, manager_killed),
+    Trial("the child's own parent killed, if that is another", False, guard_killed),
     Trial("`stop`, with descendants that ignore TERM", False, grandchild_after_stop),
     Trial("TERM to the manager, child ignores it, TERM again after 1 s", False, term_twice),
     Trial("child exits 1 at once: after 8 s", False, crash_loop),

@@ -10,6 +10,8 @@ mod dead;
 #[cfg(debug_assertions)]
 mod exact;
 #[cfg(debug_assertions)]
+mod kin;
+#[cfg(debug_assertions)]
 mod moving;
 #[cfg(debug_assertions)]
 mod pairs;

@@ -1,11 +1,15 @@
 //! Everything is killed in the same instant, each process by its own pid, or the supervisor alone, again and again, until
 //! `brigade run` comes to its end: the result is that of coreutils, as if nothing had happened.
 
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::Command;
 use std::time::Duration;
 
-use brigade_tests::{Dice, Run, Sandbox, holds_for_a_while, nasty_tree};
+use brigade_tests::{Dice, Run, Sandbox, holds_for_a_while, nasty_tree, until, workspace};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
+use serde_json::Value;
 
 use crate::checksum::{checksum, expected, sorted};
 
@@ -46,12 +50,18 @@ impl Victims {
 enum Moments {
     /// Always after the same time.
     Every(Duration),
-    /// At any time up to this.
+    /// At any time up to this, and up to this after all are there.
     Within(Duration),
 }
 
 impl Moments {
     fn wait(self, run: &mut Run, dice: &mut Dice) {
+        // In one half of the runs, whenever it may be; in the other, not before all are there.
+        if let Self::Within(_) = self
+            && dice.once_in(2)
+        {
+            until("everybody is there, or it is over", || !run.is_running() || run.processes().len() >= 4);
+        }
         let time = match self {
             Self::Every(time) => time,
             // Often soon: in its start, or in its resumption of the run before.
@@ -114,6 +124,8 @@ fn checksum_is_exact(files: usize, victims: Victims, moments: Moments, (least, m
     let done = until_complete(&sandbox, &text, victims, moments, most);
     eprintln!("checksum, {files} files, {victims:?}, {moments:?}: {done:?}");
     assert!(done.broken_off >= least, "the tree is too small for this machine: {done:?}");
+    let is_alone = victims == Victims::Supervisor;
+    assert!(is_alone || done.processes_killed > done.broken_off, "hardly any worker was killed: {done:?}");
     let manifest = std::fs::read(sandbox.path("manifest")).expect("a manifest");
     let (found, wanted) = (sorted(&manifest), expected(&sandbox.path("tree")));
     let twice = found.windows(2).filter(|pair| pair[0] == pair[1]).count();
@@ -160,4 +172,104 @@ fn checksum_over_20_000_files_is_exact_although_everything_is_killed_at_random_m
 #[ignore = "slow: run by .ci/slow"]
 fn checksum_over_20_000_files_is_exact_although_its_supervisor_is_killed_every_200_ms() {
     checksum_is_exact(20_000, Victims::Supervisor, Moments::Every(Duration::from_millis(200)), (3, 300));
+}
+
+/// So many files of words, each of which has what a shell may trip over: no line break at its end, capitals, and letters
+/// beyond A to Z.
+fn words(root: &Path, files: u64) {
+    let mut dice = Dice::new(files);
+    std::fs::create_dir_all(root).expect("a folder");
+    for n in 0..files {
+        let folder = root.join(format!("{}", n % 50));
+        std::fs::create_dir_all(&folder).expect("a folder");
+        let word = |dice: &mut Dice| match dice.below(600) {
+            0 => "É-Clair".to_owned(),
+            1 => "UPPER".to_owned(),
+            number => {
+                format!("w{}", ["a", "b", "c", "d", "e"].map(|letter| letter.repeat((number % 7) as usize)).concat())
+                    + &"xyz"[..(number % 4) as usize]
+                    + &"k".repeat((number / 28) as usize)
+            }
+        };
+        let text: Vec<String> = (0..dice.below(60)).map(|_| word(&mut dice)).collect();
+        std::fs::write(folder.join(format!("{n}")), text.join([" ", "\n", ", "][n as usize % 3])).expect("a file");
+    }
+}
+
+/// What coreutils count.
+fn counted(root: &Path) -> BTreeMap<String, u64> {
+    let mut shell = Command::new("sh");
+    let count = "find \"$1\" -type f -exec sh -c 'cat \"$1\"; echo' sh {} \\; | LC_ALL=C tr -cs A-Za-z '\\n' | \
+                 tr A-Z a-z | grep . | LC_ALL=C sort | uniq -c";
+    shell.args(["-c", count, "sh"]).arg(root);
+    let output = shell.output().expect("the tools are there");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).expect("letters and digits");
+    let parse = |line: &str| {
+        let (count, word) = line.trim().split_once(' ')?;
+        Some((word.to_owned(), count.parse().ok()?))
+    };
+    text.lines().map(|line| parse(line).expect("a number and a word")).collect()
+}
+
+/// What the shared map of the pipeline has, and the list of the ten most frequent.
+fn shared(sandbox: &Sandbox) -> (BTreeMap<String, u64>, Vec<(String, u64)>) {
+    let ask = |name| {
+        let said = sandbox.ask(&["shared", name, "--json"]);
+        assert_eq!(said.code, Some(0), "{}", said.err);
+        serde_json::from_str::<Value>(&said.out).expect("JSON")
+    };
+    let (map, list) = (ask("words"), ask("top"));
+    let entries = map["entries"].as_array().expect("entries").iter();
+    let entry = |entry: &Value| Some((entry["key"].as_str()?.to_owned(), entry["value"].as_u64()?));
+    let items = list["items"].as_array().expect("items").iter();
+    let item = |item: &Value| Some((item[0].as_str()?.to_owned(), item[1].as_u64()?));
+    (
+        entries.map(|it| entry(it).unwrap_or_else(|| panic!("{it}"))).collect(),
+        items.map(|it| item(it).unwrap_or_else(|| panic!("{it}"))).collect(),
+    )
+}
+
+/// Every word is counted as often as coreutils count it.
+fn wordcount_is_exact(files: u64, victims: Victims, moments: Moments, (least, most): (u64, u64)) {
+    let sandbox = Sandbox::new();
+    let tree = sandbox.path("tree");
+    words(&tree, files);
+    let example = std::fs::read_to_string(workspace().join("examples/wordcount/pipeline.toml")).expect("the example");
+    let wanted = ["replicas = \"cpus\"\n", "[queues.paths]", "dir = \".\""];
+    assert!(wanted.iter().all(|wanted| example.contains(wanted)), "the example has changed: adapt this test");
+    let text = example
+        .replace(wanted[0], "replicas = 3\nmax_restarts = \"unlimited\"\nbackoff = \"1ms\"\n")
+        .replace(wanted[1], "[queues.paths]\nmax_deliveries = \"unlimited\"\ncapacity = 64")
+        .replace(wanted[2], &format!("dir = {tree:?}"));
+    let done = until_complete(&sandbox, &text, victims, moments, most);
+    eprintln!("wordcount, {files} files, {victims:?}, {moments:?}: {done:?}");
+    assert!(done.broken_off >= least, "there are too few words for this machine: {done:?}");
+    let wanted = counted(&tree);
+    let (found, top) = shared(&sandbox);
+    let wrong: Vec<_> = wanted.iter().filter(|(word, count)| found.get(*word) != Some(count)).collect();
+    assert!(wrong.is_empty(), "{} of {} words, such as {:?}", wrong.len(), wanted.len(), &wrong[..wrong.len().min(5)]);
+    assert_eq!(found.len(), wanted.len());
+    let mut most: Vec<(String, u64)> = wanted.into_iter().collect();
+    most.sort_by(|(a, m), (b, n)| (n, a).cmp(&(m, b)));
+    assert_eq!(top, most[..10], "the ten most frequent");
+}
+
+#[test]
+fn wordcount_is_exact_although_everything_is_killed_at_once() {
+    wordcount_is_exact(600, Victims::AllAtOnce, SOON, (3, 40));
+}
+
+#[test]
+fn wordcount_is_exact_although_everything_is_killed_one_after_the_other() {
+    wordcount_is_exact(600, Victims::All, SOON, (3, 40));
+}
+
+#[test]
+#[ignore = "slow: run by .ci/slow"]
+fn wordcount_over_20_000_files_is_exact_although_everything_is_killed_every_200_ms() {
+    let every = Moments::Every(Duration::from_millis(200));
+    wordcount_is_exact(20_000, Victims::All, every, (3, 300));
+    wordcount_is_exact(20_000, Victims::AllAtOnce, every, (3, 300));
+    wordcount_is_exact(20_000, Victims::Supervisor, every, (3, 300));
 }

@@ -45,9 +45,7 @@ fn brood() -> Brood {
     sandbox.write("born.sh", BORN);
     let run = sandbox.run(&task(&["/bin/sh", "${here}/breed.sh"], ""));
     let pids = until_some("all are born", || Some(born(&sandbox)).filter(|pids| pids.len() == 7));
-    until("one is stopped", || {
-        std::fs::read_to_string(format!("/proc/{}/stat", pids["stopped"])).is_ok_and(|stat| stat.contains(") T "))
-    });
+    until("one is stopped", || is_stopped(pids["stopped"]));
     Brood { sandbox, run, pids }
 }
 
@@ -70,6 +68,7 @@ impl Brood {
     fn kill_supervisor_and_keeper(&mut self) {
         let keeper = self.keeper();
         self.run.signal(Signal::SIGSTOP);
+        until("the supervisor is stopped", || is_stopped(self.run.pid()));
         send(keeper, Signal::SIGKILL);
         self.run.signal(Signal::SIGKILL);
         self.run.wait();
@@ -112,6 +111,10 @@ impl Drop for Stranger {
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
+}
+
+fn is_stopped(pid: i32) -> bool {
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| stat.contains(") T "))
 }
 
 fn send(pid: i32, signal: Signal) {

@@ -1,7 +1,10 @@
 //! The workers of a storm: they make items of all sizes, hand them on whole, and keep an exact ledger. Without them a storm
 //! would only meet items that all look alike.
 //!
-//! `wave emit SEED CHUNK PAUSE` (items until the file `ENOUGH` is there, CHUNK to a commit), `wave pass SEED PAUSE`,
+//! `wave emit SEED CHUNK PAUSE` (items until the file `ENOUGH` is there, CHUNK to a commit), `wave pass SEED PAUSE` (to its
+//! outputs in turn), `wave tally SEED PAUSE` (the same, and adds to a shared counter), `wave nack SEED PAUSE` (the same, and
+//! fails some once or twice), `wave poison SEED PAUSE` (the same, and fails some until `MENDED` is there), `wave relay SEED
+//! PAUSE` (the same with plain handles),
 //! `wave keep SEED PAUSE` (a line `NUMBER BYTES` for each in the file `KEPT`), `wave hold` (with an item, until `ENOUGH`
 //! is there; it writes down when it began). PAUSE is in microseconds per item.
 
@@ -10,7 +13,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use brigade_tests::{Item, monotonic_ns, size_in_storm};
+use brigade_tests::{Dice, Item, monotonic_ns, size_in_storm};
 use brigade_worker::{Context, ExactFile, Exit, Misconfigured, Output, Result, Worker, run, source, work};
 
 fn main() -> Exit {
@@ -21,11 +24,10 @@ fn main() -> Exit {
         ["emit", seed, chunk, pause] => {
             source(|out: &mut Output<Item>| emit(out, number(seed), number(chunk), number(pause)))
         }
-        ["pass", seed, pause] => run(|item: Item, out: &mut Output<Item>| -> Result {
-            check(&item, number(seed))?;
-            nap(number(pause));
-            Ok(out.send(item)?)
-        }),
+        [mode @ ("pass" | "tally" | "nack" | "poison"), seed, pause] => {
+            run(|item: Item, out: &mut Output<Item>| pass(item, out, mode, number(seed), number(pause)))
+        }
+        ["relay", seed, pause] => work(|ctx: &Context| relay(ctx, number(seed), number(pause))),
         ["keep", ..] => Keep::main(),
         ["hold"] => run(hold),
         _ => work(|_: &Context| Err::<(), _>(Misconfigured::new("see the head of wave.rs"))),
@@ -60,6 +62,44 @@ fn emit(out: &mut Output<Item>, seed: u64, chunk: u64, pause: u64) -> Result {
 fn check(item: &Item, seed: u64) -> Result {
     let is_right = item.is_whole() && item.bytes.len() == size_in_storm(seed, item.n);
     assert!(is_right, "item {} has {} bytes and is not whole", item.n, item.bytes.len());
+    Ok(())
+}
+
+fn pass(item: Item, out: &mut Output<Item>, mode: &str, seed: u64, pause: u64) -> Result {
+    check(&item, seed)?;
+    nap(pause);
+    let fails = match mode {
+        "nack" if fate(seed, item.n, 100) < 2 => u64::from(out.deliveries().unwrap_or(1)) <= 1 + fate(seed, item.n, 2),
+        "poison" if fate(seed, item.n, 100) == 0 => !path("MENDED").exists(),
+        _ => false,
+    };
+    if fails {
+        return Err(format!("item {} cannot be done yet", item.n).into());
+    }
+    if mode == "tally" {
+        out.counter("items").add(1)?;
+        out.counter("numbers").add(item.n as i64)?;
+    }
+    let outputs: Vec<String> = out.ctx().outputs().map(str::to_owned).collect();
+    Ok(out.to(&outputs[item.n as usize % outputs.len()]).send(item)?)
+}
+
+/// A number below `end` that an item has whoever asks.
+fn fate(seed: u64, n: u64, end: u64) -> u64 {
+    Dice::new(!seed ^ n.wrapping_mul(0x9FB2_1C65_1E98_DF25)).below(end)
+}
+
+/// Nothing is lost: acked is what was sent. But what was sent, and not acked yet, is sent again after a death.
+fn relay(ctx: &Context, seed: u64, pause: u64) -> Result {
+    let input = ctx.inputs().next().expect("an input").to_owned();
+    let items = ctx.receiver::<Item>(&input)?;
+    let outputs = ctx.outputs().map(|name| ctx.sender::<Item>(name)).collect::<std::result::Result<Vec<_>, _>>()?;
+    for item in items.iter() {
+        check(&item, seed)?;
+        nap(pause);
+        outputs[item.n as usize % outputs.len()].send(item.clone())?;
+        item.ack();
+    }
     Ok(())
 }
 

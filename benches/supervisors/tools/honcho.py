@@ -11,7 +11,7 @@ class Honcho(Foreground):
     name = "honcho"
     install = PIP
     binary = VENV / "honcho"
-    default_stop = "TERM, 5 s, KILL"
+    default_stop = "TERM; KILL 5 s after one has ended"
 
     def set_up(self, ground, programs, misspelt=False):
         lines = [f"{program.name}: {shlex.join(program.argv)}\n" for program in programs]

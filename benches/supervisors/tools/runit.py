@@ -1,6 +1,7 @@
 """runit, from Debian."""
 
 import shlex
+import signal
 from pathlib import Path
 
 from .s6 import script
@@ -12,6 +13,7 @@ class Runit(Foreground):
     install = "apt-get install runit"
     binary = Path("runsvdir")
     default_stop = "TERM and CONT, no KILL"
+    ends_by = signal.SIGHUP
 
     def version(self, ground):
         return ground.ask(["dpkg-query", "-W", "-f", "${Version}", "runit"])

@@ -39,7 +39,7 @@ class Supervisord(Foreground):
         self.ask(ground, "stop", "all")
 
     def state(self, ground, program):
-        return " ".join(self.ask(ground, "status").split()[1:6])
+        return self.ask(ground, "status").split()[1]
 
     def logs(self, ground, program):
         return ground.folder.glob(f"{program.name}.out*")

@@ -1,6 +1,7 @@
 """What every tool can be asked for, and where it was installed to."""
 
 import shutil
+import signal
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,6 +33,8 @@ class Tool:
     binary = Path()
     #: What a stop does by default, in words.
     default_stop = ""
+    #: What ends the manager and all that it has started.
+    ends_by = signal.SIGTERM
 
     def is_missing(self):
         return not (self.binary.exists() or shutil.which(str(self.binary)))

@@ -1,104 +1,165 @@
 //! Models of the queue: its own code, run under loom (every interleaving up to a bound on preemptions, with weak memory)
 //! and under shuttle (random and PCT schedules, larger shapes). Without them a race would be found by its victims.
 //!
-//! Modelled: the state words, claim and publish, lease, ack, nack and giving back, laps bumped, slots passed over, the late
-//! lane, the sweep, the counts with their notes, the close and the end of the stream, and the event count over a
-//! kernel of the model's own, in which a sleep never ends by itself. A payload is one relaxed word per slot, so that an
-//! ordering too weak shows as a wrong item. A death cuts a member short in front of any one of its atomic steps; its
-//! sweep then races with the living, and may be cut short as well.
-//!
-//! Batches: a move from one queue to another by one commit, cut short in front of any step, and its sweep.
-//!
-//! Retries: items that wait for their time, with a time that goes on by being looked at.
-//!
-//! Not modelled: batches of several items, large regions, several processes (the checkers see threads), clocks: a limit on a sleep,
-//! and patience in its real length. loom orders SeqCst fences, but takes SeqCst accesses for
-//! acquiring and releasing ones; in its builds a fence stands before each SeqCst load, which is a little stronger than
-//! the truth. shuttle knows sequential consistency only.
-//!
-//! Run them with `.ci/model quick` or `.ci/model slow`.
+//! What is modelled and what is not, the bounds, and what they cost stands in `model/README.md`. Run them with
+//! `.ci/model quick` or `.ci/model slow`; `.ci/mutants` shows that they notice faults.
 
 mod batches;
 mod bench;
 mod closing;
 mod deaths;
+mod line;
 mod retries;
 mod sharing;
 mod sleeping;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Instant;
+
+use crate::sync::dies_after;
 
 /// What a thread of a story does.
 type Part = Box<dyn FnOnce() + Send>;
 
-/// Runs all parts at once, the first of them in the calling thread.
-fn together(mut parts: Vec<Part>) {
-    let own = parts.remove(0);
+/// Runs all parts at once, each in a thread of its own. The calling thread only waits: if it had a part, each story in
+/// which another one begins would cost a preemption before anything has happened.
+fn together(parts: Vec<Part>) {
     #[cfg(model_loom)]
-    let others: Vec<_> = parts.into_iter().map(loom::thread::spawn).collect();
+    let threads: Vec<_> = parts.into_iter().map(loom::thread::spawn).collect();
     #[cfg(model_shuttle)]
-    let others: Vec<_> = parts.into_iter().map(shuttle::thread::spawn).collect();
-    own();
-    for other in others {
-        other.join().expect("its checks held");
+    let threads: Vec<_> = parts.into_iter().map(shuttle::thread::spawn).collect();
+    for thread in threads {
+        thread.join().expect("its checks held");
     }
 }
 
-fn setting(name: &str, default: usize) -> usize {
+fn setting(name: &str, default: u32) -> u32 {
     std::env::var(name).map_or(default, |value| value.parse().expect("a number in the environment"))
 }
 
-/// Tells a story of so many parties in all ways that the checker knows, and says how many those were.
-fn explore(name: &str, parties: usize, story: impl Fn() + Send + Sync + 'static) {
-    let (times, start) = (Arc::new(AtomicU64::new(0)), Instant::now());
-    let told = Arc::clone(&times);
-    let story = move || {
-        told.fetch_add(1, Ordering::Relaxed);
-        story();
-    };
-    check(parties, story);
-    println!("{name}: {} executions in {:.1} s", times.load(Ordering::Relaxed), start.elapsed().as_secs_f64());
+/// When somebody in a story dies: in front of one of its steps.
+#[derive(Clone)]
+struct Moment {
+    step: u32,
+    has_come: Arc<AtomicBool>,
 }
 
-#[cfg(model_loom)]
-fn check(parties: usize, story: impl Fn() + Send + Sync + 'static) {
-    let mut builder = loom::model::Builder::new();
-    // Two parties have so few ways to meet that they may interrupt each other more often.
-    let more = if parties == 2 { 2 } else { 0 };
-    builder.preemption_bound = Some(setting("MODEL_PREEMPTIONS", 2) + more);
-    builder.max_branches = 10_000;
-    builder.check(story);
-}
-
-#[cfg(model_shuttle)]
-fn check(_parties: usize, story: impl Fn() + Send + Sync + 'static) {
-    let (rounds, story) = (setting("MODEL_ROUNDS", 20_000), Arc::new(story));
-    let again = Arc::clone(&story);
-    shuttle::check_random(move || again(), rounds / 2);
-    shuttle::check_pct(move || story(), rounds / 2, 3);
-}
-
-/// Tells a story in which somebody dies in front of step number 0, 1, … of `steps`: with loom in all of them, with
-/// shuttle in one by chance each time.
-fn explore_deaths(name: &str, parties: usize, steps: u32, story: impl Fn(u32) + Clone + Send + Sync + 'static) {
-    #[cfg(model_loom)]
-    for step in 0..steps {
-        let story = story.clone();
-        explore(&format!("{name}, step {step}"), parties, move || story(step));
+impl Moment {
+    fn before(step: u32) -> Self {
+        Self { step, has_come: Arc::default() }
     }
-    #[cfg(model_shuttle)]
-    explore(name, parties, move || story(chance(steps)));
+
+    /// Acts until the moment has come. `None` if it came before the end.
+    fn cuts<T>(&self, act: impl FnOnce() -> T) -> Option<T> {
+        let end = dies_after(self.step, act);
+        if end.is_none() {
+            self.has_come.store(true, Ordering::Relaxed);
+        }
+        end
+    }
 }
 
-/// A number below `bound`: any with shuttle, 0 with loom.
+/// What the checker has seen of a story.
+struct Tally {
+    name: String,
+    start: Instant,
+    executions: Arc<AtomicU64>,
+}
+
+impl Tally {
+    fn new(name: &str) -> Self {
+        Self { name: name.to_owned(), start: Instant::now(), executions: Arc::default() }
+    }
+
+    /// The story, counted.
+    fn counted(&self, story: impl Fn() + Send + Sync + 'static) -> impl Fn() + Send + Sync + 'static {
+        let executions = Arc::clone(&self.executions);
+        move || {
+            executions.fetch_add(1, Ordering::Relaxed);
+            story();
+        }
+    }
+
+    fn print(&self, how_far: &str) {
+        let (executions, seconds) = (self.executions.load(Ordering::Relaxed), self.start.elapsed().as_secs_f64());
+        println!("{}: {executions} executions in {seconds:.1} s{how_far}", self.name);
+    }
+}
+
+/// Tells a story in all ways that the checker knows, and says how many those were.
+fn explore(name: &str, story: impl Fn() + Clone + Send + Sync + 'static) {
+    explore_deaths(name, 1, move |_| story());
+}
+
+/// Tells a story in which somebody dies in front of each of its steps, until it has come to its end in all executions.
+/// They are about `steps`: that many share the executions which a story may have.
 #[cfg(model_loom)]
-fn chance(_bound: u32) -> u32 {
-    0
+fn explore_deaths(name: &str, steps: u32, story: impl Fn(Moment) + Clone + Send + Sync + 'static) {
+    let tally = Tally::new(name);
+    let most = setting("MODEL_EXECUTIONS", 10_000) / steps;
+    let mut how_far = String::new();
+    for preemptions in 1..=setting("MODEL_PREEMPTIONS", 2) {
+        let (mut reached, mut cut) = (0, 0);
+        loop {
+            let (moment, story) = (Moment::before(reached), story.clone());
+            let has_come = Arc::clone(&moment.has_come);
+            cut += u32::from(!check(preemptions, most, tally.counted(move || story(moment.clone()))));
+            reached += 1;
+            if !has_come.load(Ordering::Relaxed) {
+                break;
+            }
+        }
+        how_far += &format!("; {preemptions} preemptions: {} of {reached} whole", reached - cut);
+    }
+    tally.print(&how_far);
 }
 
-/// A number below `bound`: any with shuttle, 0 with loom.
+/// Tells a story in which somebody dies in front of one step by chance, of about so many.
+#[cfg(model_shuttle)]
+fn explore_deaths(name: &str, steps: u32, story: impl Fn(Moment) + Clone + Send + Sync + 'static) {
+    let tally = Tally::new(name);
+    let rounds = setting("MODEL_ROUNDS", 10_000) as usize / 2;
+    let again = story.clone();
+    shuttle::check_random(tally.counted(move || story(Moment::before(chance(steps)))), rounds);
+    shuttle::check_pct(tally.counted(move || again(Moment::before(chance(steps)))), rounds, 3);
+    tally.print("");
+}
+
+/// Tells a story with so many preemptions at most, and not (much) oftener than `most` times; false if that was too few.
+/// The bounds rise from one: else a story that is cut off would have been told with late preemptions only.
+#[cfg(model_loom)]
+fn check(preemptions: u32, most: u32, story: impl Fn() + Send + Sync + 'static) -> bool {
+    const LOOK: usize = 50;
+    let told = Arc::new(AtomicU64::new(0));
+    let times = Arc::clone(&told);
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(preemptions as usize);
+    builder.max_branches = 10_000;
+    builder.max_permutations = Some(most as usize);
+    builder.checkpoint_interval = LOOK; // How often it counts.
+    builder.check(move || {
+        times.fetch_add(1, Ordering::Relaxed);
+        story();
+    });
+    told.load(Ordering::Relaxed) as usize + LOOK < most as usize
+}
+
+/// A moment that does not come.
+fn never() -> Moment {
+    Moment::before(u32::MAX)
+}
+
+/// A moment among the first so many steps; with loom, which knows no chance, it does not come.
+fn by_chance(steps: u32) -> Moment {
+    #[cfg(model_loom)]
+    let moment = Moment { step: u32::MAX - steps, ..never() };
+    #[cfg(model_shuttle)]
+    let moment = Moment::before(chance(steps));
+    moment
+}
+
+/// Any number below `bound`.
 #[cfg(model_shuttle)]
 fn chance(bound: u32) -> u32 {
     shuttle::rand::Rng::gen_range(&mut shuttle::rand::thread_rng(), 0..bound)

@@ -14,6 +14,8 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::time::{Duration, Instant};
 
+use brigade_protocol::crash_point;
+
 use self::cookie::{Bearer, Cookie};
 use self::hold::Held;
 use self::process::Process;
@@ -71,7 +73,7 @@ impl Kin {
         let mut ended = Ended::default();
         let mut empty_looks = 0;
         loop {
-            let mut held = HashMap::new();
+            let mut held: Vec<Held> = Vec::new();
             let waits_for_keeper = loop {
                 let found = self.look()?;
                 let is_keeper = |why| why == Why::Keeper && begun.elapsed() < KEEPER_GRACE;
@@ -81,9 +83,14 @@ impl Kin {
                 }
             };
             empty_looks = if held.is_empty() && !waits_for_keeper { empty_looks + 1 } else { 0 };
-            held.values().for_each(Held::kill);
+            // Children before those by whom they are known: who dies in the middle of this leaves nobody behind whom the
+            // next one could not find.
+            for one in held.iter().rev() {
+                one.kill();
+                crash_point!("kin_killed");
+            }
             ended.left.clear();
-            for one in held.values() {
+            for one in &held {
                 if one.is_gone_by(begun + patience) {
                     ended.gone += 1;
                 } else {
@@ -98,20 +105,18 @@ impl Kin {
     }
 
     /// Stops those who are not held yet. Gives whether there were any: then there may be more.
-    fn hold(
-        &self,
-        found: &[(Process, Why)],
-        held: &mut HashMap<(i32, u64), Held>,
-        refused: &mut BTreeSet<i32>,
-    ) -> io::Result<bool> {
+    fn hold(&self, found: &[(Process, Why)], held: &mut Vec<Held>, refused: &mut BTreeSet<i32>) -> io::Result<bool> {
         let mut is_new = false;
+        let known: HashSet<(i32, u64)> = held.iter().map(|one| (one.process.pid, one.process.start)).collect();
         for (process, why) in found {
-            let name = (process.pid, process.start);
-            if held.contains_key(&name) || refused.contains(&process.pid) {
+            if known.contains(&(process.pid, process.start)) || refused.contains(&process.pid) {
                 continue;
             }
             match Held::take(*process, |now| self.is_still(now, *why)) {
-                Ok(Some(one)) => is_new |= held.insert(name, one).is_none(),
+                Ok(Some(one)) => {
+                    held.push(one);
+                    is_new = true;
+                }
                 Ok(None) => {}
                 Err(error) if error.kind() == io::ErrorKind::PermissionDenied => is_new |= refused.insert(process.pid),
                 // No descriptors left: these first, the others in the next round.
@@ -122,7 +127,7 @@ impl Kin {
         Ok(is_new)
     }
 
-    /// All of them that live at present.
+    /// All of them that live at present, parents before their children.
     fn look(&self) -> io::Result<Vec<(Process, Why)>> {
         let all = process::all()?;
         let spared = own_line(&all);
@@ -133,7 +138,7 @@ impl Kin {
             .iter()
             .filter(|process| process.lives && process.start >= self.since && !spared.contains(&process.pid))
             .collect();
-        let mut found = HashMap::new();
+        let mut found = Vec::new();
         for process in &able {
             let why = match self.cookie.borne_by(&process.environ()) {
                 Some(Bearer::Member) => Why::Cookie,
@@ -141,19 +146,19 @@ impl Kin {
                 None if groups.contains(&process.group) => Why::Group,
                 None => continue,
             };
-            found.insert(process.pid, (**process, why));
+            found.push((**process, why));
         }
+        let mut starts: HashMap<i32, u64> = found.iter().map(|(process, _)| (process.pid, process.start)).collect();
         loop {
             // Nobody is older than a parent: one who seems to be has lost it, and another got its number.
-            let is_child = |process: &Process| {
-                found.get(&process.parent).is_some_and(|(parent, _): &(Process, Why)| parent.start <= process.start)
-            };
-            let of_age = able.iter().filter(|process| !found.contains_key(&process.pid) && is_child(process));
+            let is_child = |process: &Process| starts.get(&process.parent).is_some_and(|start| *start <= process.start);
+            let of_age = able.iter().filter(|process| !starts.contains_key(&process.pid) && is_child(process));
             let children: Vec<Process> = of_age.map(|process| **process).collect();
             if children.is_empty() {
-                return Ok(found.into_values().collect());
+                return Ok(found);
             }
-            found.extend(children.into_iter().map(|child| (child.pid, (child, Why::Child))));
+            starts.extend(children.iter().map(|child| (child.pid, child.start)));
+            found.extend(children.into_iter().map(|child| (child, Why::Child)));
         }
     }
 

@@ -6,7 +6,7 @@ use brigade_protocol::control::{Order, Report, Welcome};
 use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 
-use super::{News, Reactor, SLICE};
+use super::{News, Reactor};
 use crate::control::{Answer, Request, StopRequest};
 use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Entry;
@@ -26,10 +26,11 @@ impl Reactor {
                     if self.core.level() == Some(StopLevel::Now) {
                         self.killed_by = Some(number);
                     }
-                    // At once, ahead of all that waits, and one by one: each is a rung of the ladder.
-                    self.handle(Event::StopNext(Actor::Signal(number)));
+                    self.events.push_back(Event::StopNext(Actor::Signal(number)));
+                    // One by one: each is a rung of the ladder.
+                    self.decide();
                 }
-                libc::SIGHUP => self.handle(Event::StopAt(StopLevel::Drain, Actor::Signal(number))),
+                libc::SIGHUP => self.events.push_back(Event::StopAt(StopLevel::Drain, Actor::Signal(number))),
                 _ => {} // SIGCHLD: looked after below, as signals are merged and may be missed.
             }
         }
@@ -75,11 +76,6 @@ impl Reactor {
     pub(super) fn look_after_groups(&mut self) {
         let now = Instant::now();
         for post in self.roster.ended() {
-            if now.elapsed() >= SLICE {
-                // There may be more to do: the loop is to come back without a rest.
-                self.events.push_back(Event::Tick);
-                return;
-            }
             let Some(present) = self.roster.at_mut(post) else { continue };
             if present.gone.is_none() && signal::is_gone(present.pid) {
                 present.gone = Some(now);
@@ -101,6 +97,7 @@ impl Reactor {
             let items_left = self.items_left(post);
             self.end_limits(post, incarnation);
             self.events.push_back(Event::Exited { post, incarnation, exit, items_left });
+            self.decide();
         }
     }
 
@@ -117,6 +114,7 @@ impl Reactor {
                 News::Door(post, incarnation, entry) => self.hear_door(post, incarnation, entry),
                 News::Call(call) => self.answer(call),
             }
+            self.decide();
         }
     }
 
@@ -231,7 +229,7 @@ impl Reactor {
                     StopRequest::Now => (StopLevel::Now, "stopping: items in hand are finished, the rest stays queued"),
                     StopRequest::Kill => (StopLevel::Kill, "killing every worker"),
                 };
-                self.handle(Event::StopAt(level, Actor::Operator));
+                self.events.push_back(Event::StopAt(level, Actor::Operator));
                 Answer::Stopping(words.to_owned())
             }
             Request::Retry { queue, which } => self.retry(&queue, &which),

@@ -61,9 +61,8 @@ const SOON: Duration = Duration::from_millis(10);
 /// How often it does so with what takes a look at every worker and every slot: whether shared memory was written over,
 /// and the picture in the state folder.
 const LONG_ROUND: Duration = Duration::from_secs(5);
-/// How long it does nothing but start processes, or nothing but work off events, before it listens again. A start waits
-/// for the system and the death of a worker for the reader of the logs: with a thousand workers that adds up to seconds,
-/// in which nobody would hear a signal or get an answer.
+/// How long it does nothing but start processes before it listens again. A start waits for the system: with a thousand
+/// workers that adds up to seconds, in which nobody would hear a signal or get an answer.
 const SLICE: Duration = Duration::from_millis(10);
 
 /// News from other threads.
@@ -246,13 +245,12 @@ impl Reactor {
         Ok(self.end())
     }
 
-    /// Hands the events to the core one by one, and does what it wants, until nothing is left or the slice is over.
+    /// Hands all events to the core, and does what it wants, until nothing is left.
     fn decide(&mut self) {
-        let begun = Instant::now();
         while let Some(event) = self.events.pop_front() {
-            self.handle(event);
-            if begun.elapsed() >= SLICE {
-                return;
+            tracing::debug!(?event);
+            for action in self.core.handle(Instant::now(), event) {
+                self.act(action);
             }
         }
     }
@@ -266,17 +264,10 @@ impl Reactor {
                 Err(NotSpawned { words, permanent }) => Event::SpawnFailed { post, incarnation, words, permanent },
             };
             self.events.push_back(event);
+            self.decide();
             if begun.elapsed() >= SLICE {
                 return;
             }
-        }
-    }
-
-    /// Hands one event to the core, and does what it wants.
-    fn handle(&mut self, event: Event) {
-        tracing::debug!(?event);
-        for action in self.core.handle(Instant::now(), event) {
-            self.act(action);
         }
     }
 

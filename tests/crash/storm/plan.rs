@@ -6,9 +6,37 @@ use brigade_tests::Dice;
 
 /// What every stage and every queue of a storm has.
 const STAGE: &str = "max_restarts = \"unlimited\"\nbackoff = \"1ms\"\nbackoff_max = \"20ms\"\n\
-                     env = { ENOUGH = \"${here}/enough\", KEPT = \"${here}/kept\" }";
+                     env = { ENOUGH = \"${here}/enough\", KEPT = \"${here}/kept\", MENDED = \"${here}/mended\" }";
+
+/// What a stage in the middle does with an item.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Work {
+    /// Hands it on.
+    Pass,
+    /// The same, and counts it in shared state, as part of the same commit.
+    Tally,
+    /// Fails some of them once or twice, and then hands them on.
+    Nack,
+    /// Cannot do some of them before they are mended: they become dead letters, and are sent again.
+    Poison,
+    /// Hands it on with plain handles: sent and acked are two steps, so that it can come out twice.
+    Plain,
+}
+
+impl Work {
+    fn mode(self) -> &'static str {
+        match self {
+            Self::Pass => "pass",
+            Self::Tally => "tally",
+            Self::Nack => "nack",
+            Self::Poison => "poison",
+            Self::Plain => "relay",
+        }
+    }
+}
 
 /// A source, some stages in the middle, and a sink.
+#[derive(Debug)]
 pub struct Plan {
     /// One worker, one thread and one item to a commit everywhere: what the source made comes out in its order.
     pub is_straight: bool,
@@ -16,12 +44,18 @@ pub struct Plan {
     source_pause: u64,
     sink_batch: u64,
     sink_pause: u64,
-    middle: Vec<Middle>,
-    queues: Vec<(u64, &'static str)>,
+    pub middle: Vec<Middle>,
+    /// What each stage in the middle and the sink take from: capacity and size.
+    levels: Vec<(u64, &'static str)>,
 }
 
-struct Middle {
-    replicas: u64,
+/// A stage in the middle.
+#[derive(Debug)]
+pub struct Middle {
+    pub work: Work,
+    /// It has two outputs, and the stage behind it two inputs.
+    pub forks: bool,
+    pub replicas: u64,
     threads: u64,
     batch: u64,
     pause: u64,
@@ -31,25 +65,38 @@ impl Plan {
     pub fn draw(dice: &mut Dice) -> Self {
         let is_straight = dice.once_in(4);
         let many = |dice: &mut Dice, choices: &[u64]| if is_straight { 1 } else { dice.one_of(choices) };
-        let middle: Vec<_> = (0..2 + dice.below(2))
-            .map(|_| Middle {
+        let mut middle: Vec<Middle> = Vec::new();
+        for _ in 0..2 + dice.below(2) {
+            let is_behind_a_fork = middle.last().is_some_and(|stage| stage.forks);
+            let work = match dice.below(10) {
+                _ if is_straight => Work::Pass,
+                0 => Work::Tally,
+                1..3 => Work::Nack,
+                3..5 => Work::Poison,
+                // It takes from one queue.
+                5..7 if !is_behind_a_fork => Work::Plain,
+                _ => Work::Pass,
+            };
+            middle.push(Middle {
+                work,
+                forks: dice.once_in(3) && !is_straight,
                 replicas: many(dice, &[1, 2, 3, 4]),
-                threads: many(dice, &[1, 1, 2, 3]),
-                batch: many(dice, &[1, 1, 4, 16]),
+                threads: if work == Work::Plain { 1 } else { many(dice, &[1, 1, 2, 3]) },
+                batch: if work == Work::Plain { 1 } else { many(dice, &[1, 1, 4, 16]) },
                 pause: 0,
-            })
-            .collect();
-        let queues: Vec<_> = (0..=middle.len())
+            });
+        }
+        let levels: Vec<_> = (0..=middle.len())
             .map(|_| (dice.one_of(&[1, 2, 7, 64]), dice.one_of(&["64B", "256B", "1KiB", "4KiB"])))
             .collect();
         let mut plan = Self {
             is_straight,
-            chunk: 1 + dice.below(queues[0].0),
+            chunk: 1 + dice.below(levels[0].0),
             source_pause: 0,
             sink_batch: many(dice, &[1, 4, 32]),
             sink_pause: 0,
             middle,
-            queues,
+            levels,
         };
         // One of them is slow, or none: queues run full before it, and empty behind it.
         let pause = dice.one_of(&[50, 200, 1000]);
@@ -68,31 +115,52 @@ impl Plan {
         self.source_pause + self.sink_pause + self.middle.iter().map(|stage| stage.pause).sum::<u64>() > 0
     }
 
+    /// Whether one of its stages does so.
+    pub fn has(&self, work: Work) -> bool {
+        self.middle.iter().any(|stage| stage.work == work)
+    }
+
+    /// How many stages take from queues.
+    pub fn takers(&self) -> usize {
+        self.levels.len()
+    }
+
+    /// The queues that the taker of this number takes from.
+    pub fn inputs(&self, taker: usize) -> Vec<String> {
+        let is_forked = taker > 0 && self.middle[taker - 1].forks;
+        ["q", "r"][..1 + usize::from(is_forked)].iter().map(|letter| format!("{letter}{taker}")).collect()
+    }
+
     /// The pipeline file.
     pub fn text(&self, seed: u64) -> String {
         let mut text = "name = \"storm\"\n".to_owned();
-        for (n, (capacity, item_bytes)) in self.queues.iter().enumerate() {
-            text += &format!(
-                "[queues.q{n}]\ncapacity = {capacity}\nitem_bytes = {item_bytes:?}\nmax_item_bytes = \"1100KiB\"\n\
-                 max_deliveries = \"unlimited\"\n"
-            );
+        for (taker, (capacity, item_bytes)) in self.levels.iter().enumerate() {
+            let is_poisoned = self.middle.get(taker).is_some_and(|stage| stage.work == Work::Poison);
+            // Letters are sent again as far as there is room.
+            let (most, capacity) = if is_poisoned { ("3", capacity.max(&64)) } else { ("\"unlimited\"", capacity) };
+            for queue in self.inputs(taker) {
+                text += &format!(
+                    "[queues.{queue}]\ncapacity = {capacity}\nitem_bytes = {item_bytes:?}\n\
+                     max_item_bytes = \"1100KiB\"\nmax_deliveries = {most}\n"
+                );
+            }
         }
         let Self { chunk, source_pause, sink_batch, sink_pause, .. } = self;
         text += &format!(
             "[stages.source]\ncommand = [\"wave\", \"emit\", \"{seed}\", \"{chunk}\", \"{source_pause}\"]\n\
              outputs = [\"q0\"]\n{STAGE}\n"
         );
-        for (n, Middle { replicas, threads, batch, pause }) in self.middle.iter().enumerate() {
+        for (n, Middle { work, replicas, threads, batch, pause, forks: _ }) in self.middle.iter().enumerate() {
+            let (mode, inputs, outputs) = (work.mode(), self.inputs(n), self.inputs(n + 1));
             text += &format!(
-                "[stages.m{n}]\ncommand = [\"wave\", \"pass\", \"{seed}\", \"{pause}\"]\ninputs = [\"q{n}\"]\n\
-                 outputs = [\"q{}\"]\nreplicas = {replicas}\nthreads = {threads}\nbatch = {batch}\n{STAGE}\n",
-                n + 1
+                "[stages.m{n}]\ncommand = [\"wave\", \"{mode}\", \"{seed}\", \"{pause}\"]\ninputs = {inputs:?}\n\
+                 outputs = {outputs:?}\nreplicas = {replicas}\nthreads = {threads}\nbatch = {batch}\n{STAGE}\n",
             );
         }
         text += &format!(
-            "[stages.sink]\ncommand = [\"wave\", \"keep\", \"{seed}\", \"{sink_pause}\"]\ninputs = [\"q{}\"]\n\
+            "[stages.sink]\ncommand = [\"wave\", \"keep\", \"{seed}\", \"{sink_pause}\"]\ninputs = {:?}\n\
              batch = {sink_batch}\n{STAGE}\n",
-            self.middle.len()
+            self.inputs(self.middle.len())
         );
         text
     }
@@ -101,10 +169,11 @@ impl Plan {
 impl fmt::Display for Plan {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "source {}/{}us", self.chunk, self.source_pause)?;
-        for (n, Middle { replicas, threads, batch, pause }) in self.middle.iter().enumerate() {
-            write!(f, " q{} m {replicas}x{threads}/{batch}/{pause}us", self.queues[n].0)?;
+        for (n, Middle { work, forks, replicas, threads, batch, pause }) in self.middle.iter().enumerate() {
+            let fork = if *forks { " fork" } else { "" };
+            write!(f, " q{} {}{fork} {replicas}x{threads}/{batch}/{pause}us", self.levels[n].0, work.mode())?;
         }
-        let last = self.queues[self.middle.len()].0;
+        let last = self.levels[self.middle.len()].0;
         write!(f, " q{last} sink {}/{}us", self.sink_batch, self.sink_pause)
     }
 }

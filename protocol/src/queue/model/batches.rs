@@ -1,205 +1,201 @@
-//! Models of batches: a worker takes from one queue and hands on to another, dies in front of any one of its steps, and is
-//! swept while others are at work. Every item comes out exactly once.
+//! Models of batches: a worker takes from one queue and hands on to others, dies in front of any one of its steps, and is
+//! swept while others are at work. Every item comes out exactly once, and is counted once.
 
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
-use super::super::delayed::Delayed;
-use super::super::late::LateLane;
-use super::super::place::{Count, Place};
-use super::super::recovery::Fate;
-use super::super::ring::{Met, Ring};
-use super::super::slot::Kind;
-use super::{Part, chance, explore_deaths, together};
-use crate::shm::Words;
-use crate::sync::{Ordering, dies_after};
+use super::line::Line;
+use super::{Moment, Part, explore, explore_deaths, never, together};
+#[cfg(model_shuttle)]
+use super::{by_chance, chance};
 
-const SLOTS: u32 = 2;
-const ITEMS: u64 = 2;
-const MEMBERS: usize = 4;
-/// Nothing waits for a retry here.
-const NOW: u64 = 1;
-/// A step that nobody comes to.
-const NEVER: u32 = 10_000;
-/// The steps of a move, and some more.
-const STEPS: u32 = 54;
-const SWEEP_STEPS: u32 = 24;
-
-/// One queue, without its file.
-struct Side {
-    ring: Ring,
-    payload: Words,
-    batches: Words,
-    places: Vec<Place>,
+/// A member moves batches (of none: it has died before) until it dies, and is swept; the sweep dies as well and is begun again, all of it.
+fn mortal(line: &Arc<Line>, owner: u16, size: usize, death: Moment, sweep: Moment) -> Part {
+    let line = Arc::clone(line);
+    Box::new(move || {
+        // Once under loom, which tries so much else.
+        let _ = death.cuts(|| while size > 0 && line.move_batch(owner, size, 2) && cfg!(model_shuttle) {});
+        if sweep.cuts(|| line.sweep(owner)).is_none() {
+            line.sweep(owner);
+        }
+    })
 }
 
-impl Side {
-    fn new() -> Self {
-        let slots = SLOTS as usize;
-        let lane = || LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(SLOTS)));
-        let words = || Words::on_heap(slots);
-        let delayed = Delayed::new(lane(), words(), Words::on_heap(1));
-        Self {
-            ring: Ring::new(words(), words(), [(); 2].map(|()| Words::on_heap(1)), lane(), delayed, 0),
-            payload: words(),
-            batches: words(),
-            places: (0..MEMBERS).map(|_| Place::new(Words::on_heap(9))).collect(),
-        }
-    }
+/// Takes what comes.
+fn taker(line: &Arc<Line>, owner: u16, times: usize) -> Part {
+    let line = Arc::clone(line);
+    let times = if cfg!(model_loom) { 1 } else { times };
+    Box::new(move || (0..times).for_each(|_| line.take(owner)))
+}
 
-    /// As `Queue::sweep`, for one member.
-    fn sweep(&self, owner: u16, committed: u64) {
-        self.places[usize::from(owner)].settle_batch(committed);
-        self.ring.sweep(NOW, |slot, other| {
-            if other != owner {
-                Fate::Alive
-            } else if self.batches.at(slot).load(Ordering::Relaxed) <= committed {
-                Fate::Committed
-            } else {
-                Fate::Dead
+/// Member `owner` has a batch, and dies right before its commit or right after it.
+fn stops_at_its_commit(line: &Line, owner: u16, size: usize, committed: bool) {
+    let batch = line.prepare(owner, size, 1).expect("items, and room");
+    if committed {
+        line.commit(owner, &batch);
+    }
+}
+
+#[test]
+fn a_mover_dies_at_any_step_of_a_batch_of_one() {
+    explore_deaths("a mover dies, batches of 1", 70, |death| {
+        let line = Line::new(2, &[2]);
+        together(vec![mortal(&line, 0, 1, death, never()), taker(&line, 2, 2)]);
+        line.settle_up();
+    });
+}
+
+/// Others pass over its staged slots, before the commit and after it.
+#[test]
+fn a_mover_dies_at_any_step_of_a_batch_of_two() {
+    explore_deaths("a mover dies, batch of 2", 60, |death| {
+        let line = Line::new(2, &[2]);
+        together(vec![mortal(&line, 0, 2, death, never()), taker(&line, 2, 2)]);
+        line.settle_up();
+    });
+}
+
+#[test]
+fn a_mover_dies_at_any_step_of_a_batch_for_two_queues() {
+    explore_deaths("a mover dies, batch of 2 for 2 queues", 90, |death| {
+        let line = Line::new(2, &[2, 2]);
+        together(vec![mortal(&line, 0, 2, death, never()), taker(&line, 2, 2)]);
+        line.settle_up();
+    });
+}
+
+/// The batch has no room at first, is rolled back and tried again; then the items go back.
+#[test]
+fn a_mover_dies_while_a_batch_without_room_is_rolled_back() {
+    explore_deaths("a mover dies, no room", 70, |death| {
+        let line = Line::new(3, &[2]);
+        assert!(line.move_batch(1, 1, 1));
+        together(vec![mortal(&line, 0, 2, death, never()), taker(&line, 2, 2)]);
+        line.settle_up();
+    });
+}
+
+/// The supervisor dies in the sweep, and its next run begins it anew.
+fn sweep_dies(name: &str, committed: bool) {
+    explore_deaths(name, 50, move |sweep| {
+        let line = Line::new(2, &[2, 2][if cfg!(model_loom) { 1.. } else { 0.. }]);
+        stops_at_its_commit(&line, 0, 2, committed);
+        together(vec![mortal(&line, 0, 0, never(), sweep), taker(&line, 2, 2)]);
+        line.settle_up();
+    });
+}
+
+#[test]
+fn the_sweep_of_a_mover_dies_before_the_commit() {
+    sweep_dies("a mover dies before its commit, then its sweep", false);
+}
+
+#[test]
+fn the_sweep_of_a_mover_dies_after_the_commit() {
+    sweep_dies("a mover dies after its commit, then its sweep", true);
+}
+
+/// It has died once, at its commit; its next life goes on with the next batch number, and dies as well.
+fn dies_again(name: &str, committed: bool) {
+    explore_deaths(name, 60, move |death| {
+        let line = Line::new(3, &[3]);
+        stops_at_its_commit(&line, 0, 2, committed);
+        line.sweep(0);
+        together(vec![mortal(&line, 0, 2, death, never()), taker(&line, 2, 2)]);
+        line.settle_up();
+    });
+}
+
+#[test]
+fn a_mover_dies_before_its_commit_and_dies_again() {
+    dies_again("a mover dies before its commit, and again", false);
+}
+
+#[test]
+fn a_mover_dies_after_its_commit_and_dies_again() {
+    dies_again("a mover dies after its commit, and again", true);
+}
+
+/// One is swept while another dies.
+fn another_dies(name: &str, committed: bool) {
+    explore_deaths(name, 60, move |death| {
+        let size = if cfg!(model_loom) { 1 } else { 2 };
+        let line = Line::new(2 * size as u64, &[2 * size as u32]);
+        stops_at_its_commit(&line, 1, size, committed);
+        let other = Arc::clone(&line);
+        let sweeps: Part = Box::new(move || {
+            other.sweep(1);
+            other.take(2);
+        });
+        together(vec![mortal(&line, 0, size, death, never()), sweeps]);
+        line.settle_up();
+    });
+}
+
+#[test]
+fn a_mover_dies_beside_one_that_died_before_its_commit() {
+    another_dies("a mover dies, another died before its commit", false);
+}
+
+#[test]
+fn a_mover_dies_beside_one_that_died_after_its_commit() {
+    another_dies("a mover dies, another died after its commit", true);
+}
+
+/// A worker in whose queue a batch is in flight is not at the end, though it finds nothing.
+#[test]
+fn the_end_is_not_seen_while_a_batch_is_in_flight() {
+    explore_deaths("a batch in flight at the end", 60, |death| {
+        let line = Line::new(2, &[2]);
+        line.close();
+        let other = Arc::clone(&line);
+        let waits: Part = Box::new(move || {
+            for _ in 0..if cfg!(model_loom) { 1 } else { 3 } {
+                if !other.move_batch(1, 1, 1) && other.is_at_end() {
+                    return;
+                }
             }
         });
-    }
-
-    /// As `Member::try_recv` and `Member::ack`, by somebody who never dies.
-    fn take(&self, owner: u16) -> Option<u64> {
-        let mut met = None;
-        loop {
-            match self.ring.lease(owner, || NOW) {
-                Met::Item(held) => {
-                    let item = self.payload.at(held.slot).load(Ordering::Relaxed);
-                    assert!(self.ring.ack(held, owner), "a lease was taken from its receiver");
-                    return Some(item);
-                }
-                Met::Empty => return None,
-                Met::Unfinished(unfinished) if met == Some(unfinished) => self.ring.pass_over(unfinished),
-                Met::Unfinished(unfinished) => met = Some(unfinished),
-                Met::Spoilt => panic!("nobody scribbles here"),
-            }
-        }
-    }
-
-    fn is_empty(&self) -> bool {
-        (0..self.ring.slots()).all(|slot| self.ring.word(slot).kind() == Kind::Free)
-    }
-
-    fn total(&self, count: Count) -> u64 {
-        self.places.iter().map(|place| place.total(count)).sum()
-    }
-}
-
-struct Line {
-    from: Side,
-    to: Side,
-    /// By member: the last batch that it committed.
-    committed: Words,
-    out: Mutex<Vec<u64>>,
-}
-
-impl Line {
-    fn new() -> Arc<Self> {
-        let line =
-            Self { from: Side::new(), to: Side::new(), committed: Words::on_heap(MEMBERS), out: Mutex::default() };
-        for item in 0..ITEMS {
-            let held = line.from.ring.claim(3).expect("a free slot");
-            line.from.payload.at(held.slot).store(item, Ordering::Relaxed);
-            assert!(line.from.ring.publish(held, 3));
-        }
-        Arc::new(line)
-    }
-
-    /// As the SDK's commit of one item and one result. False if there was nothing to move, or no room.
-    fn move_one(&self, owner: u16) -> bool {
-        let Met::Item(taken) = self.from.ring.lease(owner, || NOW) else { return false };
-        let item = self.from.payload.at(taken.slot).load(Ordering::Relaxed);
-        let Ok(filling) = self.to.ring.claim(owner) else {
-            assert!(self.from.ring.give_back(taken, owner));
-            return false;
-        };
-        let committed = self.committed.at(owner.into());
-        let number = committed.load(Ordering::Relaxed) + 1;
-        self.to.payload.at(filling.slot).store(item, Ordering::Relaxed);
-        self.to.batches.at(filling.slot).store(number, Ordering::Relaxed);
-        let staged = self.to.ring.stage(filling, owner).expect("a claimed slot was taken away");
-        self.from.batches.at(taken.slot).store(number, Ordering::Relaxed);
-        let settled = self.from.ring.settle(taken, owner).expect("a lease was taken away");
-        self.from.places[usize::from(owner)].note_batch(number, 0, 1);
-        self.to.places[usize::from(owner)].note_batch(number, 1, 0);
-        committed.store(number, Ordering::SeqCst);
-        assert!(self.to.ring.publish_staged(staged, owner), "a staged slot was taken away");
-        self.to.places[usize::from(owner)].count_batch();
-        assert!(self.from.ring.free_settled(settled, owner), "a settled slot was taken away");
-        self.from.places[usize::from(owner)].count_batch();
-        true
-    }
-
-    fn sweep(&self, owner: u16) {
-        let committed = self.committed.at(owner.into()).load(Ordering::Acquire);
-        self.from.sweep(owner, committed);
-        self.to.sweep(owner, committed);
-    }
-
-    fn take(&self) {
-        if let Some(item) = self.to.take(2) {
-            self.out.lock().expect("nobody panics with it").push(item);
-        }
-    }
-
-    /// When all is quiet: the rest is moved and taken, and each item came out once.
-    fn settle_up(&self) {
-        while self.move_one(1) || !self.to.is_empty() {
-            self.take();
-        }
-        assert!(self.from.is_empty(), "an item is left where nobody finds it");
-        let mut out = self.out.lock().expect("nobody panics with it").clone();
-        out.sort_unstable();
-        assert!(out.iter().copied().eq(0..ITEMS), "{out:?} came out");
-        assert_eq!((self.from.total(Count::Acked), self.to.total(Count::Sent)), (ITEMS, ITEMS), "the counts are wrong");
-    }
-}
-
-/// Member 0 moves until it dies, and is swept; the sweep dies as well and is begun again. Member 2 takes what comes, and
-/// member 1, if it is `helped`, moves too.
-fn mover_dies(step: u32, sweep_step: u32, helped: bool) {
-    let line = Line::new();
-    let dying = {
-        let line = Arc::clone(&line);
-        move || {
-            let _ = dies_after(step, || while line.move_one(0) {});
-            if dies_after(sweep_step, || line.sweep(0)).is_none() {
-                line.sweep(0);
-            }
-        }
-    };
-    let taker = {
-        let line = Arc::clone(&line);
-        move || (0..2).for_each(|_| line.take())
-    };
-    let mut parts: Vec<Part> = vec![Box::new(dying), Box::new(taker)];
-    if helped {
-        let line = Arc::clone(&line);
-        parts.push(Box::new(move || drop(line.move_one(1))));
-    }
-    together(parts);
-    line.settle_up();
+        together(vec![mortal(&line, 0, 2, death, never()), waits]);
+        line.settle_up();
+    });
 }
 
 #[test]
-fn a_mover_dies_at_any_step_of_its_batch() {
-    explore_deaths("a mover dies", 2, STEPS, |step| mover_dies(step, NEVER, false));
+fn two_movers_share_a_queue_without_deaths() {
+    explore("two movers", || {
+        let line = Line::new(2, &[2]);
+        together(vec![
+            mortal(&line, 0, 1, never(), never()),
+            mortal(&line, 1, 1, never(), never()),
+            taker(&line, 2, 1),
+        ]);
+        line.settle_up();
+    });
 }
 
-/// Millions of executions for each step, under loom.
+/// Batches and queues of all sizes, movers that die twice, sweeps that die.
+#[test]
 #[cfg(model_shuttle)]
-#[test]
-fn a_mover_dies_beside_another() {
-    explore_deaths("a mover dies beside another", 3, STEPS, |step| mover_dies(step, NEVER, true));
-}
-
-#[test]
-fn the_sweep_of_a_mover_dies_as_well() {
-    explore_deaths("a mover dies, then its sweep", 2, SWEEP_STEPS, |step| {
-        // Before and after the commit, in turn.
-        let death = if cfg!(model_loom) { 30 + step % 2 * 4 } else { chance(STEPS) };
-        mover_dies(death, step, false);
+fn many_movers_die_and_come_again() {
+    explore_deaths("many movers die", 90, |death| {
+        let outputs: Vec<u32> = (0..1 + chance(2)).map(|_| 1 + chance(4)).collect();
+        let line = Line::new(4, &outputs);
+        let size = 1 + chance(3) as usize;
+        let lives = |owner: u16, deaths: [Moment; 2]| {
+            let line = Arc::clone(&line);
+            let [first, second] = deaths.map(|death| mortal(&line, owner, size, death, by_chance(60)));
+            let lives: Part = Box::new(move || {
+                first();
+                second();
+            });
+            lives
+        };
+        together(vec![
+            lives(0, [death, by_chance(90)]),
+            lives(1, [by_chance(90), by_chance(90)]),
+            taker(&line, 2, 3),
+            taker(&line, 4, 3),
+        ]);
+        line.settle_up();
     });
 }

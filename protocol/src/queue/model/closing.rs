@@ -2,7 +2,6 @@
 
 use super::bench::{Bench, Sent};
 use super::{Part, explore, explore_deaths, together};
-use crate::sync::dies_after;
 
 /// Takes until the end is seen, or too often in vain.
 fn until_the_end(bench: &Bench, owner: u16, nacks: bool) -> Part {
@@ -28,7 +27,7 @@ fn until_the_end(bench: &Bench, owner: u16, nacks: bool) -> Part {
 
 #[test]
 fn the_end_is_not_seen_while_an_item_may_come_back() {
-    explore("a nack before the end", 2, || {
+    explore("a nack before the end", || {
         let bench = Bench::new(2, 8, 0);
         assert_eq!(bench.try_send(0, 0), Sent::Yes);
         bench.close();
@@ -39,13 +38,13 @@ fn the_end_is_not_seen_while_an_item_may_come_back() {
 
 #[test]
 fn the_end_is_not_seen_while_the_dead_are_swept() {
-    explore_deaths("a death before the end", 2, 14, |step| {
+    explore_deaths("a death before the end", 14, |death| {
         let bench = Bench::new(2, 8, 0);
         assert_eq!(bench.try_send(0, 0), Sent::Yes);
         bench.close();
         let mine = bench.clone();
         let dies: Part = Box::new(move || {
-            let _ = dies_after(step, || {
+            let _ = death.cuts(|| {
                 if let Some(taken) = mine.try_recv(1) {
                     mine.ack(1, taken);
                 }
@@ -59,7 +58,7 @@ fn the_end_is_not_seen_while_the_dead_are_swept() {
 
 #[test]
 fn a_send_that_meets_the_close_is_refused_or_received() {
-    explore("a send meets the close", 3, || {
+    explore("a send meets the close", || {
         let bench = Bench::new(2, 8, 0);
         let (sends, closes) = (bench.clone(), bench.clone());
         together(vec![

@@ -3,12 +3,11 @@
 //! whenever somebody looks at it, so that they tell of all relations between looks and due times without a clock.
 
 use super::bench::{Bench, Sent};
-use super::{Part, explore, explore_deaths, together};
-use crate::sync::dies_after;
+#[cfg(model_shuttle)]
+use super::by_chance;
+use super::{Moment, Part, explore, explore_deaths, never, together};
 
 const TRIES: usize = if cfg!(model_loom) { 2 } else { 6 };
-/// A step that nobody comes to.
-const NEVER: u32 = 10_000;
 
 /// Takes a few times; an item that is delivered for the first or second time fails, and is due after a few looks.
 fn take_and_fail(bench: &Bench, owner: u16, mut fails: u32) {
@@ -38,12 +37,12 @@ fn waiting(more: bool) -> Bench {
     bench
 }
 
-/// Acts as member `owner` until it dies in front of its step number `step`; is swept then, by one that dies as well.
-fn mortal(bench: &Bench, owner: u16, step: u32, sweep_step: u32, fails: u32) -> Part {
+/// Acts as member `owner` until it dies; is swept then, by one that dies as well.
+fn mortal(bench: &Bench, owner: u16, death: Moment, sweep: Moment, fails: u32) -> Part {
     let bench = bench.clone();
     Box::new(move || {
-        let _ = dies_after(step, || take_and_fail(&bench, owner, fails));
-        if dies_after(sweep_step, || bench.sweep(owner)).is_none() {
+        let _ = death.cuts(|| take_and_fail(&bench, owner, fails));
+        if sweep.cuts(|| bench.sweep(owner)).is_none() {
             bench.sweep(owner);
         }
     })
@@ -56,19 +55,19 @@ fn living(bench: &Bench, owner: u16, fails: u32) -> Part {
 
 #[test]
 fn a_receiver_dies_at_any_step_of_a_failure_that_waits() {
-    explore_deaths("a receiver dies in a delayed nack", 2, 30, |step| {
+    explore_deaths("a receiver dies in a delayed nack", 30, |death| {
         let bench = Bench::new(2, 8, 0);
         assert_eq!(bench.try_send(0, 0), Sent::Yes);
-        together(vec![mortal(&bench, 1, step, NEVER, 1), living(&bench, 2, 0)]);
+        together(vec![mortal(&bench, 1, death, never(), 1), living(&bench, 2, 0)]);
         bench.settle_up(7);
     });
 }
 
 #[test]
 fn a_receiver_dies_at_any_step_of_a_promotion_and_of_failing_again() {
-    explore_deaths("a receiver dies while it promotes", 2, 44, |step| {
+    explore_deaths("a receiver dies while it promotes", 44, |death| {
         let bench = waiting(false);
-        together(vec![mortal(&bench, 1, step, NEVER, 1), living(&bench, 2, 1)]);
+        together(vec![mortal(&bench, 1, death, never(), 1), living(&bench, 2, 1)]);
         bench.settle_up(7);
     });
 }
@@ -76,21 +75,21 @@ fn a_receiver_dies_at_any_step_of_a_promotion_and_of_failing_again() {
 #[test]
 fn the_sweep_of_a_receiver_with_an_item_that_waited_dies_as_well() {
     // Step 20: it has promoted the item and is about to lease it, or has.
-    explore_deaths("a receiver dies, then the sweep, beside an item that waits", 2, 20, |step| {
+    explore_deaths("a receiver dies, then the sweep, beside an item that waits", 20, |death| {
         let bench = waiting(true);
-        together(vec![mortal(&bench, 1, 20, step, 1), living(&bench, 2, 1)]);
+        together(vec![mortal(&bench, 1, Moment::before(20), death, 1), living(&bench, 2, 1)]);
         bench.settle_up(7);
     });
 }
 
 #[test]
 fn two_receivers_promote_while_the_item_fails_again() {
-    explore("two receivers, an item that waits and fails again", 2, || {
+    explore("two receivers, an item that waits and fails again", || {
         let bench = waiting(false);
         together(vec![living(&bench, 1, 1), living(&bench, 2, 1)]);
         bench.settle_up(7);
     });
-    explore("three receivers, two items, one waits", 3, || {
+    explore("three receivers, two items, one waits", || {
         let bench = waiting(true);
         together(vec![living(&bench, 1, 1), living(&bench, 2, 1), living(&bench, 3, 0)]);
         bench.settle_up(7);
@@ -100,7 +99,7 @@ fn two_receivers_promote_while_the_item_fails_again() {
 /// An old hint in the late lane brings nobody the item before its time, and loses it for nobody.
 #[test]
 fn a_wrong_hint_is_met_by_two() {
-    explore("a wrong hint at an item that waits", 2, || {
+    explore("a wrong hint at an item that waits", || {
         let bench = waiting(false);
         bench.ring().late.hint(0);
         together(vec![living(&bench, 1, 1), living(&bench, 2, 0)]);
@@ -110,7 +109,7 @@ fn a_wrong_hint_is_met_by_two() {
 
 #[test]
 fn the_end_is_not_seen_while_an_item_waits() {
-    explore_deaths("a death and a wait before the end", 2, 30, |step| {
+    explore_deaths("a death and a wait before the end", 30, |death| {
         let bench = Bench::new(2, 8, 0);
         assert_eq!(bench.try_send(0, 0), Sent::Yes);
         bench.close();
@@ -125,7 +124,7 @@ fn the_end_is_not_seen_while_an_item_waits() {
                 }
             }
         });
-        together(vec![until_the_end, mortal(&bench, 1, step, NEVER, 1)]);
+        together(vec![until_the_end, mortal(&bench, 1, death, never(), 1)]);
         bench.settle_up(7);
     });
 }
@@ -134,17 +133,21 @@ fn the_end_is_not_seen_while_an_item_waits() {
 #[cfg(model_shuttle)]
 fn many_let_items_wait_and_die() {
     use super::chance;
-    explore_deaths("many let items wait and die", 3, 80, |step| {
+    explore_deaths("many let items wait and die", 80, |death| {
         let bench = Bench::new(1 + chance(3), 8, chance(4) as u16);
         for number in 0..2 {
             let _ = bench.try_send(0, number);
         }
         let sends = bench.clone();
         together(vec![
-            mortal(&bench, 1, step, chance(40), 3),
-            mortal(&bench, 2, chance(80), NEVER, 2),
+            mortal(&bench, 1, death, by_chance(40), 3),
+            mortal(&bench, 2, by_chance(80), never(), 2),
             living(&bench, 3, 1),
-            Box::new(move || (2..6).for_each(|number| drop(sends.try_send(4, number)))),
+            Box::new(move || {
+                for number in 2..6 {
+                    let _ = sends.try_send(4, number);
+                }
+            }),
         ]);
         bench.settle_up(7);
     });

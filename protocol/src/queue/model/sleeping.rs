@@ -66,35 +66,35 @@ fn sleepers_and_wakers(sleepers: usize, wakers: usize, tokens: usize) {
 
 #[test]
 fn one_sleeper_is_woken_by_one_waker() {
-    explore("1 sleeper, 1 waker, 2 tokens", 2, || sleepers_and_wakers(1, 1, 2));
+    explore("1 sleeper, 1 waker, 2 tokens", || sleepers_and_wakers(1, 1, 2));
 }
 
 #[test]
 fn two_sleepers_are_woken_by_one_waker() {
-    explore("2 sleepers, 1 waker, 2 tokens", 3, || sleepers_and_wakers(2, 1, 2));
+    explore("2 sleepers, 1 waker, 2 tokens", || sleepers_and_wakers(2, 1, 2));
 }
 
 #[test]
 fn one_sleeper_is_woken_by_two_wakers() {
-    explore("1 sleeper, 2 wakers, 2 tokens", 3, || sleepers_and_wakers(1, 2, 2));
+    explore("1 sleeper, 2 wakers, 2 tokens", || sleepers_and_wakers(1, 2, 2));
 }
 
 #[test]
 fn two_sleepers_are_woken_by_two_wakers() {
-    explore("2 sleepers, 2 wakers, 2 tokens", 3, || sleepers_and_wakers(2, 2, 2));
+    explore("2 sleepers, 2 wakers, 2 tokens", || sleepers_and_wakers(2, 2, 2));
 }
 
 #[test]
 #[cfg(model_shuttle)]
 fn many_sleepers_are_woken_by_many_wakers() {
-    explore("3 sleepers, 3 wakers, 6 tokens", 3, || sleepers_and_wakers(3, 3, 6));
+    explore("3 sleepers, 3 wakers, 6 tokens", || sleepers_and_wakers(3, 3, 6));
 }
 
 /// A change for all wakes all, though another notification clears the bit at the same time. (With the bit cleared alone,
 /// and the sequence as it was, one sleeper could set the bit again and another sleep on its old ticket.)
 #[test]
 fn a_change_for_all_wakes_all() {
-    explore("2 sleepers, 1 change for all, 1 notification", 3, || {
+    explore("2 sleepers, 1 change for all, 1 notification", || {
         let store = Store::new();
         let mut parts: Vec<Part> = Vec::new();
         for _ in 0..2 {
@@ -123,7 +123,7 @@ fn a_change_for_all_wakes_all() {
 /// wake-up was meant for somebody else, too.
 #[test]
 fn a_wakeup_that_was_taken_along_is_passed_on() {
-    explore("1 sleeper at two stores, 1 at the second", 3, || {
+    explore("1 sleeper at two stores, 1 at the second", || {
         let (first, second) = (Store::new(), Store::new());
         let (one, other) = (first.clone(), second.clone());
         let any: Part = Box::new(move || {
@@ -153,7 +153,7 @@ fn a_wakeup_that_was_taken_along_is_passed_on() {
 /// A bit left behind by one that was killed asleep harms nobody.
 #[test]
 fn a_dead_sleeper_leaves_nothing_that_harms() {
-    explore("a dead sleeper's bit", 2, || {
+    explore("a dead sleeper's bit", || {
         let store = Store::new();
         let _died_asleep = store.event.prepare();
         let (takes, puts) = (store.clone(), store);
@@ -192,7 +192,7 @@ fn recv_until_the_end(bench: &Bench, owner: u16) {
 #[test]
 #[cfg(model_shuttle)]
 fn a_sender_does_not_sleep_beside_room_while_the_receivers_wait_for_it() {
-    explore("3 slots, the backlog falls by leases", 3, || {
+    explore("3 slots, the backlog falls by leases", || {
         let (bench, has_come) = (Bench::new(3, 8, 0), Store::new());
         for number in 0..3 {
             assert_eq!(bench.try_send(0, number), Sent::Yes);
@@ -263,19 +263,19 @@ fn all_sleep(capacity: u32, senders: u16, items: u64, receivers: u16) {
 
 #[test]
 fn a_receiver_sleeps_until_the_item_and_until_the_end() {
-    explore("1 slot, 1 item, asleep", 2, || all_sleep(1, 1, 1, 1));
+    explore("1 slot, 1 item, asleep", || all_sleep(1, 1, 1, 1));
 }
 
 #[test]
 fn a_sender_sleeps_until_there_is_room() {
-    explore("1 slot, 2 items, asleep", 2, || all_sleep(1, 1, 2, 1));
+    explore("1 slot, 2 items, asleep", || all_sleep(1, 1, 2, 1));
 }
 
 #[test]
 #[cfg(model_shuttle)]
 fn many_sleep_and_all_come_to_the_end() {
     for capacity in 1..=3 {
-        explore("1 to 3 slots, 2 senders, 2 items each, 1 receiver", 3, move || all_sleep(capacity, 2, 2, 1));
-        explore("1 to 3 slots, 2 senders, 3 items each, 3 receivers", 3, move || all_sleep(capacity, 2, 3, 3));
+        explore("1 to 3 slots, 2 senders, 2 items each, 1 receiver", move || all_sleep(capacity, 2, 2, 1));
+        explore("1 to 3 slots, 2 senders, 3 items each, 3 receivers", move || all_sleep(capacity, 2, 3, 3));
     }
 }
