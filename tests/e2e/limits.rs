@@ -75,9 +75,10 @@ fn without_an_allow_list_all_is_inherited_and_with_one_only_what_is_named() {
         names
     };
     assert!(environment("").contains(&"SECRET".to_owned()));
-    let own = ["BRIGADE_DOOR", "BRIGADE_INCARNATION", "BRIGADE_PIPELINE", "BRIGADE_TOKEN", "BRIGADE_WORKER", "LEDGER"];
+    let own = ["DOOR", "INCARNATION", "PIPELINE", "RUN", "TOKEN", "WORKER"].map(|name| format!("BRIGADE_{name}"));
+    let own = [&own[..], &["LEDGER".to_owned()]].concat();
     assert_eq!(environment("env_allow = []"), own);
-    assert_eq!(environment("env_allow = ['WANTED', 'NOT_THERE']"), [&own[..], &["WANTED"]].concat());
+    assert_eq!(environment("env_allow = ['WANTED', 'NOT_THERE']"), [&own[..], &["WANTED".to_owned()]].concat());
 }
 
 #[test]

@@ -273,3 +273,11 @@ fn a_state_folder_that_others_have_prepared_is_refused_and_left_alone() {
     lchown(sandbox.state().join("queues"), Some(0), None).expect("root may");
     assert_eq!(run().code, Some(0));
 }
+
+#[test]
+fn a_worker_that_leaves_without_having_been_told_to_is_waited_for_and_counted_as_one_that_fails() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.run(&task(&["rogue", "leave"], "max_restarts = 2\nbackoff = \"10ms\"")).wait();
+    assert_eq!(ended.code, Some(3), "{}", ended.err);
+    assert_eq!(ended.report().stages["only"].restarts, 2);
+}

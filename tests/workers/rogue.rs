@@ -4,7 +4,8 @@
 //! session of its own, which keeps the log pipe), `exit CODE`, `flood LINES`, `burst LINES` (and a last line
 //! without end, then SIGKILL to itself), `unending BYTES` (one line, without end), `garbage` (bytes that are no text, and a
 //! last line without end), `protocol` (a knock of another protocol), `gibberish` (a knock that is none), `silent` (never
-//! knocks), `fields` (prints its environment's names), `ask SOCKET` (asks a control socket for the status).
+//! knocks), `fields` (prints its environment's names), `ask SOCKET` (asks a control socket for the status),
+//! `leave` (says that it leaves to be started anew, and fails).
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -88,8 +89,23 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         ["knock"] => knock(PROTOCOL),
+        ["leave"] => leave(),
         _ => ExitCode::from(78),
     }
+}
+
+/// Says that it leaves to be started anew, though nobody has told it to, and does.
+fn leave() -> ExitCode {
+    let door = IpcSender::<Knock>::connect(var(DOOR_ENV)).expect("a door");
+    let (orders, heard) = ipc::channel::<Order>().expect("a channel");
+    let (says, reports) = ipc::channel::<Report>().expect("a channel");
+    let magic = KNOCK_MAGIC;
+    let knock = Knock { magic, protocol: PROTOCOL, sdk: "9.9.9".into(), token: var(TOKEN_ENV), orders, reports };
+    door.send(knock).expect("said");
+    heard.recv().expect("a welcome");
+    says.send(Report::Ready).expect("said");
+    says.send(Report::Leaving).expect("said");
+    ExitCode::FAILURE
 }
 
 /// Knocks as somebody of this protocol, and waits for what comes of it.

@@ -142,6 +142,22 @@ mod tests {
     }
 
     #[test]
+    fn a_run_that_has_done_what_it_may_stops_and_any_other_reason_weighs_more() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        let stop = &sandbox.ctx.station().stop;
+        stop.retire();
+        assert!(stop.now() && stop.is_retired() && stop.deadly_signal().is_none());
+        assert!(!stop.on_signal(15), "the first signal does not end it at once");
+        assert_eq!((stop.is_retired(), stop.deadly_signal()), (false, Some(15)));
+        stop.retire();
+        assert_eq!(stop.deadly_signal(), Some(15));
+        let asked = crate::sandbox::sandbox(&["numbers"], &[]);
+        asked.ctx.station().stop.retire();
+        asked.stop_now();
+        assert!(!asked.ctx.station().stop.is_retired(), "who is asked to stop does not come back");
+    }
+
+    #[test]
     fn a_drain_is_meant_for_sources_alone() {
         let (source, consumer) = (sandbox(&[], &["numbers"]), sandbox(&["numbers"], &[]));
         source.page.ask_stop(StopWord::Drain);

@@ -307,6 +307,9 @@ mod tests {
             other => panic!("{other:?}"),
         });
         assert_eq!(told.collect::<Vec<_>>(), [("the disk is full".into(), false), ("no folder".into(), true)]);
+        ctx.station().stop.retire();
+        assert_eq!(ended(ctx, Ok(())), Exit::DONE);
+        assert!(matches!(sandbox.reports()[..], [Report::Leaving]));
         ctx.station().stop.on_signal(15);
         assert_eq!(ended(ctx, Ok(())), Exit::of_signal(15));
     }

@@ -80,6 +80,7 @@ impl Groups {
 
     fn below(base: PathBuf, pid: u32) -> Result<Self, String> {
         look_at(&base)?;
+        remove_old(&base);
         let groups = Self { base, prefix: format!("brigade-{pid}"), left: Vec::new() };
         let failed = |what: &str, error: &io::Error| format!("cannot {what} {}: {error}", groups.base.display());
         let control = groups.base.join("cgroup.subtree_control");
@@ -128,6 +129,17 @@ impl Groups {
             self.left.push(group.path);
         }
         oom_kills(&events) > 0
+    }
+}
+
+/// Removes groups of supervisors that are no more, as far as nobody lives in them.
+fn remove_old(base: &Path) {
+    for entry in fs::read_dir(base).into_iter().flatten().flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| name.strip_prefix("brigade-")?.split('-').next()?.parse::<u32>().ok());
+        if pid.is_some_and(|pid| !Path::new("/proc").join(pid.to_string()).exists()) {
+            let _ = fs::remove_dir(entry.path());
+        }
     }
 }
 
@@ -189,10 +201,14 @@ mod tests {
     #[test]
     fn a_worker_gets_a_group_with_its_limit_and_its_end_tells_of_kills() {
         let base = tree("cpu memory pids");
+        let (old, living) = (base.path().join("brigade-4194305-a-0-1"), base.path().join("brigade-1-a-0-1"));
+        fs::create_dir(&old).expect("made");
+        fs::create_dir(&living).expect("made");
         let mut groups = Groups::below(base.path().to_owned(), 7).expect("ready");
         let ours = base.path().join("brigade-7-supervisor");
         assert_eq!(fs::read_to_string(ours.join("cgroup.procs")).expect("there"), "7");
         assert_eq!(fs::read_to_string(base.path().join("cgroup.subtree_control")).expect("there"), "+memory");
+        assert!(!old.exists() && living.exists(), "no process has a number above 4194304");
         let path = base.path().join("brigade-7-hash-0-3");
         groups.make("hash", 0, 3, 1 << 20).expect_err("no kernel has put cgroup.procs there");
         fs::remove_dir_all(&path).expect("it holds the files that we wrote");
