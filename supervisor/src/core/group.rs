@@ -11,7 +11,7 @@ use std::time::Instant;
 use super::Core;
 use super::action::{Ask, State};
 use super::event::{Actor, StopLevel};
-use super::worker::Process;
+use super::worker::{Process, Worker};
 use crate::config::plan::{RestartPolicy, StageIx};
 
 impl Core {
@@ -63,9 +63,9 @@ impl Core {
 
     fn is_free_to_go_down(&self, ix: usize) -> bool {
         let Some(stage) = self.workers[ix].stage else { return true };
-        // Also for good: a drain may have begun meanwhile.
-        let going =
-            |other: &StageIx| self.crew(*other).any(|worker| worker.is_going_down() || worker.state == State::Stopping);
+        // Also for good: a drain may have begun before.
+        let stops = |worker: &Worker| worker.process != Process::None && worker.run.asked.is_some();
+        let going = |other: &StageIx| self.crew(*other).any(|worker| worker.is_going_down() || stops(worker));
         !self.plan.stages[stage].stops_after.iter().any(going)
     }
 

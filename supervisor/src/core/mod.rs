@@ -243,7 +243,7 @@ impl Core {
     fn fall_due(&mut self, ix: usize, due: Due, now: Instant) {
         let rules = self.workers[ix].rules;
         match due {
-            Due::Start => self.wait_is_over(ix, now),
+            Due::Start => self.start_again(ix, "its wait is over", now),
             Due::Uptime => self.said_ready(ix, now),
             Due::StartTimeout => {
                 let why = format!("not ready within {:?}", rules.start_timeout);

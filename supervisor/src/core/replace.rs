@@ -6,6 +6,7 @@ use std::time::Instant;
 use super::Core;
 use super::action::{Action, Ask, State};
 use super::event::Actor;
+use super::worker::Process;
 
 impl Core {
     /// It is to end after the item in hand. Only one that is at work is asked; whoever does not end is not killed for it,
@@ -26,7 +27,8 @@ impl Core {
                 false
             }
         };
-        if !at_work || worker.run.asked.is_some() || worker.run.failing || worker.run.killed {
+        let alive = matches!(worker.process, Process::Alive(_));
+        if !at_work || !alive || worker.run.asked.is_some() || worker.run.failing || worker.run.killed {
             return false;
         }
         worker.run.replaced = true;

@@ -284,3 +284,36 @@ fn one_that_a_drain_is_stopping_keeps_what_it_needs_until_it_is_gone() {
     story.exits("web/0", OK);
     story.expect(&["sweep web/0 #1", "stop db/0 #1 drain"]);
 }
+
+#[test]
+fn one_that_is_replaced_takes_nobody_along_and_still_goes_down_with_others() {
+    let mut story = Story::running(group(Strategy::OneForAll));
+    let (post, incarnation) = story.id("hash/0");
+    story.tell(Event::Replace { post, incarnation, words: "it has grown".into() });
+    story.exits("hash/0", OK);
+    story.up("hash/0");
+    story.expect(&["stop hash/0 #1 renew", "sweep hash/0 #1", "spawn hash/0 #2"]);
+    let (post, incarnation) = story.id("hash/0");
+    story.tell(Event::Replace { post, incarnation, words: "it has grown".into() });
+    story.exits("report/0", CRASH);
+    story.all_exit(&["walk/0", "hash/1", "hash/0"], OK);
+    assert_eq!((story.state("hash/0"), story.state("report/0")), (State::Pending, State::Backoff));
+    story.wait(120);
+    story.everybody_comes_up();
+    assert_eq!(story.who("hash/0").incarnation, Incarnation(3));
+}
+
+#[test]
+fn one_that_is_replaced_waits_for_what_it_needs() {
+    let plan = pipeline().stage("db", &[], &[]).stage("log", &[], &[]).stage("web", &[], &[]).needs(&["db"]);
+    let mut story = Story::running(plan.group(Strategy::OneForAll, &["db", "log"]));
+    story.exits("log/0", CRASH);
+    let (post, incarnation) = story.id("web/0");
+    story.tell(Event::Leaving { post, incarnation, words: "it has done enough".into() });
+    story.exits("web/0", OK);
+    assert_eq!(story.state("web/0"), State::Pending);
+    story.exits("db/0", OK);
+    story.wait(120);
+    story.up("db/0");
+    assert_eq!(story.state("web/0"), State::Starting);
+}

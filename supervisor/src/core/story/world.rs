@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use brigade_protocol::id::{Incarnation, Post};
 
 use super::super::Core;
-use super::super::action::{Action, State, Verdict};
+use super::super::action::{Action, Ask, State, Verdict};
 use super::super::backoff::Random;
 use super::super::event::{Event, Exit, StopLevel};
 use crate::config::plan::{Plan, Role};
@@ -173,8 +173,14 @@ impl World {
                 let double = self.processes.insert(*post, process);
                 assert!(double.is_none(), "nobody is started twice");
             }
-            Action::Stop { post, incarnation, .. } => {
-                self.check_stop(*post);
+            Action::Stop { post, incarnation, ask } => {
+                // A worker that is only renewed comes back to those that need it; and it may be told by no change of its
+                // state that it goes down now.
+                if *ask != Ask::Renew {
+                    let goes_down = self.core.worker(*post).is_some_and(|worker| worker.run.goes_with.is_some());
+                    self.living(*post, *incarnation).expect("only the living are asked to stop").goes_down |= goes_down;
+                    self.check_stop(*post);
+                }
                 let process = self.living(*post, *incarnation).expect("only the living are asked to stop");
                 assert!(process.spawned && !process.killed);
                 process.asked = true;
@@ -236,7 +242,7 @@ impl World {
     fn note_change(&mut self, post: Post, to: State, cause: &str) {
         match to {
             State::Ready | State::Draining => _ = self.up.insert(post),
-            State::Pending if !cause.starts_with("its wait is over") => _ = self.up.remove(&post),
+            State::Pending if cause.ends_with("starts again with the others") => _ = self.up.remove(&post),
             State::Backoff => _ = self.crashed.insert(post, self.log.len()),
             State::Pending | State::Starting | State::Stopping | State::Exited | State::Failed => {}
         }
