@@ -30,13 +30,13 @@ impl Core {
         }
     }
 
-    /// The wait of a crashed worker is over. It may have others to wait for by now, if a group went down.
-    pub(super) fn wait_is_over(&mut self, ix: usize, now: Instant) {
-        const CAUSE: &str = "its wait is over";
+    /// A worker goes on: its wait after a crash is over, or it is replaced. It may have others to wait for by now, if a group
+    /// went down.
+    pub(super) fn go_on(&mut self, ix: usize, cause: &str, now: Instant) {
         if self.workers[ix].stage.is_none_or(|stage| self.may_start(stage)) {
-            self.start(ix, CAUSE, now);
+            self.start(ix, cause, now);
         } else {
-            self.pend(ix, CAUSE, Actor::Core, now);
+            self.pend(ix, cause, Actor::Core, now);
         }
     }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use brigade_protocol::id::{Incarnation, Post};
 
 use super::super::Core;
-use super::super::action::{Action, State, Verdict};
+use super::super::action::{Action, Ask, State, Verdict};
 use super::super::backoff::Random;
 use super::super::event::{Event, Exit, StopLevel};
 use crate::config::plan::{Plan, Role};
@@ -173,8 +173,11 @@ impl World {
                 let double = self.processes.insert(*post, process);
                 assert!(double.is_none(), "nobody is started twice");
             }
-            Action::Stop { post, incarnation, .. } => {
-                self.check_stop(*post);
+            Action::Stop { post, incarnation, ask } => {
+                // One that is replaced comes back at once, as after a crash: nobody waits for that.
+                if *ask != Ask::Renew {
+                    self.check_stop(*post);
+                }
                 let process = self.living(*post, *incarnation).expect("only the living are asked to stop");
                 assert!(process.spawned && !process.killed);
                 process.asked = true;
@@ -236,7 +239,9 @@ impl World {
     fn note_change(&mut self, post: Post, to: State, cause: &str) {
         match to {
             State::Ready | State::Draining => _ = self.up.insert(post),
-            State::Pending if !cause.starts_with("its wait is over") => _ = self.up.remove(&post),
+            State::Pending if !cause.starts_with("its wait is over") && !cause.starts_with("replaced: ") => {
+                _ = self.up.remove(&post)
+            }
             State::Backoff => _ = self.crashed.insert(post, self.log.len()),
             State::Pending | State::Starting | State::Stopping | State::Exited | State::Failed => {}
         }

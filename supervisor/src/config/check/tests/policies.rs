@@ -22,7 +22,7 @@ fn exits_that_cannot_be_are_faults() {
     let expected = [
         "4:50 each of success_codes must be a whole number or a string, not a boolean (such as 3 or \"TERM\")",
         "5:15 fatal_codes must be a list, not a string (write fatal_codes = [3, \"TERM\"])",
-        "6:15 significant must be true or false, not a string (write significant = true, without quotes)",
+        "6:15 significant must be true or false, not a string (write significant = true or significant = false)",
     ];
     assert_eq!(faults, expected, "one value of a wrong type hides the rest of its list");
     let faults = bench.stage_faults("success_codes = [256, -1, 'STOP', 'SIGTRM', '3', 4, 4]");
