@@ -119,7 +119,7 @@ fn changes_of_batches_are_exact_while_workers_and_manager_are_killed() {
         until("it goes on", || !run.is_running() || sandbox.ledger().count("kept") > kept + 100);
     }
     run.wait().with_code(0);
-    assert!(killed > 8, "{killed} kills");
+    assert!(killed > 2, "{killed} kills");
     sandbox.ledger().assert_once("kept", MANY);
     assert_tallied(&sandbox, MANY);
 }

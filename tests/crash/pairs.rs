@@ -162,7 +162,10 @@ fn source_middle_and_sink_each_at_a_point_and_the_supervisor_in_the_last_of_thei
     side_by_side(&all.collect::<Vec<_>>(), |((case, sink), source)| {
         let (sink_keys, source_keys) = (format!("env.DIE_AT = \"{sink}\""), format!("env.DIE_AT = \"{source}\""));
         let sandbox = Sandbox::new();
-        let all = Case { sink_keys: &sink_keys, more_source_keys: &source_keys, ..(*case).clone() };
+        // The next run of the middle may be at work when the supervisor takes it along, and plain handles hand on and ack in
+        // two steps.
+        let doubles = case.doubles + u64::from(case.middle.contains(&"relay"));
+        let all = Case { sink_keys: &sink_keys, more_source_keys: &source_keys, doubles, ..(*case).clone() };
         dies(start(&sandbox, &all.text(true), "queue_swept:5"), &sandbox, "queue_swept:5");
         let points: Vec<_> = told(&sandbox).into_iter().map(|(point, _)| point).collect();
         assert_eq!(points.len(), 4, "{points:?}");
@@ -170,6 +173,6 @@ fn source_middle_and_sink_each_at_a_point_and_the_supervisor_in_the_last_of_thei
             let name = point.split(':').next().unwrap_or(point);
             assert!(points.iter().any(|point| point == name), "nobody died at {point}: {points:?}");
         }
-        goes_on(case, &sandbox);
+        goes_on(&all, &sandbox);
     });
 }

@@ -2,7 +2,7 @@
 
 use crate::stage::failing_middle_dies_at;
 
-const WAITS: &str = "capacity = 16\nretry_delay = \"50ms\"";
+const WAITS: &str = "capacity = 16\nretry_delay = \"300ms\"";
 
 #[test]
 fn retry_due_written() {

@@ -136,7 +136,11 @@ Examples:
   brigade logs -f hash            follow one stage
   brigade logs hash/2 -n 20       the last lines of one worker
   brigade logs --since 10m --level warn
-  brigade logs --grep 'denied|refused' --json";
+  brigade logs --since 2026-11-20T10:00 --until 2026-11-20T11:00
+  brigade logs --grep 'denied|refused' --json
+
+Old files are read as well, also compressed ones. Lines that rotation has dropped are named on standard error. A line that
+is marked with … at its end goes on in the next one of the same worker.";
 
 /// Reads the command line of this process and does what it says. Usage errors exit with 2.
 pub fn main() -> ExitCode {

@@ -55,9 +55,8 @@ impl Core {
                 && worker.process != Process::None
                 && self.is_free_to_go_down(ix)
             {
-                let with = with.clone();
-                self.ask(ix, Ask::Now, Actor::Core, &format!("goes down with {with}"), now);
-                self.workers[ix].run.goes_with = Some(with);
+                let cause = format!("goes down with {with}");
+                self.ask(ix, Ask::Now, Actor::Core, &cause, now);
             }
         }
     }

@@ -188,6 +188,7 @@ impl Core {
             self.change(ix, State::Backoff, format!("{cause}; next start in {wait:?}"), Actor::Core, now);
             self.take_along(ix, now);
         } else {
+            let cause = if of_group { cause } else { format!("{cause} (the limit of its group)") };
             self.ladder.blame(Verdict::GaveUp { worker: worker.name.clone(), words: cause.clone() });
             self.change(ix, State::Failed, format!("{cause}; restarted too often"), Actor::Core, now);
             self.raise(StopLevel::Now, Actor::Core, now);
@@ -201,14 +202,13 @@ impl Core {
         self.raise(StopLevel::Now, Actor::Core, now);
     }
 
-    /// Asks a worker to stop for good, or takes it out of the line if it has no process. Asking again changes nothing, unless
+    /// Asks a worker to stop, or takes it out of the line if it has no process. Asking again changes nothing, unless
     /// it is for more.
     pub(super) fn ask(&mut self, ix: usize, ask: Ask, actor: Actor, cause: &str, now: Instant) {
         let worker = &mut self.workers[ix];
         if worker.is_over() {
             return;
         }
-        worker.run.goes_with = None;
         if worker.process == Process::None {
             self.rest(ix, cause, actor, now);
             return;

@@ -112,8 +112,10 @@ impl Keeper {
         let _ = rustix::process::nice(10);
         self.remove_halves();
         loop {
+            // Asked first, so that at the end all that was written is counted.
+            let is_last = self.is_ending();
             let stock = self.tidy();
-            if self.is_ending() {
+            if is_last {
                 return;
             }
             let next = stock.old.values().flatten().filter(|old| old.is_plain).min_by_key(|old| old.written).cloned();

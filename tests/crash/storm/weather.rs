@@ -204,7 +204,12 @@ impl<'a> Weather<'a> {
     }
 
     fn count_descriptors(&mut self, status: &Value) {
-        if !workers(status, |state| state != "ready").is_empty() {
+        // Also of one who has no process yet: its descriptors are still to come.
+        let not_all =
+            status.pointer("/stages").and_then(Value::as_array).into_iter().flatten().any(|stage| {
+                stage["workers"].as_array().into_iter().flatten().any(|worker| worker["state"] != "ready")
+            });
+        if not_all {
             return;
         }
         if let Some(now) = descriptors(self.run.pid()) {

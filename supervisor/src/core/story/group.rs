@@ -101,7 +101,8 @@ fn a_group_may_have_a_limit_for_all_its_crashes_together() {
     }
     story.exits("hash/0", CRASH);
     story.all_exit(&["walk/0", "hash/1", "report/0"], KILLED);
-    let verdict = Verdict::GaveUp { worker: "hash/0".into(), words: "exit code 1".into() };
+    let words = "exit code 1 (the limit of its group)".to_owned();
+    let verdict = Verdict::GaveUp { worker: "hash/0".into(), words };
     assert_eq!(story.unread.last(), Some(&Action::Finish(verdict)));
 }
 
@@ -161,6 +162,22 @@ fn what_was_never_started_waits_for_those_that_went_down() {
     story.wait(120);
     story.everybody_comes_up();
     story.expect(&["spawn report/0 #2", "spawn hash/0 #2", "spawn hash/1 #2", "spawn walk/0 #1"]);
+}
+
+#[test]
+fn nobody_outside_starts_on_the_strength_of_one_that_goes_down() {
+    let plan = pipeline().stage("a", &[], &[]).stage("x", &[], &[]).stage("b", &[], &[]).stage("p", &[], &[]);
+    let mut story = Story::of(plan.needs(&["x", "b"]).group(Strategy::RestForOne, &["a", "x"]));
+    story.tell(Event::Begin);
+    story.all_up(&["a/0", "x/0"]);
+    story.exits("a/0", CRASH);
+    story.up("b/0");
+    assert_eq!(story.state("p/0"), State::Pending);
+    story.exits("x/0", OK);
+    story.wait(120);
+    assert_eq!(story.state("p/0"), State::Pending);
+    story.up("x/0");
+    assert_eq!(story.state("p/0"), State::Starting);
 }
 
 #[test]
@@ -244,4 +261,26 @@ fn members_that_need_each_other_go_down_one_after_the_other() {
     story.expect(&["sweep db/0 #1", "spawn db/0 #2", "spawn log/0 #2"]);
     story.up("db/0");
     story.expect(&["spawn web/0 #2"]);
+}
+
+#[test]
+fn one_that_crashes_while_it_is_to_go_down_has_only_gone_down() {
+    let plan = pipeline().stage("db", &[], &[]).stage("web", &[], &[]).needs(&["db"]).stage("log", &[], &[]);
+    let mut story = Story::running(plan.group(Strategy::OneForAll, &["db", "web", "log"]));
+    story.exits("log/0", CRASH);
+    story.exits("db/0", CRASH);
+    assert_eq!((story.state("db/0"), story.state("web/0")), (State::Pending, State::Stopping));
+}
+
+#[test]
+fn one_that_a_drain_is_stopping_keeps_what_it_needs_until_it_is_gone() {
+    let plan =
+        pipeline().stage("make", &[], &["q"]).stage("take", &["q"], &[]).stage("db", &[], &[]).stage("web", &[], &[]);
+    let mut story = Story::running(plan.needs(&["db"]).group(Strategy::OneForAll, &["take", "db"]));
+    story.signal();
+    story.unread.clear();
+    story.exits("take/0", CRASH);
+    story.expect(&["sweep take/0 #1"]);
+    story.exits("web/0", OK);
+    story.expect(&["sweep web/0 #1", "stop db/0 #1 drain"]);
 }

@@ -264,8 +264,7 @@ impl World {
         }
         let Some(group) = plan.group_of(stage) else { return };
         for (other, process) in self.living_of(&group.stages) {
-            // A drain stops some of them for good.
-            assert!(!process.goes_down || self.level.is_some(), "{other} is on its way down");
+            assert!(!process.goes_down, "{other} is on its way down");
             let since = self.crashed.get(&post).copied().unwrap_or(0);
             let along = self.stage_of(*other).is_some_and(|other| group.takes_along(stage, other));
             assert!(

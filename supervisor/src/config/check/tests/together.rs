@@ -105,6 +105,16 @@ fn a_restart_window_that_can_never_be_hit_is_a_fault() {
         )]
     );
     assert_eq!(bench.stage_faults("max_restarts = 20").len(), 1, "the default period is too short for that many");
+    let tight = |period| format!("backoff = '1s'\nbackoff_max = '1s'\nrestart_period = '{period}'");
+    assert_eq!(
+        bench.stage_faults(&tight("4s")),
+        [format!(
+            "6:18 stage \"walk\" could never give up: 5 restarts take at least 4s, but restart_period is 4s {help}"
+        )],
+        "what happened a whole period ago does not count any more"
+    );
+    let text = format!("name = 'p'\n[stages.walk]\ncommand = ['walk']\n{}\n", tight("4001ms"));
+    bench.load(&text).unwrap_or_else(|faults| panic!("{faults}"));
     assert_eq!(
         bench.stage_faults("backoff = '1m'"),
         ["4:11 backoff is 1m, more than backoff_max, which is 30s (lower backoff or raise backoff_max)"]
