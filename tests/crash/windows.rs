@@ -4,7 +4,7 @@
 use brigade_tests::{Sandbox, until};
 use nix::sys::signal::Signal;
 
-use crate::exact::{Exact, ITEMS, balances, completes, dies, start};
+use crate::exact::{Exact, ITEMS, all_items, balances, completes, dies, start};
 
 const LINE: Exact<'static> = Exact {
     middle: &["bucket", "pass"],
@@ -23,7 +23,7 @@ fn has_pages(sandbox: &Sandbox) -> bool {
 fn dies_in_its_start(point: &str) {
     let sandbox = Sandbox::new();
     dies(start(&sandbox, &LINE.text(), point), &sandbox, point);
-    let report = completes(&sandbox, &LINE.text(), std::slice::from_ref(&(0..ITEMS)), 0);
+    let report = completes(&sandbox, &LINE.text(), &all_items(), 0);
     assert_eq!(report.queues["done"].sent, ITEMS, "{point}");
 }
 
@@ -52,7 +52,7 @@ fn dies_when_it_goes_on(point: &str) {
         let gate = sandbox.path("gate").display().to_string();
         let next = Exact { middle: &["bucket", "hold-first", &gate], middle_keys: "replicas = 2", queue, ..LINE };
         dies(start(&sandbox, &next.text(), point), &sandbox, point);
-        let report = completes(&sandbox, &next.text(), std::slice::from_ref(&(0..ITEMS)), 0);
+        let report = completes(&sandbox, &next.text(), &all_items(), 0);
         assert_eq!(report.queues["raw"].sent, ITEMS, "{point}: it began anew");
     }
 }
@@ -124,7 +124,7 @@ fn dies_in_its_stop(point: &str, signals: usize) {
     }
     sandbox.write("gate", "");
     dies(run, &sandbox, point);
-    completes(&sandbox, &line.text(), std::slice::from_ref(&(0..ITEMS)), 0);
+    completes(&sandbox, &line.text(), &all_items(), 0);
 }
 
 #[test]
@@ -168,7 +168,7 @@ fn dies_at_its_end(point: &str, is_told: bool) -> Sandbox {
     assert!(is_told || has_pages(&sandbox), "neither a report nor pages at {point}");
     let began_anew = !has_pages(&sandbox);
     // Who has the report need not run it again; who does it all the same gets the same.
-    let report = completes(&sandbox, &line.text(), std::slice::from_ref(&(0..ITEMS)), 0);
+    let report = completes(&sandbox, &line.text(), &all_items(), 0);
     assert_eq!(report.queues["raw"].sent, ITEMS, "{point}, began anew: {began_anew}");
     let said = sandbox.ask(&["shared", "sum", "--json"]);
     let sum: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
@@ -221,12 +221,12 @@ fn the_report_is_written_before_the_pages_are_forgotten() {
 fn shared_forgetting() {
     let sandbox = Sandbox::new();
     let line = Exact { middle: &["bucket", "tally"], ..LINE };
-    completes(&sandbox, &line.text(), std::slice::from_ref(&(0..ITEMS)), 0);
+    completes(&sandbox, &line.text(), &all_items(), 0);
     for _ in 0..2 {
         dies(start(&sandbox, &line.text(), "shared_forgetting"), &sandbox, "shared_forgetting");
         std::fs::remove_file(sandbox.path("told")).expect("told");
     }
-    completes(&sandbox, &line.text(), std::slice::from_ref(&(0..ITEMS)), 0);
+    completes(&sandbox, &line.text(), &all_items(), 0);
     let said = sandbox.ask(&["shared", "sum", "--json"]);
     let sum: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
     assert_eq!(sum["value"].as_u64(), Some((0..ITEMS).sum()), "of the last run alone: {sum}");

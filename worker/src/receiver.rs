@@ -158,7 +158,7 @@ mod tests {
             let again = numbers.recv().expect("an item");
             assert_eq!(*again, if name == "slow" { 8 } else { 7 });
             again.nack_after(if name == "slow" { Duration::ZERO } else { HOUR });
-            assert_eq!(*numbers.recv().expect("an item"), 8);
+            assert_eq!(numbers.recv().expect("an item").ack(), 8);
             assert_eq!(sandbox.queue(name).depth().retry, 1);
         }
     }

@@ -16,7 +16,8 @@ use crate::output::Output;
 /// A worker as a function: it is called with every item and sends its results to `out`.
 ///
 /// An `Ok` acknowledges the item. An error or a panic is that item's failure: it is logged, and the item is delivered
-/// again, `max_deliveries` times at most. With `threads` in the pipeline file the function runs on several threads.
+/// again, `max_deliveries` times at most: at once, after the queue's `retry_delay`, or when a
+/// [`RetryAfter`](crate::RetryAfter) says. With `threads` in the pipeline file the function runs on several threads.
 ///
 /// ```no_run
 /// use std::path::PathBuf;
@@ -180,7 +181,8 @@ pub trait Worker: Sized {
     /// Does the work for one item. `Ok` acknowledges it.
     ///
     /// # Errors
-    /// Any error is that item's failure: it is logged and the item is delivered again, `max_deliveries` times at most.
+    /// Any error is that item's failure: it is logged and the item is delivered again, `max_deliveries` times at most, at
+    /// once, after the queue's `retry_delay`, or when a [`RetryAfter`](crate::RetryAfter) says.
     fn handle(&mut self, item: Self::Item, out: &mut Output<Self::Output>) -> Result;
 
     /// Called once when the inputs are at their end, and not when the worker is stopped before.

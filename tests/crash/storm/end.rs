@@ -41,7 +41,7 @@ impl End<'_> {
         again: impl Fn() -> Run,
     ) {
         let (n, lines) = self.check_counts(report, worker_kills, supervisor_kills);
-        (figures.items, figures.again) = (n, lines - n + self.still_dead());
+        (figures.items, figures.again) = (n, lines + self.still_dead() - n);
         figures.letters = report.queues.values().map(|queue| queue.dead).sum();
         let all = self.finish(again);
         let again = figures.again;

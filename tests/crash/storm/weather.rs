@@ -57,6 +57,7 @@ impl<'a> Weather<'a> {
     pub fn rage(mut self, worker_kills: u64) -> Figures {
         while self.figures.worker_kills < worker_kills {
             self.disturb();
+            self.assert_not_over();
         }
         self.sandbox.write("mended", "");
         if self.plan.has(Work::Poison) {
@@ -74,6 +75,14 @@ impl<'a> Weather<'a> {
             self.disturb();
         }
         self.check_end()
+    }
+
+    /// The source has not come to its end: nobody else may have ended the run.
+    fn assert_not_over(&mut self) {
+        if !self.run.is_running() {
+            let ended = self.run.wait();
+            panic!("seed {}: it ended by itself with {:?}:\n{}", self.seed, ended.code, ended.err);
+        }
     }
 
     fn disturb(&mut self) {
@@ -254,9 +263,10 @@ fn acked(status: &Value) -> u64 {
     status["queues"].as_array().into_iter().flatten().filter_map(|queue| queue["acked"].as_u64()).sum()
 }
 
-/// The processes of those in such a state.
+/// The processes of the workers in such a state.
 fn workers(status: &Value, fits: impl Fn(&str) -> bool) -> Vec<i32> {
-    let stages = status["stages"].as_array().into_iter().flatten();
+    // The manager may not die as often as they.
+    let stages = status["stages"].as_array().into_iter().flatten().filter(|stage| stage["name"] != "manager");
     let workers = stages.flat_map(|stage| stage["workers"].as_array().into_iter().flatten());
     let fitting = workers.filter(|worker| worker["state"].as_str().is_some_and(&fits));
     fitting.filter_map(|worker| i32::try_from(worker["pid"].as_i64()?).ok()).collect()
