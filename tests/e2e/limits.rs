@@ -219,7 +219,7 @@ fn after_its_items_a_worker_ends_and_the_next_run_goes_on_at_once() {
         assert_eq!((report.queues["raw"].acked, report.queues["raw"].redelivered), (100, 0));
         assert_eq!(report.stages["middle"].restarts, 0, "they are no restarts");
         assert_eq!(kept_by_run(&sandbox, "middle/0"), runs);
-        assert!(ended.err.contains("it has done its 10 items, and is replaced"), "{}", ended.err);
+        assert!(ended.err.contains("middle/0 is replaced: exit code 0: it has done its 10 items"), "{}", ended.err);
         assert!(sandbox.ledger().times("kept").values().all(|times| *times == 1));
     }
 }
@@ -248,7 +248,7 @@ fn a_worker_that_has_grown_is_replaced_between_two_items_and_that_is_said() {
     let keys = "max_rss = \"64MiB\"\nmax_restarts = 0";
     let mut run = sandbox.run(&pair(&["bucket", "emit-then-wait", "30"], "", &["misfit", "grow", "10"], keys));
     until("all is kept", || sandbox.ledger().times("kept").len() == 30);
-    run.until_said("more than its max_rss of 64MiB, and is replaced");
+    run.until_said("more than its max_rss of 64MiB");
     until("the next run is there", || {
         run.worker("taker/0").is_some_and(|worker| worker["state"] == "ready" && worker["incarnation"] != 1)
     });

@@ -11,7 +11,7 @@ use brigade_tests::{Run, Sandbox, until};
 use nix::sys::signal::Signal;
 use nix::unistd::geteuid;
 
-use crate::pipelines::{endless, task};
+use crate::pipelines::{endless, finite, task};
 
 /// Tests that make things another user's need root.
 const NOBODY: u32 = 65534;
@@ -280,4 +280,13 @@ fn a_worker_that_leaves_without_having_been_told_to_is_waited_for_and_counted_as
     let ended = sandbox.run(&task(&["rogue", "leave"], "max_restarts = 2\nbackoff = \"10ms\"")).wait();
     assert_eq!(ended.code, Some(3), "{}", ended.err);
     assert_eq!(ended.report().stages["only"].restarts, 2);
+}
+
+#[test]
+fn a_run_inside_of_a_worker_does_not_hand_on_that_workers_descriptors() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run_with(&finite(5, &["bucket", "pass"], ""), |command| {
+        command.env("BRIGADE_DESCRIPTORS", "door=77 page=78 queue:raw=79");
+    });
+    run.wait().with_code(0);
 }

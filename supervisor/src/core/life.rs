@@ -136,7 +136,7 @@ impl Core {
         let cause = worker.end_in_words(exit);
         worker.last_end = Some(cause.clone());
         if worker.run.replaced && !ending.asked && !ending.hopeless && !ending.failing {
-            self.start_again(ix, "the last run ended in order", now);
+            self.go_on(ix, &format!("replaced: {cause}"), now);
             return;
         }
         match next(worker.rules.role, worker.rules.restart, ending) {

@@ -189,12 +189,12 @@ impl Core {
             }
             Event::Replace { post, incarnation, words } => {
                 if let Some(ix) = self.current(post, incarnation) {
-                    self.replace(ix, words, now);
+                    self.replace(ix, words);
                 }
             }
             Event::Leaving { post, incarnation, words } => {
                 if let Some(ix) = self.current(post, incarnation) {
-                    self.is_leaving(ix, words, now);
+                    self.is_leaving(ix, words);
                 }
             }
             Event::Exited { post, incarnation, exit, items_left } => {
@@ -243,7 +243,7 @@ impl Core {
     fn fall_due(&mut self, ix: usize, due: Due, now: Instant) {
         let rules = self.workers[ix].rules;
         match due {
-            Due::Start => self.start_again(ix, "its wait is over", now),
+            Due::Start => self.go_on(ix, "its wait is over", now),
             Due::Uptime => self.said_ready(ix, now),
             Due::StartTimeout => {
                 let why = format!("not ready within {:?}", rules.start_timeout);

@@ -30,8 +30,9 @@ impl Core {
         }
     }
 
-    /// A worker that was at work before is to be started again. It may have others to wait for by now, if a group went down.
-    pub(super) fn start_again(&mut self, ix: usize, cause: &str, now: Instant) {
+    /// A worker goes on: its wait after a crash is over, or it is replaced. It may have others to wait for by now, if a group
+    /// went down.
+    pub(super) fn go_on(&mut self, ix: usize, cause: &str, now: Instant) {
         if self.workers[ix].stage.is_none_or(|stage| self.may_start(stage)) {
             self.start(ix, cause, now);
         } else {

@@ -57,7 +57,8 @@ pub struct NotSpawned {
 }
 
 /// Variables by which other supervisors speak to us, and must not speak to a worker.
-const NOT_INHERITED: [&str; 5] = ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID"];
+const NOT_INHERITED: [&str; 6] =
+    ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID", DESCRIPTORS_ENV];
 
 /// Starts it. The child has no descriptors but its standard ones and those listed, an empty signal mask, and dies when we
 /// die.

@@ -42,8 +42,8 @@ impl Reactor {
                 crash_point!("queue_closed");
             }
             Action::WatchLoop(index) => self.loops[index].begin(),
-            Action::Changed { post, incarnation, from: _, to, cause, actor } => {
-                self.tell_change(post, incarnation, to, &cause, actor);
+            Action::Changed { post, incarnation, from, to, cause, actor } => {
+                self.tell_change(post, incarnation, (from, to), &cause, actor);
             }
             Action::Level(level, actor) => self.tell_level(level, actor),
             Action::Finish(verdict) => self.verdict = Some(verdict),
@@ -169,7 +169,14 @@ impl Reactor {
         crash_point!("stop_asked");
     }
 
-    fn tell_change(&mut self, post: Post, incarnation: Incarnation, to: State, cause: &str, actor: Actor) {
+    fn tell_change(
+        &mut self,
+        post: Post,
+        incarnation: Incarnation,
+        (from, to): (State, State),
+        cause: &str,
+        actor: Actor,
+    ) {
         let (name, replica) = self.name_of(post);
         let who = format!("{name}/{replica}");
         let by = match actor {
@@ -190,6 +197,9 @@ impl Reactor {
                 self.last_words.insert(post, words);
             }
             State::Ready => tracing::info!(pid, "{who} is ready{by}"),
+            State::Pending | State::Starting if matches!(from, State::Ready | State::Draining) => {
+                tracing::info!("{who} is {cause}");
+            }
             State::Pending | State::Starting => tracing::debug!("{who} {}: {cause}{by}", picture_word(to)),
             State::Draining | State::Stopping | State::Exited => {
                 tracing::info!("{who} {}: {cause}{by}", picture_word(to));

@@ -179,7 +179,7 @@ impl Reactor {
     fn hear_leaving(&mut self, post: Post, incarnation: Incarnation) {
         let stage = self.core.worker(post).and_then(|worker| worker.stage);
         if let Some(items) = stage.and_then(|stage| self.core.plan().stages[stage].limits.max_items) {
-            let words = format!("it has done its {items} items, and is replaced");
+            let words = format!("it has done its {items} items");
             self.events.push_back(Event::Leaving { post, incarnation, words });
         }
     }

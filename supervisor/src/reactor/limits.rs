@@ -108,7 +108,7 @@ impl Reactor {
             let has_done = self.limited.done_before.get(&post).is_none_or(|before| done > *before);
             if let Some(own) = memory::own(pid).filter(|own| *own > most && has_done) {
                 let (own, most) = (show_size(own), show_size(most));
-                let words = format!("it has grown to {own}, more than its max_rss of {most}, and is replaced");
+                let words = format!("it has grown to {own}, more than its max_rss of {most}");
                 events.push(Event::Replace { post, incarnation, words });
             }
         }

@@ -16,11 +16,12 @@ fn leaves(story: &mut Story, name: &str) {
 fn a_worker_that_has_grown_is_asked_to_end_and_started_anew_at_once() {
     let mut story = Story::running(line());
     grows(&mut story, "hash/0");
-    assert_eq!(story.state("hash/0"), State::Stopping);
+    assert_eq!(story.state("hash/0"), State::Ready, "it has an item in hand");
     grows(&mut story, "hash/0");
     story.expect(&["stop hash/0 #1 renew"]);
     story.exits("hash/0", OK);
     story.expect(&["sweep hash/0 #1", "spawn hash/0 #2"]);
+    assert_eq!(story.who("hash/0").last_end.as_deref(), Some("exit code 0: it has grown"));
     story.up("hash/0");
     assert_eq!((story.state("hash/0"), story.who("hash/0").restarts), (State::Ready, 0));
 }

@@ -174,11 +174,8 @@ impl World {
                 assert!(double.is_none(), "nobody is started twice");
             }
             Action::Stop { post, incarnation, ask } => {
-                // A worker that is only renewed comes back to those that need it; and it may be told by no change of its
-                // state that it goes down now.
+                // One that is replaced comes back at once, as after a crash: nobody waits for that.
                 if *ask != Ask::Renew {
-                    let goes_down = self.core.worker(*post).is_some_and(|worker| worker.run.goes_with.is_some());
-                    self.living(*post, *incarnation).expect("only the living are asked to stop").goes_down |= goes_down;
                     self.check_stop(*post);
                 }
                 let process = self.living(*post, *incarnation).expect("only the living are asked to stop");
@@ -242,7 +239,9 @@ impl World {
     fn note_change(&mut self, post: Post, to: State, cause: &str) {
         match to {
             State::Ready | State::Draining => _ = self.up.insert(post),
-            State::Pending if cause.ends_with("starts again with the others") => _ = self.up.remove(&post),
+            State::Pending if !cause.starts_with("its wait is over") && !cause.starts_with("replaced: ") => {
+                _ = self.up.remove(&post)
+            }
             State::Backoff => _ = self.crashed.insert(post, self.log.len()),
             State::Pending | State::Starting | State::Stopping | State::Exited | State::Failed => {}
         }
