@@ -70,7 +70,7 @@ fn pass(item: Item, out: &mut Output<Item>, mode: &str, seed: u64, pause: u64) -
     nap(pause);
     let fails = match mode {
         "nack" if fate(seed, item.n, 100) < 2 => u64::from(out.deliveries().unwrap_or(1)) <= 1 + fate(seed, item.n, 2),
-        "poison" if fate(seed, item.n, 100) == 0 => !path("MENDED").exists(),
+        "poison" if item.n < POISONED && fate(seed, item.n, 100) == 0 => !path("MENDED").exists(),
         _ => false,
     };
     if fails {
@@ -83,6 +83,9 @@ fn pass(item: Item, out: &mut Output<Item>, mode: &str, seed: u64, pause: u64) -
     let outputs: Vec<String> = out.ctx().outputs().map(str::to_owned).collect();
     Ok(out.to(&outputs[item.n as usize % outputs.len()]).send(item)?)
 }
+
+/// Behind this one no item is poison: thousands of dead letters would be all that is left of a long storm.
+const POISONED: u64 = 20_000;
 
 /// A number below `end` that an item has whoever asks.
 fn fate(seed: u64, n: u64, end: u64) -> u64 {

@@ -6,7 +6,7 @@ use brigade_tests::Dice;
 /// One disturbance.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Decision {
-    /// After so many more acks in all queues.
+    /// After so many more acks in all queues (or fewer, if they take long).
     pub acks: u64,
     pub deed: Deed,
     /// Chooses among those who are there then.

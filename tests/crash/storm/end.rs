@@ -20,7 +20,7 @@ pub struct End<'a> {
 }
 
 /// The dead letters, by queue.
-pub fn letters(sandbox: &Sandbox) -> BTreeMap<String, u64> {
+fn letters(sandbox: &Sandbox) -> BTreeMap<String, u64> {
     let said = sandbox.ask(&["dead", "list", "--json"]);
     let list: Vec<Value> = serde_json::from_str(&said.out).unwrap_or_else(|error| panic!("{error}: {}", said.err));
     let mut count = BTreeMap::new();
