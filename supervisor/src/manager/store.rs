@@ -24,8 +24,9 @@ use super::journal::{self, End, Journal};
 use super::snapshot::{self, SnapshotError};
 use super::state::{State, apply_once};
 
-/// A journal is long when it has this many bytes, and twice as many as the last snapshot.
-const LONG: u64 = 64 << 20;
+/// A journal is long when it has this many bytes, and twice as many as the last snapshot: reading it takes a next manager some
+/// tens of milliseconds.
+const LONG: u64 = 4 << 20;
 
 /// Why there is no store in a folder.
 #[derive(Debug, thiserror::Error)]
