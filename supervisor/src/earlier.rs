@@ -30,6 +30,12 @@ struct Note {
     pid: u32,
     /// When that started, in clock ticks since the machine did; all others of the run are younger.
     since: u64,
+    /// How many runs before it were cut short, one after the other: killed, all of them.
+    #[serde(default)]
+    cut_short: u32,
+    /// It came to an end of its own.
+    #[serde(default)]
+    has_ended: bool,
 }
 
 /// Why a run cannot go on where an earlier one was.
@@ -80,22 +86,36 @@ pub fn end_what_lives(dir: &StateDir) -> Result<(), EarlierError> {
     if ended.left.is_empty() { Ok(()) } else { Err(EarlierError::Alive { pids: ended.left }) }
 }
 
-/// Notes that a new run begins, by what its processes will be known: whole, or not at all.
+/// Notes that a new run begins, by what its processes will be known: whole, or not at all. Gives the number of runs before
+/// it that were cut short, one after the other.
 ///
 /// # Errors
 /// The file cannot be written.
-pub fn begin(dir: &StateDir, cookie: &Cookie) -> Result<(), EarlierError> {
-    let path = dir.run();
+pub fn begin(dir: &StateDir, cookie: &Cookie) -> Result<u32, EarlierError> {
+    let before = read(dir).ok().flatten();
+    let cut_short = before.filter(|note| !note.has_ended).map_or(0, |note| note.cut_short.saturating_add(1));
     let write = || {
         let pid = std::process::id();
         let since = i32::try_from(pid).ok().and_then(Process::of).map_or(0, |process| process.start);
-        let note = Note { cookie: cookie.clone(), boot: boot_id()?, pid, since };
-        let new = path.with_extension("json.new");
-        std::fs::write(&new, serde_json::to_vec_pretty(&note)?)?;
-        crash_point!("run_half_noted");
-        std::fs::rename(new, &path)
+        keep(dir, &Note { cookie: cookie.clone(), boot: boot_id()?, pid, since, cut_short, has_ended: false })
     };
-    write().map_err(|source| EarlierError::Io { what: format!("write {}", path.display()), source })
+    write().map_err(|source| EarlierError::Io { what: format!("write {}", dir.run().display()), source })?;
+    Ok(cut_short)
+}
+
+/// Notes that this run has come to its end. If that is not written, the next one takes it for cut short.
+pub fn end(dir: &StateDir) {
+    if let Ok(Some(note)) = read(dir) {
+        let _ = keep(dir, &Note { has_ended: true, ..note });
+    }
+}
+
+fn keep(dir: &StateDir, note: &Note) -> io::Result<()> {
+    let path = dir.run();
+    let new = path.with_extension("json.new");
+    std::fs::write(&new, serde_json::to_vec_pretty(note)?)?;
+    crash_point!("run_half_noted");
+    std::fs::rename(new, &path)
 }
 
 fn read(dir: &StateDir) -> Result<Option<Note>, EarlierError> {
@@ -144,10 +164,13 @@ mod tests {
         let dir = StateDir::at(base.path());
         end_what_lives(&dir).expect("there was no earlier run");
         let cookie = Cookie::random().expect("random numbers");
-        begin(&dir, &cookie).expect("noted");
+        assert_eq!(begin(&dir, &cookie).expect("noted"), 0);
         let note = read(&dir).expect("readable").expect("there");
-        assert_eq!((note.cookie, note.pid), (cookie, std::process::id()));
+        assert_eq!((note.cookie, note.pid), (cookie.clone(), std::process::id()));
         assert!(note.since > 0);
         end_what_lives(&dir).expect("nobody is found");
+        assert_eq!([(); 2].map(|()| begin(&dir, &cookie).expect("noted")), [1, 2], "nobody has said that it ended");
+        end(&dir);
+        assert_eq!(begin(&dir, &cookie).expect("noted"), 0);
     }
 }

@@ -124,8 +124,8 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
     if let Some(aside) = &aside {
         tracing::info!("the old state is in {}", aside.display());
     }
-    let keeping = begin(aside.as_deref(), &dir)?;
-    let resumed = resume::resume(&plan, &dir)?;
+    let (keeping, cut_short) = begin(aside.as_deref(), &dir)?;
+    let resumed = resume::resume(&plan, &dir, cut_short)?;
     if resumed.goes_on {
         let (items, leased) = (resumed.items, resumed.leased);
         tracing::info!(
@@ -147,7 +147,7 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
 }
 
 /// Ends what an earlier run has left alive, whose state may have been put aside, and notes that this one begins.
-fn begin(aside: Option<&Path>, dir: &StateDir) -> Result<Keeping, LaunchError> {
+fn begin(aside: Option<&Path>, dir: &StateDir) -> Result<(Keeping, u32), LaunchError> {
     let sees_processes = process::check();
     match &sees_processes {
         Ok(()) => earlier::end_what_lives(&aside.map_or_else(|| dir.clone(), StateDir::at))?,
@@ -156,8 +156,8 @@ fn begin(aside: Option<&Path>, dir: &StateDir) -> Result<Keeping, LaunchError> {
         ),
     }
     let cookie = Cookie::random().map_err(|source| LaunchError::Io { what: "draw a number".to_owned(), source })?;
-    earlier::begin(dir, &cookie)?;
-    Ok(Keeping::new(cookie, sees_processes.is_ok()))
+    let cut_short = earlier::begin(dir, &cookie)?;
+    Ok((Keeping::new(cookie, sees_processes.is_ok()), cut_short))
 }
 
 /// Tells the numbers, and says with which code to exit.
@@ -205,6 +205,7 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
         // Nobody could be told that this fails.
         let _ = write!(io::stderr().lock(), "{}", report::coloured(&numbers, colour));
     }
+    earlier::end(&folder.dir);
     drop(folder);
     written?;
     if let Some(signal) = ending.killed_by {

@@ -15,7 +15,7 @@ use brigade_protocol::id::Post;
 use brigade_protocol::page::Page;
 use brigade_protocol::queue::{Queue, QueueError};
 
-use crate::config::plan::{Plan, QueuePlan};
+use crate::config::plan::{MANAGER_STAGE, Plan, QueuePlan};
 use crate::effects::dead::DeadFile;
 use crate::figures::counted;
 use crate::orders::{self, Order, Orders};
@@ -95,9 +95,15 @@ pub struct Resumed {
     pub leased: u64,
 }
 
+/// Of so many runs that were cut short one after the other, the last one's deliveries count against the items. Who kills
+/// everything, or a machine that is out of memory, is rarely an item's fault, and without this a few such nights would make
+/// dead letters of the items that happened to be in hand. But an item that does bring everything down, again and again, is
+/// to become one in the end.
+const COUNTED: u32 = 4;
+
 /// Opens what is there and makes what is missing. Nobody of an earlier run lives any more: the folder is locked, and
 /// what its supervisor left was ended ([`crate::earlier`]).
-pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
+pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, ResumeError> {
     let orders = orders::of(plan);
     let mut damaged = Damaged::new(dir);
     let pages = damaged.pages()?;
@@ -113,7 +119,7 @@ pub fn resume(plan: &Plan, dir: &StateDir) -> Result<Resumed, ResumeError> {
     let mut resumed = Resumed { queues: Vec::new(), goes_on, items: 0, leased: 0 };
     for (name, queue) in &old {
         let leased = queue.depth().leased;
-        sweep(queue, &pages);
+        sweep(queue, &pages, cut_short.is_multiple_of(COUNTED));
         crash_point!("resume_swept_one");
         match queue.spoilt_at_rest() {
             None => resumed.leased += leased,
@@ -156,7 +162,7 @@ fn tell_of_strangers(plan: &Plan, dir: &StateDir) {
     let pages = names(&dir.pages(), ".page");
     let stages: BTreeSet<_> = pages.iter().filter_map(|name| Some(name.rsplit_once('-')?.0)).collect();
     for stage in stages {
-        if !plan.stages.iter().any(|planned| planned.name == stage) {
+        if stage != MANAGER_STAGE && !plan.stages.iter().any(|planned| planned.name == stage) {
             tracing::warn!(
                 "stage {stage} of the earlier run is not in this plan: its checkpoint is not used; give it its old name back, or begin anew with --fresh"
             );
@@ -216,9 +222,9 @@ fn refuse_removed(plan: &Plan, old: &BTreeMap<String, Queue>) -> Result<(), Resu
     if words.is_empty() { Ok(()) } else { Err(ResumeError::Removed(words)) }
 }
 
-fn sweep(queue: &Queue, pages: &[Page]) {
+fn sweep(queue: &Queue, pages: &[Page], count: bool) {
     let by_post: HashMap<Post, &Page> = pages.iter().map(|page| (page.post(), page)).collect();
-    queue.sweep_all(|post, lane| committed(by_post.get(&post).copied(), lane));
+    queue.sweep_all(count, |post, lane| committed(by_post.get(&post).copied(), lane));
 }
 
 /// The queue to go on with, and whether it is a new one.
@@ -269,7 +275,7 @@ pub fn at_rest(name: &str, dir: &StateDir) -> Result<(Result<Queue, QueueError>,
         damaged.spoilt_queue(name, &why)?;
     }
     damaged.refuse()?;
-    sweep(&queue, &pages);
+    sweep(&queue, &pages, false);
     dead.settle(Some(&queue)).map_err(io)?;
     dead.take_from(&queue, |_| ("it ran out of deliveries".to_owned(), Vec::new())).map_err(io)?;
     Ok((Ok(queue), dead))
@@ -294,16 +300,16 @@ mod tests {
         let dir = StateDir::at(&base.path().join("state"));
         let _folder = dir.take("line").expect("taken");
         let (usr, etc) = (plan(base.path(), "/usr"), plan(base.path(), "/etc"));
-        resume(&usr, &dir).expect("nothing was there");
+        resume(&usr, &dir, 0).expect("nothing was there");
         let page = Page::create(&dir.page("walk", 0), Post(1), 1).expect("a page");
-        resume(&etc, &dir).expect("without a checkpoint there is nothing to go on from");
-        resume(&usr, &dir).expect("nor now");
+        resume(&etc, &dir, 0).expect("without a checkpoint there is nothing to go on from");
+        resume(&usr, &dir, 0).expect("nor now");
         page.lane(0).write_checkpoint(1, b"/usr/bin");
         page.lane(0).commit(1);
         for _ in 0..2 {
-            let words = resume(&etc, &dir).expect_err("it would begin behind /usr/bin").to_string();
+            let words = resume(&etc, &dir, 0).expect_err("it would begin behind /usr/bin").to_string();
             assert!(words.contains("it was told [\"/usr\"] and not [\"/etc\"]"), "{words}");
         }
-        assert!(resume(&usr, &dir).expect("as before").goes_on);
+        assert!(resume(&usr, &dir, 0).expect("as before").goes_on);
     }
 }

@@ -139,3 +139,25 @@ fn a_stopped_worker_hears_a_stop() {
     run.wait().with_code(0);
     assert_eq!(sandbox.ledger().count("served"), 1, "it ended by itself");
 }
+
+#[test]
+fn runs_that_are_cut_short_make_no_dead_letter_of_an_item_in_hand_unless_they_do_so_again_and_again() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.path("gate").display().to_string();
+    let text = |items| pair(&["bucket", "emit", items], "max_deliveries = 2", &["bucket", "hold", &gate], "");
+    let dead = || {
+        let said = sandbox.ask(&["dead", "list", "--json"]);
+        serde_json::from_str::<Vec<serde_json::Value>>(&said.out).expect("a list").len()
+    };
+    // One in four counts, so the eighth is the second.
+    for cut_short in 0..8 {
+        assert_eq!(dead(), 0, "{cut_short} runs were cut short");
+        let mut run = sandbox.run(&text(if cut_short == 0 { "1" } else { "0" }));
+        until("the item is held", || sandbox.ledger().count("held") == cut_short + 1);
+        run.signal(Signal::SIGKILL);
+        run.wait();
+        run.assert_nobody_left();
+    }
+    let report = sandbox.run(&text("0")).wait().with_code(0);
+    assert_eq!((report.queues["items"].dead, dead()), (1, 1), "{report:?}");
+}

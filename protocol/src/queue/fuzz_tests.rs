@@ -31,7 +31,7 @@ fn supervise(queue: &Queue) {
     queue.close();
     queue.wake_all();
     queue.sweep(Post(1), |_, lane| u64::from(lane));
-    queue.sweep_all(|post, _| u64::from(post.0));
+    queue.sweep_all(true, |post, _| u64::from(post.0));
     let _ =
         queue.take_dead(|item| if item.id.0 % 7 == 0 { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) });
     queue.reopen();
@@ -169,7 +169,7 @@ fn items_move_into_a_queue_of_other_numbers_in_order_with_their_ids_and_deliveri
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = dir.path().join("q.queue");
     let queue = used_queue(&path);
-    queue.sweep_all(|_, _| 0);
+    queue.sweep_all(true, |_, _| 0);
     let (depth, totals) = (queue.depth(), queue.totals());
     let small = Geometry { capacity: 20, ..GEOMETRY };
     assert!(queue.migrate(&path, &small).expect_err("too small").to_string().contains("capacity is 20 now"));

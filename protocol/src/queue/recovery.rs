@@ -30,6 +30,8 @@ pub enum Fate {
     Dead,
     /// It is dead, and has committed the batch that the slot belongs to.
     Committed,
+    /// It is dead, as `Dead` is, but most likely by no fault of the item that it held: that delivery does not count.
+    Cut,
 }
 
 impl Ring {
@@ -47,11 +49,13 @@ impl Ring {
                 Kind::Filling => match fate(slot, owner) {
                     Fate::Alive => {}
                     // Also what belongs to a batch: a slot that is filled is not yet part of it.
-                    Fate::Dead | Fate::Committed => swept.rolled_back += u64::from(self.take_back(slot, owner)),
+                    Fate::Dead | Fate::Cut | Fate::Committed => {
+                        swept.rolled_back += u64::from(self.take_back(slot, owner))
+                    }
                 },
                 Kind::Staged => match fate(slot, owner) {
                     Fate::Alive => {}
-                    Fate::Dead => swept.rolled_back += u64::from(self.take_back(slot, owner)),
+                    Fate::Dead | Fate::Cut => swept.rolled_back += u64::from(self.take_back(slot, owner)),
                     Fate::Committed => {
                         swept.rolled_forward += u64::from(self.publish_staged(Held { slot, word }, owner))
                     }
@@ -59,10 +63,12 @@ impl Ring {
                 Kind::Leased => match fate(slot, owner) {
                     Fate::Alive => {}
                     Fate::Dead | Fate::Committed => self.fail(slot, owner, &mut swept),
+                    Fate::Cut => self.spare(slot, owner, &mut swept),
                 },
                 Kind::Settled => match fate(slot, owner) {
                     Fate::Alive => {}
                     Fate::Dead => self.fail(slot, owner, &mut swept),
+                    Fate::Cut => self.spare(slot, owner, &mut swept),
                     Fate::Committed => swept.rolled_forward += u64::from(self.free_settled(Held { slot, word }, owner)),
                 },
             }
@@ -75,6 +81,17 @@ impl Ring {
     fn take_back(&self, slot: usize, owner: u16) -> bool {
         let mine = |word: Word| word.is(Kind::Filling, owner) || word.is(Kind::Staged, owner);
         self.leave(slot, mine, |word| Word::new(Kind::Free, word.lap().next(), 0, 0)).is_some()
+    }
+
+    /// An item whose owner did not come to finish it goes back as if it had not been delivered.
+    fn spare(&self, slot: usize, owner: u16, swept: &mut Swept) {
+        self.delayed.forget(slot);
+        let mine = |word: Word| word.is(Kind::Leased, owner) || word.is(Kind::Settled, owner);
+        let back = |word: Word| Word::new(Kind::Late, word.lap(), 0, word.deliveries().saturating_sub(1));
+        if let Some(word) = self.leave(slot, mine, back) {
+            self.announce(slot, word);
+            swept.returned += 1;
+        }
     }
 
     /// An item that its owner did not finish goes back, or is dead. The death of a worker is no failure after which to

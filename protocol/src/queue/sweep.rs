@@ -32,17 +32,18 @@ impl Queue {
     /// its places free. Then everybody is woken. `committed` is asked how far a thread of a post has committed its
     /// batches (its page tells).
     pub fn sweep(&self, post: Post, committed: impl Fn(Post, u16) -> u64) -> Swept {
-        self.sweep_where(|owner| owner == post, committed)
+        self.sweep_where(|owner| owner == post, true, committed)
     }
 
-    /// The same for all posts: for a queue that nobody uses, found by a new run of the supervisor.
-    pub fn sweep_all(&self, committed: impl Fn(Post, u16) -> u64) -> Swept {
+    /// The same for all posts: for a queue that nobody uses, found by a new run of the supervisor. Whether the deliveries
+    /// `count` that were cut short: everybody has died, most likely with the supervisor and not of an item.
+    pub fn sweep_all(&self, count: bool, committed: impl Fn(Post, u16) -> u64) -> Swept {
         let is_dead = |slot| slot >= self.capacity() || self.shared.ring.word(slot).kind() == Kind::Dead;
         self.place(UNDERTAKER).settle(Count::Acked, is_dead);
-        self.sweep_where(|_| true, committed)
+        self.sweep_where(|_| true, count, committed)
     }
 
-    fn sweep_where(&self, is_dead: impl Fn(Post) -> bool, committed: impl Fn(Post, u16) -> u64) -> Swept {
+    fn sweep_where(&self, is_dead: impl Fn(Post) -> bool, count: bool, committed: impl Fn(Post, u16) -> u64) -> Swept {
         // By member: how far a dead one has committed.
         let mut dead: Vec<Option<u64>> = vec![None; MEMBERS];
         for (index, place) in self.places() {
@@ -61,10 +62,13 @@ impl Queue {
         }
         let swept = self.shared.ring.sweep(clock(), |slot, owner| match dead.get(usize::from(owner)) {
             None | Some(None) => Fate::Alive,
+            // What is leased is part of no batch, whatever number stands beside it.
+            Some(Some(_)) if !count && self.shared.ring.word(slot).kind() == Kind::Leased => Fate::Cut,
             Some(Some(committed)) if self.shared.batches.at(slot).load(Ordering::Relaxed) <= *committed => {
                 Fate::Committed
             }
-            Some(Some(_)) => Fate::Dead,
+            Some(Some(_)) if count => Fate::Dead,
+            Some(Some(_)) => Fate::Cut,
         });
         crash_point!("sweep_slots_done");
         let mut returned = swept.returned;
