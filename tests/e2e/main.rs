@@ -7,6 +7,7 @@ mod checksum;
 mod control;
 mod dead;
 mod death;
+mod events;
 mod flips;
 mod flood;
 mod flow;

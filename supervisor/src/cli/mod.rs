@@ -4,6 +4,8 @@ pub mod ask;
 pub mod check;
 pub mod completions;
 pub mod dead;
+pub mod events;
+mod follow;
 pub mod logs;
 pub mod man;
 pub mod run;
@@ -55,6 +57,8 @@ enum Command {
     /// Show what the workers and the supervisor said
     #[command(after_help = LOGS_AFTER_HELP)]
     Logs(ShowLogs),
+    #[command(after_help = events::AFTER_HELP)]
+    Events(events::Events),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
     #[command(after_help = dead::AFTER_HELP, subcommand_required = true, arg_required_else_help = true)]
@@ -164,6 +168,7 @@ impl Command {
                 Ok(dir) => logs.run(dir.root()),
                 Err(error) => say::error(&error),
             },
+            Self::Events(events) => events.run(),
             Self::Stop(stop) => stop.run(),
             Self::Dead(dead) => dead.run(),
             Self::Shared(shared) => shared.run(),

@@ -23,6 +23,8 @@ fn every_command_is_understood() {
         "brigade logs",
         "brigade logs hash/0 -f -n 10 --since 10m --level warn --grep a|b --json -p checksum",
         "brigade logs --pipeline checksum --since 2h --until 1h",
+        "brigade events",
+        "brigade events -f --json -p checksum",
         "brigade stop",
         "brigade stop --now -p checksum",
         "brigade stop --kill --no-wait --state-dir /x",

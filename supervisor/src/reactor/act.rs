@@ -22,7 +22,10 @@ use crate::roster::Present;
 
 impl Reactor {
     pub(super) fn act(&mut self, action: Action) {
-        tracing::debug!(?action);
+        // A change is noted in a form of its own.
+        if !matches!(action, Action::Changed { .. }) {
+            tracing::debug!(?action);
+        }
         match action {
             Action::Spawn { post, incarnation } => self.to_spawn.push_back((post, incarnation)),
             Action::Stop { post, incarnation, ask } => self.ask_to_stop(post, incarnation, ask),
@@ -43,6 +46,7 @@ impl Reactor {
             }
             Action::WatchLoop(index) => self.loops[index].begin(),
             Action::Changed { post, incarnation, from, to, cause, actor } => {
+                self.note_change((post, incarnation), (from, to), &cause, actor);
                 self.tell_change(post, incarnation, (from, to), &cause, actor);
             }
             Action::Level(level, actor) => self.tell_level(level, actor),
@@ -208,6 +212,7 @@ impl Reactor {
     }
 
     fn tell_level(&mut self, level: StopLevel, actor: Actor) {
+        self.note_level(level, actor);
         self.tell_parent_of_stop(level);
         let by = match actor {
             Actor::Core => "the supervisor".to_owned(),

@@ -4,6 +4,7 @@
 //! Nothing in the loop waits for anything but news. This thread alone starts and reaps processes.
 
 mod act;
+mod change;
 mod dead;
 mod hear;
 mod history;
@@ -122,6 +123,8 @@ pub struct Reactor {
     next_round: Instant,
     next_long_round: Instant,
     verdict: Option<Verdict>,
+    /// What the whole pipeline was last said to be.
+    standing: &'static str,
     /// The terminal signal that led to the third rung, to die of at the end.
     killed_by: Option<i32>,
 }
@@ -215,6 +218,7 @@ impl Reactor {
             next_round: now,
             next_long_round: now,
             verdict: None,
+            standing: "running",
             killed_by: None,
         })
     }
@@ -222,6 +226,7 @@ impl Reactor {
     /// Runs until everybody is gone.
     pub fn run(mut self) -> io::Result<Ending> {
         let mut ready = Events::with_capacity(64);
+        self.note_begin();
         self.have_keeper(); // Before there is anybody whom it would have to end.
         self.decide();
         while self.verdict.is_none() {
@@ -329,13 +334,14 @@ impl Reactor {
         if orphans > 0 {
             tracing::warn!("{orphans} processes that workers had started outside of their groups were killed");
         }
+        let verdict = self.verdict.take().unwrap_or(Verdict::Stopped);
+        self.note_end(&verdict, &picture);
         for leak in self.capture.finish(LEAK_GRACE) {
             tracing::warn!("{leak}");
         }
         // Who asked too late for an answer hears that at once, instead of waiting for one.
         while self.inbox.try_recv().is_ok() {}
         self.control.finish(ANSWER_GRACE);
-        let verdict = self.verdict.take().unwrap_or(Verdict::Stopped);
         Ending { verdict, picture, killed_by: self.killed_by, spoilt: self.spoilt }
     }
 }
