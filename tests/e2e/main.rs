@@ -27,3 +27,4 @@ mod stop;
 mod supervised;
 mod survivors;
 mod terminal;
+mod wait;

@@ -16,6 +16,7 @@ pub mod shared;
 pub mod status;
 pub mod stop;
 pub mod trust;
+pub mod wait;
 
 use std::process::ExitCode;
 
@@ -61,6 +62,8 @@ enum Command {
     Events(events::Events),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
+    #[command(after_help = wait::AFTER_HELP)]
+    Wait(wait::Wait),
     #[command(after_help = dead::AFTER_HELP, subcommand_required = true, arg_required_else_help = true)]
     Dead(dead::Dead),
     /// Show the shared lists, maps and counters, or what is in one of them
@@ -170,6 +173,7 @@ impl Command {
             },
             Self::Events(events) => events.run(),
             Self::Stop(stop) => stop.run(),
+            Self::Wait(wait) => wait.run(),
             Self::Dead(dead) => dead.run(),
             Self::Shared(shared) => shared.run(),
             Self::Completions(completions) => completions.run(),

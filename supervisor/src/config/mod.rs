@@ -18,4 +18,4 @@ mod vars;
 pub use check::load;
 pub use fault::{Fault, Faults};
 pub use surroundings::Surroundings;
-pub use units::{show_duration, show_size};
+pub use units::{parse_duration, show_duration, show_size};
