@@ -22,6 +22,7 @@ mod policies;
 mod restart;
 mod retry;
 mod security;
+mod signal;
 mod state;
 mod stop;
 mod supervised;

@@ -91,6 +91,7 @@ mod tests {
             "LOGS",
             "EVENTS",
             "STOP",
+            "SIGNAL",
             "WAIT",
             "DEAD",
             "DEAD RETRY",

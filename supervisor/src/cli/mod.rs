@@ -13,6 +13,7 @@ pub mod say;
 pub mod select;
 pub mod set;
 pub mod shared;
+pub mod signal;
 pub mod status;
 pub mod stop;
 pub mod trust;
@@ -62,6 +63,8 @@ enum Command {
     Events(events::Events),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
+    #[command(after_help = signal::AFTER_HELP)]
+    Signal(signal::SendSignal),
     #[command(after_help = wait::AFTER_HELP)]
     Wait(wait::Wait),
     #[command(after_help = dead::AFTER_HELP, subcommand_required = true, arg_required_else_help = true)]
@@ -109,7 +112,7 @@ impl ShowShared {
         let picture = match ask::ask(&dir, &Request::Shared { name: self.shared.name.clone() }) {
             Ok(Answer::Shared(picture)) => Ok(picture),
             Ok(Answer::Refused(why)) => Err(why),
-            Ok(Answer::Status(_) | Answer::Stopping(_) | Answer::Gone(_)) => {
+            Ok(Answer::Status(_) | Answer::Stopping(_) | Answer::Gone(_) | Answer::Done(_)) => {
                 Err("the pipeline answered something else".to_owned())
             }
             Err(ControlError::NotRunning(_)) => crate::shared::stored(&dir, self.shared.name.as_deref()),
@@ -173,6 +176,7 @@ impl Command {
             },
             Self::Events(events) => events.run(),
             Self::Stop(stop) => stop.run(),
+            Self::Signal(signal) => signal.run(),
             Self::Wait(wait) => wait.run(),
             Self::Dead(dead) => dead.run(),
             Self::Shared(shared) => shared.run(),

@@ -52,7 +52,7 @@ impl Stop {
         match ask(&dir, &Request::Stop(self.level())) {
             Ok(Answer::Stopping(words)) => say::note(&words),
             Ok(Answer::Refused(why)) => return say::error(&why),
-            Ok(Answer::Status(_) | Answer::Shared(_) | Answer::Gone(_)) => {
+            Ok(Answer::Status(_) | Answer::Shared(_) | Answer::Gone(_) | Answer::Done(_)) => {
                 return say::error(&"the pipeline answered something else");
             }
             Err(error) => return say::error(&error),

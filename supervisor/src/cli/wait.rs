@@ -151,7 +151,7 @@ impl Goal {
             Self::Ready => match control::ask(dir, &Request::Status, ANSWER) {
                 Ok(Answer::Status(status)) => is_ready(&status),
                 Ok(Answer::Refused(why)) => Some(Err(why)),
-                Ok(Answer::Stopping(_) | Answer::Shared(_) | Answer::Gone(_)) => {
+                Ok(Answer::Stopping(_) | Answer::Shared(_) | Answer::Gone(_) | Answer::Done(_)) => {
                     Some(Err("the pipeline answered something else".to_owned()))
                 }
                 // It does not listen yet, or too many ask.

@@ -11,6 +11,7 @@ mod history;
 mod idle;
 mod keeper;
 mod limits;
+mod operate;
 mod parent;
 mod picture;
 mod spoilt;
