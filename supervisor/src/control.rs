@@ -48,6 +48,11 @@ pub enum Request {
         /// To their whole process groups.
         group: bool,
     },
+    /// Start workers anew.
+    Restart {
+        /// Whom.
+        who: Who,
+    },
     /// Names, kinds and lengths of the shared lists, maps and counters; or the content of one.
     Shared {
         /// Which one; `None`: the list of all.

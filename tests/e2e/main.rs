@@ -20,6 +20,7 @@ mod pipelines;
 mod poison;
 mod policies;
 mod restart;
+mod restart_by_hand;
 mod retry;
 mod security;
 mod signal;

@@ -91,6 +91,7 @@ mod tests {
             "LOGS",
             "EVENTS",
             "STOP",
+            "RESTART",
             "SIGNAL",
             "WAIT",
             "DEAD",

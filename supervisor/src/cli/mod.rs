@@ -8,6 +8,7 @@ pub mod events;
 mod follow;
 pub mod logs;
 pub mod man;
+pub mod restart;
 pub mod run;
 pub mod say;
 pub mod select;
@@ -63,6 +64,8 @@ enum Command {
     Events(events::Events),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
+    #[command(after_help = restart::AFTER_HELP)]
+    Restart(restart::Restart),
     #[command(after_help = signal::AFTER_HELP)]
     Signal(signal::SendSignal),
     #[command(after_help = wait::AFTER_HELP)]
@@ -176,6 +179,7 @@ impl Command {
             },
             Self::Events(events) => events.run(),
             Self::Stop(stop) => stop.run(),
+            Self::Restart(restart) => restart.run(),
             Self::Signal(signal) => signal.run(),
             Self::Wait(wait) => wait.run(),
             Self::Dead(dead) => dead.run(),

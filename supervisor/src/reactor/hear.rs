@@ -237,6 +237,7 @@ impl Reactor {
             Request::Signal { who, signal, group } => {
                 self.signal_them(&who, signal, if group { To::Group } else { To::Process })
             }
+            Request::Restart { who } => self.restart(&who),
             Request::Shared { name } => {
                 // The manager may take its time: not in this thread.
                 crate::shared::answer(self.manager.clone(), self.dir.clone(), name, call.answer);

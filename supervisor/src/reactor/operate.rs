@@ -7,6 +7,7 @@ use super::Reactor;
 use super::picture::word;
 use crate::config::nearest;
 use crate::control::Answer;
+use crate::core::event::{Actor, Event};
 use crate::core::signal_name;
 use crate::effects::signal::{self, To};
 use crate::roster::Present;
@@ -38,6 +39,30 @@ impl Reactor {
         let told = told.join(", ");
         tracing::info!("{name} is sent to {told} (by the operator)");
         Answer::Done(format!("{name} is sent to {told}"))
+    }
+
+    /// Starts those anew that can be.
+    pub(super) fn restart(&mut self, who: &Who) -> Answer {
+        let posts = match self.posts_of(who) {
+            Ok(posts) => posts,
+            Err(why) => return Answer::Refused(why),
+        };
+        let (mut begun, mut not) = (Vec::new(), Vec::new());
+        for post in posts {
+            let (stage, replica) = self.name_of(post);
+            match self.core.why_no_restart(post) {
+                Some(why) => not.push(format!("{stage}/{replica} is not started anew: {why}")),
+                None => {
+                    begun.push(format!("{stage}/{replica}"));
+                    self.events.push_back(Event::Restart { post, actor: Actor::Operator });
+                }
+            }
+        }
+        if begun.is_empty() {
+            return Answer::Refused(not.join("; "));
+        }
+        let begun = format!("{} is started anew, after the item in hand", begun.join(", "));
+        Answer::Done([vec![begun], not].concat().join("; "))
     }
 
     /// The posts that a command means.
