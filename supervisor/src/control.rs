@@ -53,6 +53,13 @@ pub enum Request {
         /// Whom.
         who: Who,
     },
+    /// Have the workers of a stage take nothing new, or go on.
+    Pause {
+        /// The stage.
+        stage: String,
+        /// False: they go on.
+        paused: bool,
+    },
     /// Names, kinds and lengths of the shared lists, maps and counters; or the content of one.
     Shared {
         /// Which one; `None`: the list of all.

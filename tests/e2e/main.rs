@@ -16,6 +16,7 @@ mod hostile;
 mod limits;
 mod log_files;
 mod logs;
+mod pause;
 mod pipelines;
 mod poison;
 mod policies;

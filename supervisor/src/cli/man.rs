@@ -91,6 +91,8 @@ mod tests {
             "LOGS",
             "EVENTS",
             "STOP",
+            "PAUSE",
+            "RESUME",
             "RESTART",
             "SIGNAL",
             "WAIT",

@@ -8,6 +8,7 @@ pub mod events;
 mod follow;
 pub mod logs;
 pub mod man;
+pub mod pause;
 pub mod restart;
 pub mod run;
 pub mod say;
@@ -64,6 +65,10 @@ enum Command {
     Events(events::Events),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
+    #[command(after_help = pause::PAUSE_AFTER_HELP)]
+    Pause(pause::Pause),
+    #[command(after_help = pause::RESUME_AFTER_HELP)]
+    Resume(pause::Resume),
     #[command(after_help = restart::AFTER_HELP)]
     Restart(restart::Restart),
     #[command(after_help = signal::AFTER_HELP)]
@@ -179,6 +184,8 @@ impl Command {
             },
             Self::Events(events) => events.run(),
             Self::Stop(stop) => stop.run(),
+            Self::Pause(pause) => pause.run(),
+            Self::Resume(resume) => resume.run(),
             Self::Restart(restart) => restart.run(),
             Self::Signal(signal) => signal.run(),
             Self::Wait(wait) => wait.run(),

@@ -19,7 +19,7 @@ pub struct Change {
     /// When. UTC, microseconds.
     #[serde(with = "micros")]
     pub time: Timestamp,
-    /// Such as `hash/0`; `brigade` is the whole pipeline.
+    /// Such as `hash/0`; `hash` is the stage as a whole, `brigade` the whole pipeline.
     pub worker: String,
     /// Which run of the worker; 0 before its first, and for the whole pipeline.
     pub incarnation: u64,

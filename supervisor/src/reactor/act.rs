@@ -49,7 +49,10 @@ impl Reactor {
                 self.note_change((post, incarnation), (from, to), &cause, actor);
                 self.tell_change(post, incarnation, (from, to), &cause, actor);
             }
-            Action::Level(level, actor) => self.tell_level(level, actor),
+            Action::Level(level, actor) => {
+                self.tell_level(level, actor);
+                self.resume_all();
+            }
             Action::Finish(verdict) => self.verdict = Some(verdict),
         }
     }
@@ -73,6 +76,7 @@ impl Reactor {
             crash_point!("page_renewed");
         }
         self.pages[&post].begin(incarnation);
+        self.pages[&post].set_paused(self.is_paused(post));
         let door = Door::open(post, incarnation, self.deliver.clone()).map_err(|e| failed("open a door for it", &e))?;
         let worker = format!("{name}/{replica}");
         let own_env: Vec<(&str, OsString)> = vec![

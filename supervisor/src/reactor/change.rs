@@ -46,6 +46,11 @@ impl Reactor {
     }
 }
 
+/// A change of a stage as a whole.
+pub(super) fn note_stage(stage: &str, from: &str, to: &str, cause: &str, actor: Actor) {
+    note(stage, 0, from, to, cause, actor_word(actor));
+}
+
 /// Who wanted it, in a word.
 fn actor_word(actor: Actor) -> &'static str {
     match actor {

@@ -238,6 +238,7 @@ impl Reactor {
                 self.signal_them(&who, signal, if group { To::Group } else { To::Process })
             }
             Request::Restart { who } => self.restart(&who),
+            Request::Pause { stage, paused } => self.pause(stage, paused),
             Request::Shared { name } => {
                 // The manager may take its time: not in this thread.
                 crate::shared::answer(self.manager.clone(), self.dir.clone(), name, call.answer);

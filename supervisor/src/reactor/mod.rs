@@ -13,6 +13,7 @@ mod keeper;
 mod limits;
 mod operate;
 mod parent;
+mod pause;
 mod picture;
 mod spoilt;
 
@@ -21,7 +22,7 @@ pub use keeper::Keeping;
 pub use picture::keep;
 pub use spoilt::Spoilt;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -37,6 +38,7 @@ use ipc_channel::ipc::IpcSender;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use crate::config::plan::StageIx;
 use crate::core::Core;
 use crate::core::action::Verdict;
 use crate::core::event::Event;
@@ -117,6 +119,8 @@ pub struct Reactor {
     want_manager: HashSet<Post>,
     history: history::History,
     limited: limits::Limited,
+    /// Stages that the operator has paused.
+    paused: BTreeSet<StageIx>,
     /// What the last failed run of a post wrote to stderr at last.
     last_words: BTreeMap<Post, Vec<String>>,
     spoilt: Vec<Spoilt>,
@@ -213,6 +217,7 @@ impl Reactor {
             want_manager: HashSet::new(),
             history: history::History::default(),
             limited,
+            paused: BTreeSet::new(),
             last_words: BTreeMap::new(),
             spoilt: Vec::new(),
             started: now,
