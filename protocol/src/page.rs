@@ -24,7 +24,7 @@ use lane::{COMMITTED, DONE, FINISH, LANE_BYTES, SHARED};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEP");
 
-/// Words of the head: magic, protocol, post, lanes, incarnation, stop word, and room for more.
+/// Words of the head: magic, protocol, post, lanes, incarnation, stop word, whether it is paused, and room for more.
 const HEAD_WORDS: usize = 64;
 
 const POST: usize = 2;
@@ -32,6 +32,7 @@ const LANES: usize = 3;
 const INCARNATION: usize = 4;
 const BOOT: usize = 5;
 const STOP: usize = 16;
+const PAUSED: usize = 17;
 
 /// More than any count can be.
 const MOST: u64 = 1 << 48;
@@ -156,7 +157,8 @@ impl Page {
     pub fn spoilt(&self) -> Option<String> {
         let word = |number| self.head.at(number).load(Ordering::Relaxed);
         let fixed = word(0) == MAGIC && word(1) == u64::from(PROTOCOL) && word(LANES) == u64::from(self.lanes());
-        let in_head = fixed && word(POST) <= u64::from(u16::MAX) && word(STOP) <= StopWord::Now as u64;
+        let in_head =
+            fixed && word(POST) <= u64::from(u16::MAX) && word(STOP) <= StopWord::Now as u64 && word(PAUSED) <= 1;
         if !in_head || word(INCARNATION) > u64::from(u32::MAX) {
             return Some("its head was written over".to_owned());
         }
@@ -249,6 +251,19 @@ impl Page {
         }
     }
 
+    /// Has the worker take nothing new until this is taken back, or not any more. It outlives the run: whoever starts the
+    /// next one says it anew. Whoever may be asleep at a queue must be woken after it.
+    pub fn set_paused(&self, paused: bool) {
+        // SeqCst: comes before the wake-up that follows, as in `ask_stop`.
+        self.head.at(PAUSED).store(paused.into(), Ordering::SeqCst);
+    }
+
+    /// Whether the worker is to take nothing new for now.
+    #[inline]
+    pub fn is_paused(&self) -> bool {
+        self.head.at(PAUSED).load(Ordering::SeqCst) != 0
+    }
+
     /// How many lanes it has.
     pub fn lanes(&self) -> u16 {
         (self.lanes.len() * 8 / LANE_BYTES) as u16
@@ -283,6 +298,11 @@ mod tests {
         ours.begin(Incarnation(4));
         let theirs = Page::open(&path).expect("opened");
         assert_eq!((theirs.lanes(), theirs.incarnation(), theirs.stop()), (3, Incarnation(4), StopWord::None));
+        assert!(!theirs.is_paused());
+        ours.set_paused(true);
+        assert!(theirs.is_paused() && theirs.spoilt().is_none());
+        ours.set_paused(false);
+        assert!(!theirs.is_paused());
         theirs.lane(0).done();
         theirs.lane(2).done_many(2);
         theirs.lane(2).hold(1, ItemId(7));

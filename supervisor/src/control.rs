@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use crate::effects::dead::{Gone, Which};
 use crate::state::StateDir;
 use crate::status::Status;
+use crate::who::Who;
 
 /// A request's frame is not longer than this.
 pub const MAX_REQUEST: usize = 64 << 10;
@@ -37,6 +38,27 @@ pub enum Request {
         queue: String,
         /// Which.
         which: Which,
+    },
+    /// Send a signal to the processes of workers.
+    Signal {
+        /// Whose.
+        who: Who,
+        /// Its number.
+        signal: i32,
+        /// To their whole process groups.
+        group: bool,
+    },
+    /// Start workers anew.
+    Restart {
+        /// Whom.
+        who: Who,
+    },
+    /// Have the workers of a stage take nothing new, or go on.
+    Pause {
+        /// The stage.
+        stage: String,
+        /// False: they go on.
+        paused: bool,
     },
     /// Names, kinds and lengths of the shared lists, maps and counters; or the content of one.
     Shared {
@@ -69,6 +91,8 @@ pub enum Answer {
     Shared(serde_json::Value),
     /// To `Retry` and `Drop`: what became of the letters.
     Gone(Gone),
+    /// To all other commands: it is done, or has begun. What that means now, in words.
+    Done(String),
     /// It cannot be done, and why.
     Refused(String),
 }

@@ -31,3 +31,4 @@ pub mod table;
 pub mod trust;
 pub mod verdict;
 pub mod view;
+pub mod who;

@@ -31,7 +31,8 @@ pub struct Status {
 pub struct StageStatus {
     /// Its name.
     pub name: String,
-    /// `pending`, `starting`, `ready`, `draining`, `stopping`, `complete` or `failed`.
+    /// `pending`, `starting`, `ready`, `draining`, `stopping`, `complete` or `failed`; `paused` instead of `ready` when the
+    /// operator has paused it.
     pub state: String,
     /// By replica.
     pub workers: Vec<WorkerStatus>,

@@ -181,25 +181,41 @@ impl Inputs {
 
     fn next(&mut self, ctx: &Context, outbox: &mut Outbox) -> Result<(usize, Lease), RecvError> {
         let stop = &ctx.station().stop;
-        if stop.now() {
-            return Err(RecvError::Stopped);
-        }
-        if !self.taken.is_empty() {
+        let wait = Wait { deadline: None, interrupted: &|| stop.halts() };
+        loop {
+            if stop.now() {
+                return Err(RecvError::Stopped);
+            }
             // Nothing that is dealt with waits while there is nothing else to do.
-            match try_recv_any(&mut self.members, &mut self.turn) {
-                Err(Nothing::Empty | Nothing::Ended) => match self.commit(outbox) {
-                    Ok(()) => {}
-                    Err(error) if is_stop(&*error) => return Err(RecvError::Stopped),
-                    Err(error) => {
-                        tracing::error!("cannot commit: {}", in_words(&*error));
-                        return Err(RecvError::Spoilt);
-                    }
-                },
+            if stop.is_held() {
+                self.commit_before_waiting(outbox)?;
+                stop.while_held(None);
+                continue;
+            }
+            if !self.taken.is_empty() {
+                match try_recv_any(&mut self.members, &mut self.turn) {
+                    Err(Nothing::Empty | Nothing::Ended) => self.commit_before_waiting(outbox)?,
+                    answer => return answer.map_err(RecvError::from),
+                }
+            }
+            match recv_any(&mut self.members, &wait, &mut self.turn) {
+                Err(Nothing::Interrupted) if !stop.now() => {} // Only paused.
                 answer => return answer.map_err(RecvError::from),
             }
         }
-        let wait = Wait { deadline: None, interrupted: &|| stop.now() };
-        recv_any(&mut self.members, &wait, &mut self.turn).map_err(|nothing: Nothing| nothing.into())
+    }
+
+    fn commit_before_waiting(&mut self, outbox: &mut Outbox) -> Result<(), RecvError> {
+        if self.taken.is_empty() {
+            return Ok(());
+        }
+        self.commit(outbox).map_err(|error| {
+            if is_stop(&*error) {
+                return RecvError::Stopped;
+            }
+            tracing::error!("cannot commit: {}", in_words(&*error));
+            RecvError::Spoilt
+        })
     }
 
     /// Calls the handler and settles the item. An error is one that no other item would escape.

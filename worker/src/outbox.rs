@@ -119,6 +119,11 @@ impl Outbox {
 
     /// Takes one item on its way.
     pub(crate) fn send(&mut self, port: usize, item: &impl Serialize) -> Result<(), Refusal> {
+        match self.mode {
+            Mode::WithItem => {}
+            // What a source takes is what it makes: it is paused here.
+            Mode::AtOnce | Mode::WithCheckpoint => _ = self.ctx.station().stop.while_held(None),
+        }
         let start = self.bytes.len();
         codec::encode(item, &mut self.bytes)?;
         let (len, max) = (self.bytes.len() - start, self.ports[port].member.queue().geometry().max_item_bytes as usize);

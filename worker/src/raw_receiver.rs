@@ -54,8 +54,11 @@ impl RawReceiver {
     /// Takes the next item if one is there at this moment.
     ///
     /// # Errors
-    /// [`RecvError::Empty`] if not, and all that [`recv`](Self::recv) has.
+    /// [`RecvError::Empty`] if not, or if the stage is paused, and all that [`recv`](Self::recv) has.
     pub fn try_recv(&self) -> Result<RawDelivery<'_>, RecvError> {
+        if self.ctx.station().stop.is_held() {
+            return Err(RecvError::Empty);
+        }
         self.taken(|member| member.try_recv())
     }
 
@@ -82,10 +85,19 @@ impl RawReceiver {
 
     fn recv_until(&self, deadline: Option<Instant>) -> Result<RawDelivery<'_>, RecvError> {
         let stop = &self.ctx.station().stop;
-        self.taken(|member| match member.try_recv() {
-            Err(Nothing::Empty) => member.recv(&Wait { deadline, interrupted: &|| stop.now() }),
-            answer => answer,
-        })
+        loop {
+            if !stop.while_held(deadline) {
+                return Err(RecvError::Timeout);
+            }
+            let answer = self.taken(|member| match member.try_recv() {
+                Err(Nothing::Empty) => member.recv(&Wait { deadline, interrupted: &|| stop.halts() }),
+                answer => answer,
+            });
+            match answer {
+                Err(RecvError::Stopped) if !stop.now() => {} // Only paused.
+                answer => return answer,
+            }
+        }
     }
 
     #[inline]

@@ -54,8 +54,11 @@ impl RawSender {
     /// Sends if there is room at this moment.
     ///
     /// # Errors
-    /// [`Refusal::Full`] if not; `Closed`, `TooLarge`, `NoSpace`.
+    /// [`Refusal::Full`] if not, or if it is a source and paused; `Closed`, `TooLarge`, `NoSpace`.
     pub fn try_send(&self, item: &[u8]) -> Result<ItemId, Refusal> {
+        if !self.ctx.station().takes_items() && self.ctx.station().stop.is_held() {
+            return Err(Refusal::Full);
+        }
         self.counted(self.member.borrow_mut().try_send(item))
     }
 
@@ -77,6 +80,9 @@ impl RawSender {
 
     fn send_until(&self, item: &[u8], deadline: Option<Instant>) -> Result<ItemId, Refusal> {
         let stop = &self.ctx.station().stop;
+        if !self.ctx.station().takes_items() && !stop.while_held(deadline) {
+            return Err(Refusal::Timeout);
+        }
         self.counted(self.member.borrow_mut().send(item, &Wait { deadline, interrupted: &|| stop.now() }))
     }
 

@@ -15,6 +15,9 @@ const GAVE_UP: i32 = -1;
 /// `own` value: this run has done what it may; the next one goes on.
 const RETIRED: i32 = -2;
 
+/// Between two looks whether the stage is still paused.
+const HELD_LOOK: Duration = Duration::from_millis(50);
+
 /// All sources of a stop: the supervisor's word in the page, a signal that it did not send, a thread that gave up.
 pub(crate) struct Stop {
     page: Page,
@@ -45,6 +48,32 @@ impl Stop {
     /// Make nothing new; this is what a source asks, and is true for a drain as well.
     pub(crate) fn asked(&self) -> bool {
         self.now() || self.page.stop() == StopWord::Drain
+    }
+
+    /// Take nothing new for now: the stage is paused, and nobody wants it to stop.
+    #[inline]
+    pub(crate) fn is_held(&self) -> bool {
+        self.page.is_paused() && !self.asked()
+    }
+
+    /// Whether to leave a queue at which nothing has come yet.
+    #[inline]
+    pub(crate) fn halts(&self) -> bool {
+        self.now() || self.is_held()
+    }
+
+    /// Waits while the stage is paused. False: the deadline has passed, and it still is.
+    pub(crate) fn while_held(&self, deadline: Option<Instant>) -> bool {
+        while self.is_held() {
+            let left = deadline.map_or(HELD_LOOK, |deadline| deadline.saturating_duration_since(Instant::now()));
+            if left.is_zero() {
+                return false;
+            }
+            // Nobody tells of the end of a pause: a message could find no room at a worker that does not read, and
+            // the supervisor would be held up.
+            self.sleep(left.min(HELD_LOOK), |stop| !stop.is_held());
+        }
+        true
     }
 
     /// Whether the supervisor said anything.
@@ -118,6 +147,7 @@ impl Stop {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::error::{RecvError, Refusal, SendError};
     use crate::sandbox::sandbox;
 
     #[test]
@@ -176,5 +206,52 @@ mod tests {
             sandbox.stop_now();
             assert!(!sleeper.join().expect("no panic"));
         });
+    }
+
+    #[test]
+    fn a_paused_stage_takes_nothing_until_it_goes_on() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [7_u64]);
+        sandbox.page.set_paused(true);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("it is an input");
+        assert!(matches!(numbers.try_recv(), Err(RecvError::Empty)));
+        assert!(matches!(numbers.recv_timeout(Duration::from_millis(1)), Err(RecvError::Timeout)));
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| {
+                let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("it is an input");
+                numbers.recv().map(|item| *item)
+            });
+            sandbox.page.set_paused(false);
+            assert_eq!(taker.join().expect("no panic").ok(), Some(7));
+        });
+    }
+
+    #[test]
+    fn a_stop_ends_a_pause() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", [7_u64]);
+        sandbox.page.set_paused(true);
+        std::thread::scope(|scope| {
+            let taker = scope.spawn(|| {
+                let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("it is an input");
+                numbers.recv().map(|item| *item)
+            });
+            sandbox.stop_now();
+            assert!(matches!(taker.join().expect("no panic"), Err(RecvError::Stopped)));
+        });
+        assert_eq!(sandbox.take::<u64>("numbers"), [(1, 7)], "it was never taken");
+    }
+
+    #[test]
+    fn a_paused_source_makes_nothing_and_a_drain_ends_its_pause() {
+        let sandbox = sandbox(&[], &["numbers"]);
+        sandbox.page.set_paused(true);
+        let numbers = sandbox.ctx.sender::<u64>("numbers").expect("it is an output");
+        assert!(matches!(numbers.try_send(7), Err(SendError { reason: Refusal::Full, .. })));
+        let late = numbers.send_timeout(7, Duration::from_millis(1));
+        assert!(matches!(late, Err(SendError { reason: Refusal::Timeout, .. })));
+        sandbox.page.ask_stop(StopWord::Drain);
+        assert!(numbers.send(8).is_ok());
+        assert_eq!(sandbox.take::<u64>("numbers"), [(1, 8)]);
     }
 }

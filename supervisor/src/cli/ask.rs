@@ -1,8 +1,10 @@
 //! Asking a running pipeline, from a command that people typed. Without it, a `status` right after `run` would claim that
 //! nothing runs, because the socket comes a moment later than the lock.
 
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::say;
 use crate::control::{self, Answer, ControlError, Request};
 use crate::state::StateDir;
 
@@ -26,5 +28,17 @@ pub fn ask(dir: &StateDir, request: &Request) -> Result<Answer, ControlError> {
             }
             answer @ (Ok(_) | Err(ControlError::NotRunning(_) | ControlError::Io { .. })) => return answer,
         }
+    }
+}
+
+/// Has something done, and shows what the pipeline says of it. 0: done. 1: it is not, and why.
+pub fn done(dir: &StateDir, request: &Request) -> ExitCode {
+    match ask(dir, request) {
+        Ok(Answer::Done(words)) => say::result(&format!("{words}\n")),
+        Ok(Answer::Refused(why)) => say::error(&why),
+        Ok(Answer::Status(_) | Answer::Stopping(_) | Answer::Shared(_) | Answer::Gone(_)) => {
+            say::error(&"the pipeline answered something else")
+        }
+        Err(error) => say::error(&error),
     }
 }

@@ -2,35 +2,25 @@
 
 use std::collections::VecDeque;
 use std::io::{self, IsTerminal, Write};
-use std::os::fd::AsFd;
 use std::path::Path;
 use std::process::ExitCode;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use jiff::civil::DateTime;
 use jiff::tz::TimeZone;
 use jiff::{Span, SpanRelativeTo, Timestamp};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use regex::Regex;
-use signal_hook::consts::SIGINT;
 
-use crate::logs::files::Note;
+use super::follow::{FOLLOW_LINES, Until, end, tell};
 use crate::logs::query::{Error, Filter, Found, Query};
 use crate::logs::record::Level;
 use crate::logs::{escape, show};
-
-/// Milliseconds between two looks for new lines.
-const LOOK: u8 = 100;
-/// Lines that `-f` shows of what was there before.
-const FOLLOW_LINES: usize = 10;
+use crate::who::Who;
 
 /// Show what the workers and the supervisor said, oldest first. Times are UTC. Also works when nothing runs.
 #[derive(Clone, Debug, clap::Args)]
 pub struct Logs {
     /// Only this stage, or one worker of it (`hash` or `hash/0`; `brigade` is the supervisor itself)
-    #[arg(value_name = "STAGE[/N]", value_parser = selection)]
+    #[arg(value_name = "STAGE[/N]")]
     who: Option<Who>,
 
     /// Go on with new lines as they come, until Ctrl-C
@@ -62,35 +52,15 @@ pub struct Logs {
     json: bool,
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Who {
-    stage: String,
-    worker: Option<String>,
-}
-
 impl Logs {
     /// Shows the logs of the pipeline whose state folder this is. 0 also when the reader of the output has gone, or
     /// after Ctrl-C; 1 when there is nothing to read or no such stage.
     pub fn run(&self, state_dir: &Path) -> ExitCode {
-        let interrupted = Arc::new(AtomicBool::new(false));
-        if self.follow {
-            // A second Ctrl-C ends it even if somebody who does not read our output holds us up. Without these, the
-            // first one ends us hard: no reason to show nothing.
-            let _ = signal_hook::flag::register_conditional_shutdown(SIGINT, 130, Arc::clone(&interrupted));
-            let _ = signal_hook::flag::register(SIGINT, Arc::clone(&interrupted));
-        }
+        let until = if self.follow { Until::told() } else { Until::default() };
         let stdout = io::stdout();
         let colour = show::wants_colour(stdout.is_terminal());
         let mut out = io::BufWriter::new(stdout.lock());
-        let wait = || is_heard(&io::stdout()) && !interrupted.load(Ordering::Relaxed);
-        match self.show(&state_dir.join("logs"), colour, &mut out, wait) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(Error::Write(error)) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::SUCCESS,
-            Err(error) => {
-                let _ = writeln!(io::stderr(), "error: {error}");
-                ExitCode::FAILURE
-            }
-        }
+        end(self.show(&state_dir.join("logs"), colour, &mut out, || until.waits()))
     }
 
     /// `wait` waits before the next look for new lines, and says whether to take it.
@@ -122,7 +92,7 @@ impl Logs {
         };
         out.flush().map_err(Error::Write)?;
         if !self.follow && !query.has_seen_worker() {
-            return Err(Error::UnknownWorker(self.who.as_ref().and_then(|who| who.worker.clone()).unwrap_or_default()));
+            return Err(Error::UnknownWorker(self.who.as_ref().and_then(Who::worker).unwrap_or_default()));
         }
         while self.follow && wait() {
             query.refresh()?;
@@ -155,7 +125,7 @@ impl Logs {
     fn filter(&self) -> Filter {
         Filter {
             stage: self.who.as_ref().map(|who| who.stage.clone()),
-            worker: self.who.as_ref().and_then(|who| who.worker.clone()),
+            worker: self.who.as_ref().and_then(Who::worker),
             level: self.level,
             since: self.since,
             until: self.until,
@@ -183,46 +153,6 @@ impl Logs {
             show::line(&found.record, Timestamp::now(), colour, &mut line);
         }
         out.write_all(line.as_bytes()).map_err(Error::Write)
-    }
-}
-
-/// Says what is missing from the output, beside it.
-fn tell(notes: &[Note]) {
-    for note in notes {
-        // Nothing can be done if stderr is closed.
-        let _ = writeln!(io::stderr(), "note: {}", words(note));
-    }
-}
-
-fn words(note: &Note) -> String {
-    let shown = |time: &Timestamp| time.strftime("%Y-%m-%dT%H:%M:%SZ").to_string();
-    match note {
-        Note::Dropped { stage, when: Some((at, last)) } => {
-            let (at, last) = (shown(at), shown(last));
-            format!("older lines of stage {stage}, up to {last}, were dropped by rotation at {at}")
-        }
-        Note::Dropped { stage, when: None } => format!("older lines of stage {stage} were dropped by rotation"),
-        Note::Damaged { path, why } => format!("{} is damaged, and cannot be read to its end: {why}", path.display()),
-    }
-}
-
-/// Waits for a moment. False when the reader of this output has gone, which is seen at once.
-fn is_heard(output: &impl AsFd) -> bool {
-    let mut fds = [PollFd::new(output.as_fd(), PollFlags::empty())];
-    match poll(&mut fds, PollTimeout::from(LOOK)) {
-        // Whether the interruption was meant for us is said by the flag.
-        Ok(0) | Err(Errno::EINTR) => true,
-        Ok(_) | Err(_) => false,
-    }
-}
-
-fn selection(text: &str) -> Result<Who, String> {
-    let Some((stage, number)) = text.split_once('/') else {
-        return Ok(Who { stage: text.to_owned(), worker: None });
-    };
-    match number.parse::<u16>() {
-        Ok(number) => Ok(Who { stage: stage.to_owned(), worker: Some(format!("{stage}/{number}")) }),
-        Err(_) => Err(format!("`{number}` is not the number of a worker; write a stage, or a worker like {stage}/0")),
     }
 }
 
@@ -351,16 +281,8 @@ mod tests {
         for arguments in [&["--grep", "("], &["--level", "loud"], &["-n", "-1"], &["--since", "soon"]] {
             assert!(Command::try_parse_from([&["logs"], arguments.as_slice()].concat()).is_err(), "{arguments:?}");
         }
-        assert!(selection("hash/x").is_err() && selection("hash/").is_err());
-        assert_eq!(logs(&["hash/03"]).who.and_then(|who| who.worker).as_deref(), Some("hash/3"));
+        assert!(Command::try_parse_from(["logs", "hash/x"]).is_err());
+        assert_eq!(logs(&["hash/03"]).who.and_then(|who| who.worker()).as_deref(), Some("hash/3"));
         assert_eq!(logs(&["--level", "Warn"]).level, Some(Level::Warn));
-    }
-
-    #[test]
-    fn a_reader_that_has_gone_is_noticed_without_writing() {
-        let (reader, writer) = io::pipe().expect("a pipe");
-        assert!(is_heard(&writer));
-        drop(reader);
-        assert!(!is_heard(&writer));
     }
 }

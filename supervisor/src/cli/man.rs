@@ -84,8 +84,24 @@ mod tests {
     #[test]
     fn the_page_has_a_section_for_every_command_and_none_for_the_hidden_one() {
         let page = page().expect("it is made");
-        for command in ["RUN", "CHECK", "STATUS", "LOGS", "STOP", "DEAD", "DEAD RETRY", "SHARED", "COMPLETIONS", "MAN"]
-        {
+        for command in [
+            "RUN",
+            "CHECK",
+            "STATUS",
+            "LOGS",
+            "EVENTS",
+            "STOP",
+            "PAUSE",
+            "RESUME",
+            "RESTART",
+            "SIGNAL",
+            "WAIT",
+            "DEAD",
+            "DEAD RETRY",
+            "SHARED",
+            "COMPLETIONS",
+            "MAN",
+        ] {
             assert!(page.contains(&format!(".SH \"BRIGADE {command}\"")), "{command}");
         }
         assert!(!page.contains("BRIGADE MANAGER"));

@@ -4,16 +4,22 @@ pub mod ask;
 pub mod check;
 pub mod completions;
 pub mod dead;
+pub mod events;
+mod follow;
 pub mod logs;
 pub mod man;
+pub mod pause;
+pub mod restart;
 pub mod run;
 pub mod say;
 pub mod select;
 pub mod set;
 pub mod shared;
+pub mod signal;
 pub mod status;
 pub mod stop;
 pub mod trust;
+pub mod wait;
 
 use std::process::ExitCode;
 
@@ -55,8 +61,20 @@ enum Command {
     /// Show what the workers and the supervisor said
     #[command(after_help = LOGS_AFTER_HELP)]
     Logs(ShowLogs),
+    #[command(after_help = events::AFTER_HELP)]
+    Events(events::Events),
     #[command(after_help = stop::AFTER_HELP)]
     Stop(stop::Stop),
+    #[command(after_help = pause::PAUSE_AFTER_HELP)]
+    Pause(pause::Pause),
+    #[command(after_help = pause::RESUME_AFTER_HELP)]
+    Resume(pause::Resume),
+    #[command(after_help = restart::AFTER_HELP)]
+    Restart(restart::Restart),
+    #[command(after_help = signal::AFTER_HELP)]
+    Signal(signal::SendSignal),
+    #[command(after_help = wait::AFTER_HELP)]
+    Wait(wait::Wait),
     #[command(after_help = dead::AFTER_HELP, subcommand_required = true, arg_required_else_help = true)]
     Dead(dead::Dead),
     /// Show the shared lists, maps and counters, or what is in one of them
@@ -102,7 +120,7 @@ impl ShowShared {
         let picture = match ask::ask(&dir, &Request::Shared { name: self.shared.name.clone() }) {
             Ok(Answer::Shared(picture)) => Ok(picture),
             Ok(Answer::Refused(why)) => Err(why),
-            Ok(Answer::Status(_) | Answer::Stopping(_) | Answer::Gone(_)) => {
+            Ok(Answer::Status(_) | Answer::Stopping(_) | Answer::Gone(_) | Answer::Done(_)) => {
                 Err("the pipeline answered something else".to_owned())
             }
             Err(ControlError::NotRunning(_)) => crate::shared::stored(&dir, self.shared.name.as_deref()),
@@ -164,7 +182,13 @@ impl Command {
                 Ok(dir) => logs.run(dir.root()),
                 Err(error) => say::error(&error),
             },
+            Self::Events(events) => events.run(),
             Self::Stop(stop) => stop.run(),
+            Self::Pause(pause) => pause.run(),
+            Self::Resume(resume) => resume.run(),
+            Self::Restart(restart) => restart.run(),
+            Self::Signal(signal) => signal.run(),
+            Self::Wait(wait) => wait.run(),
             Self::Dead(dead) => dead.run(),
             Self::Shared(shared) => shared.run(),
             Self::Completions(completions) => completions.run(),

@@ -66,7 +66,7 @@ fn picture(dir: &StateDir) -> Result<Status, String> {
     match ask(dir, &Request::Status) {
         Ok(Answer::Status(status)) => Ok(*status),
         Ok(Answer::Refused(why)) => Err(why),
-        Ok(Answer::Stopping(_) | Answer::Shared(_) | Answer::Gone(_)) => {
+        Ok(Answer::Stopping(_) | Answer::Shared(_) | Answer::Gone(_) | Answer::Done(_)) => {
             Err("the pipeline answered something else".to_owned())
         }
         Err(ControlError::NotRunning(_)) => match dir.holder() {

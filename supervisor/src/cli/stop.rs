@@ -52,7 +52,7 @@ impl Stop {
         match ask(&dir, &Request::Stop(self.level())) {
             Ok(Answer::Stopping(words)) => say::note(&words),
             Ok(Answer::Refused(why)) => return say::error(&why),
-            Ok(Answer::Status(_) | Answer::Shared(_) | Answer::Gone(_)) => {
+            Ok(Answer::Status(_) | Answer::Shared(_) | Answer::Gone(_) | Answer::Done(_)) => {
                 return say::error(&"the pipeline answered something else");
             }
             Err(error) => return say::error(&error),
@@ -63,7 +63,7 @@ impl Stop {
         if let Some(holder) = holder {
             wait(&dir, &holder);
         }
-        say::result(&last_words(&dir))
+        say::result(&format!("{}\n", last_words(&dir)))
     }
 
     fn level(&self) -> StopRequest {
@@ -88,16 +88,21 @@ fn wait(dir: &StateDir, holder: &str) {
 }
 
 /// Whoever gives the folder back takes its name off the lock a moment before.
-fn is_same(now: &str, before: &str) -> bool {
-    now == before || !now.starts_with("process ")
+pub(super) fn is_same(now: &str, before: &str) -> bool {
+    now == before || !is_named(now)
+}
+
+/// Whether a holder of the folder has said who it is.
+pub(super) fn is_named(holder: &str) -> bool {
+    holder.starts_with("process ")
 }
 
 /// How it ended, if it could write that down.
-fn last_words(dir: &StateDir) -> String {
+pub(super) fn last_words(dir: &StateDir) -> String {
     let verdict = status::left(dir).ok().and_then(|left| Some((left.pipeline, left.report?)));
     match verdict {
-        Some((name, report)) => format!("{name}: {}\n", report::verdict(&report)),
-        None => "stopped\n".to_owned(),
+        Some((name, report)) => format!("{name}: {}", report::verdict(&report)),
+        None => "stopped".to_owned(),
     }
 }
 

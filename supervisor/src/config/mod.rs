@@ -17,5 +17,6 @@ mod vars;
 
 pub use check::load;
 pub use fault::{Fault, Faults};
+pub use nearest::nearest;
 pub use surroundings::Surroundings;
-pub use units::{show_duration, show_size};
+pub use units::{parse_duration, show_duration, show_size};

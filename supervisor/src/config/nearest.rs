@@ -2,7 +2,7 @@
 
 /// The candidate that was most likely meant: at most a third of the letters are different (at least one may be);
 /// swapped neighbours count as one difference. `None` if none is that near.
-pub(super) fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
+pub fn nearest<'a>(word: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let limit = (word.chars().count() / 3).max(1);
     candidates
         .into_iter()

@@ -27,7 +27,7 @@ pub(super) const DURATION_FORM: &str =
 
 /// Why a text is not a size or a duration.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(super) enum UnitError {
+pub enum UnitError {
     /// There is no number where one should be.
     #[error("is not a number with a unit")]
     NoNumber,
@@ -52,7 +52,10 @@ pub(super) fn parse_size(text: &str) -> Result<i64, UnitError> {
 }
 
 /// Reads a duration: one or more numbers with units, which are added.
-pub(super) fn parse_duration(text: &str) -> Result<Duration, UnitError> {
+///
+/// # Errors
+/// When it is none, or longer than 2^64 milliseconds.
+pub fn parse_duration(text: &str) -> Result<Duration, UnitError> {
     let mut total = 0u64;
     let mut rest = text.trim();
     loop {

@@ -98,6 +98,13 @@ pub enum Event {
         /// Why.
         words: String,
     },
+    /// Somebody wants a new run of a worker, whichever is the present one.
+    Restart {
+        /// Whose.
+        post: Post,
+        /// Who wants it.
+        actor: Actor,
+    },
     /// The worker is about to exit by itself, to be replaced by a new run of itself.
     Leaving {
         /// Whose.

@@ -36,7 +36,7 @@ impl Core {
     }
 
     /// Starts the next run. Only for a worker without a process.
-    pub(super) fn start(&mut self, ix: usize, cause: &str, now: Instant) {
+    pub(super) fn start(&mut self, ix: usize, cause: &str, actor: Actor, now: Instant) {
         let worker = &mut self.workers[ix];
         if worker.incarnation != Incarnation::NONE && !worker.run.replaced {
             worker.restarts += 1;
@@ -46,7 +46,7 @@ impl Core {
         worker.run = Run::default();
         worker.next_start = None;
         let (post, incarnation) = (worker.post, worker.incarnation);
-        self.change(ix, State::Starting, cause, Actor::Core, now);
+        self.change(ix, State::Starting, cause, actor, now);
         self.out.push(Action::Spawn { post, incarnation });
     }
 
@@ -136,7 +136,7 @@ impl Core {
         let cause = worker.end_in_words(exit);
         worker.last_end = Some(cause.clone());
         if worker.run.replaced && !ending.asked && !ending.hopeless && !ending.failing {
-            self.go_on(ix, &format!("replaced: {cause}"), now);
+            self.go_on(ix, &format!("replaced: {cause}"), Actor::Core, now);
             return;
         }
         match next(worker.rules.role, worker.rules.restart, ending) {
@@ -234,7 +234,7 @@ impl Core {
     }
 
     /// It is killed if it is still there after its stop timeout, unless its end was to come sooner.
-    fn lose_patience(&mut self, ix: usize, since: &str, now: Instant) {
+    pub(super) fn lose_patience(&mut self, ix: usize, since: &str, now: Instant) {
         let worker = &mut self.workers[ix];
         let (at, timeout) = (after(now, worker.rules.stop_timeout), worker.rules.stop_timeout);
         if matches!(worker.process, Process::Alive(_)) && worker.run.patience.as_ref().is_none_or(|(old, _)| at < *old)

@@ -21,6 +21,7 @@ mod life;
 mod order;
 mod policy;
 mod replace;
+mod restart;
 mod shutdown;
 mod stage;
 #[cfg(test)]
@@ -197,6 +198,7 @@ impl Core {
                     self.is_leaving(ix, words);
                 }
             }
+            Event::Restart { post, actor } => self.restart_at_will(post, actor, now),
             Event::Exited { post, incarnation, exit, items_left } => {
                 if let Some(ix) = self.current(post, incarnation) {
                     self.exited(ix, exit, items_left, now);
@@ -243,7 +245,7 @@ impl Core {
     fn fall_due(&mut self, ix: usize, due: Due, now: Instant) {
         let rules = self.workers[ix].rules;
         match due {
-            Due::Start => self.go_on(ix, "its wait is over", now),
+            Due::Start => self.go_on(ix, "its wait is over", Actor::Core, now),
             Due::Uptime => self.said_ready(ix, now),
             Due::StartTimeout => {
                 let why = format!("not ready within {:?}", rules.start_timeout);

@@ -18,7 +18,7 @@ impl Core {
             if self.crew(stage).any(|worker| worker.state == State::Pending) && self.may_start(stage) {
                 for ix in self.posts_of(stage) {
                     if self.workers[ix].state == State::Pending {
-                        self.start(ix, "its turn has come", now);
+                        self.start(ix, "its turn has come", Actor::Core, now);
                     }
                 }
             }
@@ -26,17 +26,17 @@ impl Core {
         if let Some(manager) = self.manager_ix()
             && self.workers[manager].state == State::Pending
         {
-            self.start(manager, "a worker wants it", now);
+            self.start(manager, "a worker wants it", Actor::Core, now);
         }
     }
 
     /// A worker goes on: its wait after a crash is over, or it is replaced. It may have others to wait for by now, if a group
     /// went down.
-    pub(super) fn go_on(&mut self, ix: usize, cause: &str, now: Instant) {
+    pub(super) fn go_on(&mut self, ix: usize, cause: &str, actor: Actor, now: Instant) {
         if self.workers[ix].stage.is_none_or(|stage| self.may_start(stage)) {
-            self.start(ix, cause, now);
+            self.start(ix, cause, actor, now);
         } else {
-            self.pend(ix, cause, Actor::Core, now);
+            self.pend(ix, cause, actor, now);
         }
     }
 

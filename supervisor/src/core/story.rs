@@ -1,6 +1,7 @@
 //! Stories: what happens is told line by line, with written time, and what the core does about it is compared as text.
 //! Without them every rule about time and order would have to be tested by waiting for real processes.
 
+mod at_will;
 mod drain;
 mod end;
 mod group;

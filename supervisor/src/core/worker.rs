@@ -87,6 +87,8 @@ pub(super) struct Run {
     pub(super) goes_with: Option<String>,
     /// It ends in order, to be started anew at once.
     pub(super) replaced: bool,
+    /// Because the operator wants it, however it ends.
+    pub(super) at_will: bool,
     /// It was killed for being paused at the end of its stage.
     pub(super) killed_paused: bool,
     /// It said that it cannot work.

@@ -1,7 +1,8 @@
-//! Signals to workers: always to the whole process group, and only while its leader is not reaped.
+//! Signals to workers: to the whole process group unless the operator wants another thing, and only while its leader is not
+//! reaped.
 
 use nix::errno::Errno;
-use nix::sys::signal::{Signal, killpg};
+use nix::sys::signal::{Signal, kill as kill_process, killpg};
 use nix::unistd::Pid;
 
 /// Asks the group to stop. SIGCONT follows, so that one that was stopped by a signal can hear it.
@@ -21,6 +22,32 @@ pub fn kill(group: i32) {
 /// Whether nobody is left in a group whose leader has been reaped.
 pub fn is_gone(group: i32) -> bool {
     killpg(Pid::from_raw(group), None) == Err(Errno::ESRCH)
+}
+
+/// Whom a signal of the operator is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum To {
+    /// The worker's own process.
+    Process,
+    /// It, and all that it has started within its group.
+    Group,
+}
+
+/// Sends any signal. False: nobody is there any more.
+///
+/// # Errors
+/// In words: there is no such signal, or the system refuses (as to a worker that runs as another user).
+pub fn send_to(pid: i32, signal: i32, to: To) -> Result<bool, String> {
+    let signal = Signal::try_from(signal).map_err(|_| "there is no such signal".to_owned())?;
+    let sent = match to {
+        To::Process => kill_process(Pid::from_raw(pid), signal),
+        To::Group => killpg(Pid::from_raw(pid), signal),
+    };
+    match sent {
+        Ok(()) => Ok(true),
+        Err(Errno::ESRCH) => Ok(false),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 fn send(group: i32, signal: Signal) {

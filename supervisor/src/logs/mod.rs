@@ -5,10 +5,11 @@
 //! [`capture`] is the handle to the thread that does this, `reader` is the thread; [`archive`] compresses and removes old
 //! files, and [`shelf`] knows what they are called. And back: [`files`] (a file, also while it grows and rotates) →
 //! [`query`] (which lines, in which order) → [`show`] and [`escape`] (what is safe to print). [`own`] is the
-//! supervisor's own voice.
+//! supervisor's own voice, [`change`] what it says in a form that `brigade events` reads back.
 
 pub mod archive;
 pub mod capture;
+pub mod change;
 pub mod escape;
 pub mod files;
 pub mod frame;

@@ -16,9 +16,7 @@ const RESET: &str = "\x1b[0m";
 /// `now`'s. Whatever the record holds, this is one line, and the only escape sequences in it are our own colours.
 pub fn line(record: &Record, now: Timestamp, colour: bool, out: &mut String) {
     let (dim, level, reset) = if colour { (DIM, tint(record.level), RESET) } else { ("", "", "") };
-    let day = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
-    let format = if day(record.time) == day(now) { "%H:%M:%S%.3f" } else { "%Y-%m-%d %H:%M:%S%.3f" };
-    let time = record.time.strftime(format);
+    let time = stamp(record.time, now);
     let (worker, name) = (escape::terminal(&record.worker), record.level.name());
     write!(out, "{dim}{time} {worker}{reset} {level}{name:<5}{reset} ").expect("a string takes everything");
     if record.continued {
@@ -34,6 +32,13 @@ pub fn line(record: &Record, now: Timestamp, colour: bool, out: &mut String) {
         write!(out, " {dim}(not a log record){reset}").expect("a string takes everything");
     }
     out.push('\n');
+}
+
+/// A time in UTC, with its date unless it is `now`'s.
+pub fn stamp(time: Timestamp, now: Timestamp) -> String {
+    let day = |time: Timestamp| time.to_zoned(TimeZone::UTC).date();
+    let format = if day(time) == day(now) { "%H:%M:%S%.3f" } else { "%Y-%m-%d %H:%M:%S%.3f" };
+    time.strftime(format).to_string()
 }
 
 /// Appends what was said, without time and speaker: `span{key=value}: message key=value`. Not escaped.

@@ -22,7 +22,10 @@ use crate::roster::Present;
 
 impl Reactor {
     pub(super) fn act(&mut self, action: Action) {
-        tracing::debug!(?action);
+        // A change is noted in a form of its own.
+        if !matches!(action, Action::Changed { .. }) {
+            tracing::debug!(?action);
+        }
         match action {
             Action::Spawn { post, incarnation } => self.to_spawn.push_back((post, incarnation)),
             Action::Stop { post, incarnation, ask } => self.ask_to_stop(post, incarnation, ask),
@@ -43,9 +46,13 @@ impl Reactor {
             }
             Action::WatchLoop(index) => self.loops[index].begin(),
             Action::Changed { post, incarnation, from, to, cause, actor } => {
+                self.note_change((post, incarnation), (from, to), &cause, actor);
                 self.tell_change(post, incarnation, (from, to), &cause, actor);
             }
-            Action::Level(level, actor) => self.tell_level(level, actor),
+            Action::Level(level, actor) => {
+                self.tell_level(level, actor);
+                self.resume_all();
+            }
             Action::Finish(verdict) => self.verdict = Some(verdict),
         }
     }
@@ -69,6 +76,7 @@ impl Reactor {
             crash_point!("page_renewed");
         }
         self.pages[&post].begin(incarnation);
+        self.pages[&post].set_paused(self.is_paused(post));
         let door = Door::open(post, incarnation, self.deliver.clone()).map_err(|e| failed("open a door for it", &e))?;
         let worker = format!("{name}/{replica}");
         let own_env: Vec<(&str, OsString)> = vec![
@@ -208,6 +216,7 @@ impl Reactor {
     }
 
     fn tell_level(&mut self, level: StopLevel, actor: Actor) {
+        self.note_level(level, actor);
         self.tell_parent_of_stop(level);
         let by = match actor {
             Actor::Core => "the supervisor".to_owned(),

@@ -10,7 +10,7 @@ use super::{News, Reactor};
 use crate::control::{Answer, Request, StopRequest};
 use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Entry;
-use crate::effects::signal;
+use crate::effects::signal::{self, To};
 use crate::sources::commands::Call;
 use crate::sources::exits;
 
@@ -234,6 +234,11 @@ impl Reactor {
             }
             Request::Retry { queue, which } => self.retry(&queue, &which),
             Request::Drop { queue, which } => self.drop_letters(&queue, &which),
+            Request::Signal { who, signal, group } => {
+                self.signal_them(&who, signal, if group { To::Group } else { To::Process })
+            }
+            Request::Restart { who } => self.restart(&who),
+            Request::Pause { stage, paused } => self.pause(stage, paused),
             Request::Shared { name } => {
                 // The manager may take its time: not in this thread.
                 crate::shared::answer(self.manager.clone(), self.dir.clone(), name, call.answer);

@@ -4,13 +4,16 @@
 //! Nothing in the loop waits for anything but news. This thread alone starts and reaps processes.
 
 mod act;
+mod change;
 mod dead;
 mod hear;
 mod history;
 mod idle;
 mod keeper;
 mod limits;
+mod operate;
 mod parent;
+mod pause;
 mod picture;
 mod spoilt;
 
@@ -19,7 +22,7 @@ pub use keeper::Keeping;
 pub use picture::keep;
 pub use spoilt::Spoilt;
 
-use std::collections::{BTreeMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
@@ -35,6 +38,7 @@ use ipc_channel::ipc::IpcSender;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token, Waker};
 
+use crate::config::plan::StageIx;
 use crate::core::Core;
 use crate::core::action::Verdict;
 use crate::core::event::Event;
@@ -115,6 +119,8 @@ pub struct Reactor {
     want_manager: HashSet<Post>,
     history: history::History,
     limited: limits::Limited,
+    /// Stages that the operator has paused.
+    paused: BTreeSet<StageIx>,
     /// What the last failed run of a post wrote to stderr at last.
     last_words: BTreeMap<Post, Vec<String>>,
     spoilt: Vec<Spoilt>,
@@ -122,6 +128,8 @@ pub struct Reactor {
     next_round: Instant,
     next_long_round: Instant,
     verdict: Option<Verdict>,
+    /// What the whole pipeline was last said to be.
+    standing: &'static str,
     /// The terminal signal that led to the third rung, to die of at the end.
     killed_by: Option<i32>,
 }
@@ -209,12 +217,14 @@ impl Reactor {
             want_manager: HashSet::new(),
             history: history::History::default(),
             limited,
+            paused: BTreeSet::new(),
             last_words: BTreeMap::new(),
             spoilt: Vec::new(),
             started: now,
             next_round: now,
             next_long_round: now,
             verdict: None,
+            standing: "running",
             killed_by: None,
         })
     }
@@ -222,6 +232,7 @@ impl Reactor {
     /// Runs until everybody is gone.
     pub fn run(mut self) -> io::Result<Ending> {
         let mut ready = Events::with_capacity(64);
+        self.note_begin();
         self.have_keeper(); // Before there is anybody whom it would have to end.
         self.decide();
         while self.verdict.is_none() {
@@ -329,13 +340,14 @@ impl Reactor {
         if orphans > 0 {
             tracing::warn!("{orphans} processes that workers had started outside of their groups were killed");
         }
+        let verdict = self.verdict.take().unwrap_or(Verdict::Stopped);
+        self.note_end(&verdict, &picture);
         for leak in self.capture.finish(LEAK_GRACE) {
             tracing::warn!("{leak}");
         }
         // Who asked too late for an answer hears that at once, instead of waiting for one.
         while self.inbox.try_recv().is_ok() {}
         self.control.finish(ANSWER_GRACE);
-        let verdict = self.verdict.take().unwrap_or(Verdict::Stopped);
         Ending { verdict, picture, killed_by: self.killed_by, spoilt: self.spoilt }
     }
 }

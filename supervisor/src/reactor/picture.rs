@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::Reactor;
-use crate::config::plan::MANAGER_STAGE;
+use crate::config::plan::{MANAGER_STAGE, StageIx};
 use crate::core::action::State;
 use crate::core::event::StopLevel;
 use crate::core::{StageState, Worker};
@@ -45,7 +45,7 @@ impl Reactor {
             .enumerate()
             .map(|(index, stage)| StageStatus {
                 name: stage.name.clone(),
-                state: self.core.stage_state(index).map_or("pending", stage_word).to_owned(),
+                state: self.stage_state(index).to_owned(),
                 workers: self
                     .core
                     .workers()
@@ -73,6 +73,14 @@ impl Reactor {
             queues: (0..self.queues.len()).map(|index| self.queue(index)).collect(),
             stages,
             report: None,
+        }
+    }
+
+    fn stage_state(&self, index: StageIx) -> &'static str {
+        match self.core.stage_state(index) {
+            Some(StageState::Ready) if self.paused.contains(&index) => "paused",
+            Some(state) => stage_word(state),
+            None => "pending",
         }
     }
 

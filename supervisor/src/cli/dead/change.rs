@@ -114,7 +114,7 @@ fn apply(dir: &StateDir, queue: &str, which: &Which, change: Change) -> Result<G
     match ask(dir, &change.request(queue, which)) {
         Ok(Answer::Gone(gone)) => Ok(gone),
         Ok(Answer::Refused(why)) => Err(why),
-        Ok(Answer::Status(_) | Answer::Stopping(_) | Answer::Shared(_)) => {
+        Ok(Answer::Status(_) | Answer::Stopping(_) | Answer::Shared(_) | Answer::Done(_)) => {
             Err("the pipeline answered something else".to_owned())
         }
         Err(ControlError::NotRunning(_)) => at_rest(dir, queue, which, change),

@@ -133,6 +133,7 @@ impl World {
             | Event::StopNext(_)
             | Event::StopAt(..)
             | Event::WantManager
+            | Event::Restart { .. }
             | Event::Tick => {}
         }
         let actions = self.core.handle(self.now, event);
@@ -174,8 +175,13 @@ impl World {
                 assert!(double.is_none(), "nobody is started twice");
             }
             Action::Stop { post, incarnation, ask } => {
-                // One that is replaced comes back at once, as after a crash: nobody waits for that.
-                if *ask != Ask::Renew {
+                // One that is replaced comes back at once, as after a crash: nobody waits for that. And one that is started
+                // anew may be told by no change of its state that it goes down now.
+                let run = self.core.worker(*post).map(|worker| &worker.run);
+                let is_replaced = run.is_some_and(|run| run.replaced && run.asked.is_none());
+                if *ask != Ask::Renew && !is_replaced {
+                    let goes_down = self.core.worker(*post).is_some_and(|worker| worker.run.goes_with.is_some());
+                    self.living(*post, *incarnation).expect("only the living are asked to stop").goes_down |= goes_down;
                     self.check_stop(*post);
                 }
                 let process = self.living(*post, *incarnation).expect("only the living are asked to stop");

@@ -1,0 +1,128 @@
+//! `brigade restart`: a new run of workers, all at once or one after the other.
+
+use std::process::ExitCode;
+use std::time::Duration;
+
+use super::ask::{self, ask};
+use super::say;
+use super::select::{Need, Select};
+use crate::control::{Answer, Request};
+use crate::state::StateDir;
+use crate::status::{Status, WorkerStatus};
+use crate::who::Who;
+
+/// Between two looks whether the new run is ready.
+const LOOK: Duration = Duration::from_millis(50);
+
+/// Start workers anew, after the item in hand
+#[derive(Clone, Debug, clap::Args)]
+pub struct Restart {
+    /// A stage, or one worker of it
+    #[arg(value_name = "STAGE[/N]")]
+    pub who: Who,
+    /// One worker after the other, each when the one before it is ready again; one is missing meanwhile
+    #[arg(long)]
+    pub rolling: bool,
+    #[command(flatten)]
+    #[expect(missing_docs, reason = "clap would show a comment here as the help of the whole command")]
+    pub select: Select,
+}
+
+/// Shown after the options.
+pub const AFTER_HELP: &str = "\
+A worker is asked to stop as by `brigade stop --now`: it finishes or gives back the item in hand, and is killed if it is
+still there after its stop_timeout. Then it is started at once. That is no crash, and crashes before it are forgotten: one
+that waits for its next start is started now. What has ended for good is not started again, nor anything while the
+pipeline stops. The program and its arguments are those of the run: the pipeline file is not read again.
+
+Without --rolling it returns at once; `brigade wait --for ready` waits. With it, the stage has one worker less while
+each is started anew, and it ends with exit code 1 at the first that does not come up; the others stay as they are.
+
+Examples:
+  brigade restart hash
+  brigade restart hash/2
+  brigade restart hash --rolling";
+
+impl Restart {
+    /// Restarts them. 0: begun, or with `--rolling` done. 1: it could not be, and why.
+    pub fn run(&self) -> ExitCode {
+        let dir = match self.select.find(Need::Running) {
+            Ok(dir) => dir,
+            Err(error) => return say::error(&error),
+        };
+        if !self.rolling {
+            return ask::done(&dir, &Request::Restart { who: self.who.clone() });
+        }
+        match self.roll(&dir) {
+            Ok(words) => say::result(&format!("{words}\n")),
+            Err(why) => say::error(&why),
+        }
+    }
+
+    fn roll(&self, dir: &StateDir) -> Result<String, String> {
+        let crew = crew(&status(dir)?, &self.who);
+        if crew.is_empty() {
+            // It knows what to say of that.
+            return restart(dir, &self.who);
+        }
+        for worker in &crew {
+            let who: Who = worker.id.parse()?;
+            // Anew: it may have crashed since the last look.
+            let before = find(&status(dir)?, &worker.id)?.incarnation;
+            restart(dir, &who)?;
+            while !is_up(&status(dir)?, &worker.id, before)? {
+                std::thread::sleep(LOOK);
+            }
+            if crew.len() > 1 {
+                say::note(&format_args!("{} is ready", worker.id));
+            }
+        }
+        Ok(format!("{} is restarted", self.who))
+    }
+}
+
+fn crew(status: &Status, who: &Who) -> Vec<WorkerStatus> {
+    let workers = status.stages.iter().filter(|stage| stage.name == who.stage).flat_map(|stage| &stage.workers);
+    workers.filter(|worker| who.worker().is_none_or(|id| id == worker.id)).cloned().collect()
+}
+
+fn find(status: &Status, id: &str) -> Result<WorkerStatus, String> {
+    let mut workers = status.stages.iter().flat_map(|stage| &stage.workers);
+    workers.find(|worker| worker.id == id).cloned().ok_or_else(|| format!("there is no {id} any more"))
+}
+
+/// Whether a run after `before` has come up. An error if it will not, or not by itself.
+fn is_up(status: &Status, id: &str, before: u32) -> Result<bool, String> {
+    let worker = find(status, id)?;
+    let is_new = worker.incarnation > before;
+    if worker.state == "failed" || (is_new && worker.state == "backoff") {
+        let why = worker.last_exit.as_deref().unwrap_or("it could not be started");
+        return Err(format!("{id} did not come up, and the restart ends here: {why}"));
+    }
+    if matches!(status.state.as_str(), "stopping" | "ended") {
+        return Err(format!("the pipeline is {}, and the restart ends here", status.state));
+    }
+    Ok(matches!(worker.state.as_str(), "ready" | "draining") && is_new || worker.state == "exited")
+}
+
+fn restart(dir: &StateDir, who: &Who) -> Result<String, String> {
+    match ask(dir, &Request::Restart { who: who.clone() }) {
+        Ok(Answer::Done(words)) => Ok(words),
+        Ok(Answer::Refused(why)) => Err(why),
+        Ok(Answer::Status(_) | Answer::Stopping(_) | Answer::Shared(_) | Answer::Gone(_)) => {
+            Err("the pipeline answered something else".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+fn status(dir: &StateDir) -> Result<Status, String> {
+    match ask(dir, &Request::Status) {
+        Ok(Answer::Status(status)) => Ok(*status),
+        Ok(Answer::Refused(why)) => Err(why),
+        Ok(Answer::Done(_) | Answer::Stopping(_) | Answer::Shared(_) | Answer::Gone(_)) => {
+            Err("the pipeline answered something else".to_owned())
+        }
+        Err(error) => Err(error.to_string()),
+    }
+}
