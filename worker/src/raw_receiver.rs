@@ -85,12 +85,15 @@ impl RawReceiver {
 
     fn recv_until(&self, deadline: Option<Instant>) -> Result<RawDelivery<'_>, RecvError> {
         let stop = &self.ctx.station().stop;
+        // It may hold other items meanwhile.
+        let waiting = self.lane.waiting();
+        let interrupted = || stop.halts_or_waits(&waiting);
         loop {
             if !stop.while_held(deadline) {
                 return Err(RecvError::Timeout);
             }
             let answer = self.taken(|member| match member.try_recv() {
-                Err(Nothing::Empty) => member.recv(&Wait { deadline, interrupted: &|| stop.halts() }),
+                Err(Nothing::Empty) => member.recv(&Wait { deadline, interrupted: &interrupted }),
                 answer => answer,
             });
             match answer {

@@ -11,10 +11,12 @@ mod names;
 mod order;
 mod program;
 mod queue;
+mod ready;
 mod rlimits;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::path::{Path, PathBuf};
 

@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::plan::{ExitCode, Group, LogPlan, Plan, QueueIx, QueuePlan, RestartPolicy, StageIx, StagePlan, Strategy};
+use super::plan::{
+    ExitCode, Group, LogPlan, Plan, QueueIx, QueuePlan, Readiness, RestartPolicy, StageIx, StagePlan, Strategy, Watch,
+};
 use super::signals;
 use super::units::{show_duration, show_size};
 use super::vars::escape;
@@ -81,6 +83,11 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
     line("cwd", path(&stage.cwd));
     line("restart", quoted(restart(stage.restart)));
     line("max_restarts", or_unlimited(stage.max_restarts));
+    match stage.ready {
+        Readiness::Sdk => {}
+        Readiness::Alive => line("ready", quoted("alive")),
+        Readiness::Fd => line("ready", quoted("fd")),
+    }
     let times = [
         ("restart_period", stage.restart_period),
         ("backoff", stage.backoff),
@@ -92,6 +99,12 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
         line(key, quoted(&show_duration(time)));
     }
     line("stop_signal", quoted(signals::name(stage.stop_signal).expect("a plan has a signal that the file can name")));
+    let Watch { progress_timeout, item_timeout } = stage.watch;
+    for (key, time) in [("progress_timeout", progress_timeout), ("item_timeout", item_timeout)] {
+        if let Some(time) = time {
+            line(key, quoted(&show_duration(time)));
+        }
+    }
     line("on_panic", quoted(if stage.exit_on_panic { "exit" } else { "nack" }));
     line("success_codes", codes(&stage.exits.success));
     line("fatal_codes", codes(&stage.exits.fatal));

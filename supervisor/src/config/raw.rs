@@ -20,7 +20,7 @@ const LOG_KEYS: [&str; 7] =
 const QUEUE_KEYS: [&str; 6] =
     ["capacity", "item_bytes", "max_item_bytes", "max_deliveries", "retry_delay", "retry_delay_max"];
 const GROUP_KEYS: [&str; 4] = ["stages", "strategy", "max_restarts", "restart_period"];
-const STAGE_KEYS: [&str; 32] = [
+const STAGE_KEYS: [&str; 35] = [
     "command",
     "replicas",
     "threads",
@@ -34,9 +34,12 @@ const STAGE_KEYS: [&str; 32] = [
     "restart_period",
     "backoff",
     "backoff_max",
+    "ready",
     "start_timeout",
     "stop_timeout",
     "stop_signal",
+    "progress_timeout",
+    "item_timeout",
     "on_panic",
     "success_codes",
     "fatal_codes",
@@ -118,9 +121,12 @@ pub(super) struct RawStage {
     pub(super) restart_period: Given<Duration>,
     pub(super) backoff: Given<Duration>,
     pub(super) backoff_max: Given<Duration>,
+    pub(super) ready: Given<String>,
     pub(super) start_timeout: Given<Duration>,
     pub(super) stop_timeout: Given<Duration>,
     pub(super) stop_signal: Given<String>,
+    pub(super) progress_timeout: Given<Duration>,
+    pub(super) item_timeout: Given<Duration>,
     pub(super) on_panic: Given<String>,
     pub(super) success_codes: Given<Vec<Spanned<NumberOrText>>>,
     pub(super) fatal_codes: Given<Vec<Spanned<NumberOrText>>>,
@@ -243,9 +249,12 @@ impl RawStage {
             restart_period: table.duration(reader, "restart_period"),
             backoff: table.duration(reader, "backoff"),
             backoff_max: table.duration(reader, "backoff_max"),
+            ready: table.text(reader, "ready"),
             start_timeout: table.duration(reader, "start_timeout"),
             stop_timeout: table.duration(reader, "stop_timeout"),
             stop_signal: table.text(reader, "stop_signal"),
+            progress_timeout: table.duration(reader, "progress_timeout"),
+            item_timeout: table.duration(reader, "item_timeout"),
             on_panic: table.text(reader, "on_panic"),
             success_codes: table.numbers_or_texts(reader, "success_codes"),
             fatal_codes: table.numbers_or_texts(reader, "fatal_codes"),

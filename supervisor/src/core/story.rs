@@ -5,6 +5,7 @@ mod at_will;
 mod drain;
 mod end;
 mod group;
+mod hung;
 mod ladder;
 mod manager;
 mod matrix;
@@ -25,7 +26,8 @@ use super::action::{Action, Ask, State};
 use super::event::{Actor, Event, Exit, StopLevel};
 use super::{Core, Worker};
 use crate::config::plan::{
-    ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan, Strategy,
+    ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, Readiness, RestartPolicy, Role, StagePlan,
+    Strategy, Watch,
 };
 
 const OK: Exit = Exit::Code(0);
@@ -80,6 +82,7 @@ impl Told for Plan {
             replicas: 1,
             threads: 1,
             batch: 1,
+            ready: if inputs.is_empty() && outputs.is_empty() { Readiness::Alive } else { Readiness::Sdk },
             inputs,
             outputs,
             restart: RestartPolicy::Transient,
@@ -90,6 +93,7 @@ impl Told for Plan {
             start_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(10),
             stop_signal: 15,
+            watch: Watch::default(),
             exit_on_panic: false,
             exits: Exits::default(),
             significant: false,
@@ -347,6 +351,7 @@ impl Story {
                 };
                 format!("stop {} #{incarnation} {how}", name(post))
             }
+            Action::Abort { post, incarnation, why } => format!("abort {} #{incarnation}: {why}", name(post)),
             Action::Kill { post, incarnation, why } => format!("kill {} #{incarnation}: {why}", name(post)),
             Action::Sweep { post, incarnation } => format!("sweep {} #{incarnation}", name(post)),
             Action::Close(queue) => format!("close {}", self.core.plan().queues[*queue].name),

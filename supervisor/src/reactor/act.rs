@@ -29,6 +29,13 @@ impl Reactor {
         match action {
             Action::Spawn { post, incarnation } => self.to_spawn.push_back((post, incarnation)),
             Action::Stop { post, incarnation, ask } => self.ask_to_stop(post, incarnation, ask),
+            Action::Abort { post, incarnation, why: _ } => {
+                if let Some(present) = self.roster.get(post, incarnation)
+                    && present.ended.is_none()
+                {
+                    signal::abort(present.pid);
+                }
+            }
             Action::Kill { post, incarnation, why } => {
                 let (name, replica) = self.name_of(post);
                 if let Some(present) = self.roster.get(post, incarnation)
@@ -91,8 +98,9 @@ impl Reactor {
             Some(stage) => {
                 let descriptors = self.in_hand(stage, &door.name, replica);
                 let group = self.begin_limits(stage, post, replica, incarnation);
-                match (descriptors, group) {
-                    (Ok(descriptors), Ok(group)) => spawn::spawn(Launch {
+                let ready = self.open_ready_line(stage, post, incarnation);
+                match (descriptors, group, ready) {
+                    (Ok(descriptors), Ok(group), Ok(ready)) => spawn::spawn(Launch {
                         program: &stage.program,
                         args: &stage.args,
                         cwd: &stage.cwd,
@@ -101,9 +109,11 @@ impl Reactor {
                         limits: &stage.limits,
                         descriptors,
                         group,
+                        ready,
                     }),
-                    (Err(error), _) => Err(failed("open what it is to be given", &error)),
-                    (_, Err(error)) => Err(failed("make its control group (memory_max)", &error)),
+                    (Err(error), _, _) => Err(failed("open what it is to be given", &error)),
+                    (_, Err(error), _) => Err(failed("make its control group (memory_max)", &error)),
+                    (_, _, Err(error)) => Err(failed("make the pipe by which it says that it is ready", &error)),
                 }
             }
             None => self.spawn_manager(own_env),
@@ -149,6 +159,7 @@ impl Reactor {
             limits: &Limits::default(),
             descriptors: Vec::new(),
             group: None,
+            ready: None,
         })
     }
 

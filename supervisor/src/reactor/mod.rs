@@ -8,6 +8,7 @@ mod change;
 mod dead;
 mod hear;
 mod history;
+mod hung;
 mod idle;
 mod keeper;
 mod limits;
@@ -15,6 +16,7 @@ mod operate;
 mod parent;
 mod pause;
 mod picture;
+mod ready;
 mod spoilt;
 
 pub use act::committed;
@@ -55,6 +57,7 @@ use crate::view::View;
 
 const SIGNALS: Token = Token(0);
 const INBOX: Token = Token(1);
+const READY: Token = Token(2);
 
 /// How often the live view is drawn.
 const FRAME: Duration = Duration::from_millis(250);
@@ -121,6 +124,8 @@ pub struct Reactor {
     limited: limits::Limited,
     /// Stages that the operator has paused.
     paused: BTreeSet<StageIx>,
+    watch: hung::Watch,
+    ready_lines: ready::Lines,
     /// What the last failed run of a post wrote to stderr at last.
     last_words: BTreeMap<Post, Vec<String>>,
     spoilt: Vec<Spoilt>,
@@ -218,6 +223,8 @@ impl Reactor {
             history: history::History::default(),
             limited,
             paused: BTreeSet::new(),
+            watch: hung::Watch::default(),
+            ready_lines: ready::Lines::default(),
             last_words: BTreeMap::new(),
             spoilt: Vec::new(),
             started: now,
@@ -243,6 +250,7 @@ impl Reactor {
             }
             self.hear_signals();
             self.hear_news();
+            self.hear_ready_lines();
             self.look_after_groups();
             self.look_at_loops();
             self.look_around();
@@ -315,6 +323,7 @@ impl Reactor {
         self.have_keeper();
         self.look_for_dead(now);
         self.look_at_memory();
+        self.look_for_hung(now);
         self.tell_parent_status();
         if now >= self.next_long_round {
             self.next_long_round = now + LONG_ROUND;

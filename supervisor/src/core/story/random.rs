@@ -130,7 +130,7 @@ fn happens(world: &mut World) {
         return;
     }
     let starting = world.core.worker(post).is_some_and(|worker| worker.state == State::Starting);
-    let most = if starting { 10 } else { 19 };
+    let most = if starting { 10 } else { 20 };
     let event = match world.below(most) {
         0 => Event::Hello { post, incarnation },
         1..=6 => Event::Ready { post, incarnation },
@@ -141,8 +141,9 @@ fn happens(world: &mut World) {
             Event::Failed { post, incarnation, words: "no connection".into(), permanent }
         }
         10 => Event::Replace { post, incarnation, words: "it has grown".into() },
+        12 => Event::Hung { post, incarnation, words: "made no progress".into() },
         11 => Event::Leaving { post, incarnation, words: "it has done enough".into() },
-        12 => Event::Restart { post, actor: Actor::Operator },
+        13 => Event::Restart { post, actor: Actor::Operator },
         _ => {
             let codes = [OK, OK, OK, OK, CRASH, CRASH, KILLED, KILLED, Exit::Code(2), Exit::Code(3)];
             let exit = if world.chance(100) { Exit::Code(127) } else { world.pick(&codes) };
@@ -156,7 +157,7 @@ fn happens(world: &mut World) {
 fn is_mad(world: &mut World) {
     let (post, incarnation) = (Post(world.below(12) as u16), Incarnation(world.below(6) as u32));
     let lives = world.processes.get(&post).is_some_and(|process| process.incarnation == incarnation);
-    let event = match world.below(12) {
+    let event = match world.below(13) {
         0 => Event::Spawned { post, incarnation, pid: 8 },
         1 if !lives => Event::SpawnFailed { post, incarnation, words: "late".into(), permanent: true },
         2 if !lives => Event::Failed { post, incarnation, words: "late".into(), permanent: true },
@@ -168,6 +169,7 @@ fn is_mad(world: &mut World) {
         8 => Event::Replace { post, incarnation, words: "it has grown".into() },
         9 => Event::Leaving { post, incarnation, words: "it has done enough".into() },
         10 => Event::Restart { post, actor: Actor::Operator },
+        11 => Event::Hung { post, incarnation, words: "made no progress".into() },
         _ => Event::Begin,
     };
     world.tell(event);

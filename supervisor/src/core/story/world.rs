@@ -127,6 +127,7 @@ impl World {
             }
             Event::Hello { .. }
             | Event::Replace { .. }
+            | Event::Hung { .. }
             | Event::Leaving { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
@@ -185,6 +186,11 @@ impl World {
                     self.check_stop(*post);
                 }
                 let process = self.living(*post, *incarnation).expect("only the living are asked to stop");
+                assert!(process.spawned && !process.killed);
+                process.asked = true;
+            }
+            Action::Abort { post, incarnation, .. } => {
+                let process = self.living(*post, *incarnation).expect("only the living are aborted");
                 assert!(process.spawned && !process.killed);
                 process.asked = true;
             }
