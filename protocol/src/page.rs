@@ -5,8 +5,10 @@
 //! supervisor reads numbers, and follows none of them.
 
 mod lane;
+mod life;
 
 pub use lane::{Lane, MAX_CHECKPOINT};
+pub use life::{Life, Waiting};
 
 use crate::sync::Ordering;
 use std::fs::{File, OpenOptions};
@@ -187,6 +189,7 @@ impl Page {
     pub fn begin(&self, incarnation: Incarnation) {
         for lane in 0..self.lanes() {
             self.lane(lane).release();
+            self.lane(lane).forget_waits();
         }
         self.head.at(STOP).store(0, Ordering::Relaxed);
         self.head.at(INCARNATION).store(incarnation.0.into(), Ordering::Release); // Pairs with `incarnation`.

@@ -12,6 +12,7 @@ mod flood;
 mod flow;
 mod full_disk;
 mod hostile;
+mod hung;
 mod limits;
 mod log_files;
 mod logs;

@@ -2,7 +2,7 @@
 //!
 //! `misfit MODE [N]`: `panic N` (on item N), `fail N`, `fail-once N` (its first delivery), `fail-until N` (until the file $MENDED is there), `fail-twice N` (its
 //! first two deliveries; notes when each of them is), `retry-after N MS` (its first delivery, and says when to come again), `die N` (SIGKILL to itself),
-//! `die-once N`, `leave N` (ends with 0 after N items), `sleep` (in the handler, deaf to all stops), `crash` (exits 1 once
+//! `die-once N`, `leave N` (ends with 0 after N items), `sleep` (in the handler, deaf to all stops), `deaf N` (the same, and deaf to SIGABRT), `crash` (exits 1 once
 //! it is ready), `stop-late` (a source that does not look at its stop flag), `misconfigured`, `scribble PATH SEED` (writes
 //! garbage over the file, again and again, while others work), `cut PATH N` (makes it N bytes long), `grow N` (keeps N MiB of
 //! memory with each item).
@@ -16,12 +16,16 @@ use std::time::Duration;
 use brigade_protocol::shm::clock;
 use brigade_tests::{Item, crash_only_in_the_first_run, note};
 use brigade_worker::{Context, Exit, Misconfigured, Output, RetryAfter, run, work};
-use nix::sys::signal::{Signal, raise};
+use nix::sys::signal::{SigSet, Signal, raise};
 
 fn main() -> Exit {
     crash_only_in_the_first_run();
     let args: Vec<String> = std::env::args().skip(1).collect();
     let mode = args.first().cloned().unwrap_or_default();
+    if mode == "deaf" {
+        // Before there are other threads, which inherit it.
+        SigSet::from(Signal::SIGABRT).thread_block().expect("a signal can be blocked");
+    }
     let number = |index| args.get(index).and_then(|n: &String| n.parse().ok()).unwrap_or(0);
     let (n, more): (u64, u64) = (number(1), number(2));
     match mode.as_str() {
@@ -64,7 +68,7 @@ fn handle(mode: &str, n: u64, more: u64, item: Item, out: &mut Output<Item>) -> 
             }
             "die" => raise(Signal::SIGKILL)?,
             "die-once" if first_run => raise(Signal::SIGKILL)?,
-            "sleep" => return for_ever(),
+            "sleep" | "deaf" => return for_ever(),
             _ => {}
         }
     }

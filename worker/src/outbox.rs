@@ -146,7 +146,8 @@ impl Outbox {
 
     fn send_now(&mut self, port: usize, range: Range<usize>) -> Result<(), Refusal> {
         let stop = &self.ctx.station().stop;
-        let wait = Wait { deadline: None, interrupted: &|| stop.now() };
+        let waiting = self.lane.waiting();
+        let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
         self.ports[port].member.send(&self.bytes[range], &wait)?;
         if self.mode == Mode::AtOnce {
             self.lane.done();

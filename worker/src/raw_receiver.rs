@@ -82,8 +82,11 @@ impl RawReceiver {
 
     fn recv_until(&self, deadline: Option<Instant>) -> Result<RawDelivery<'_>, RecvError> {
         let stop = &self.ctx.station().stop;
+        // It may hold other items meanwhile.
+        let waiting = self.lane.waiting();
+        let interrupted = || stop.now_or_wait(&waiting);
         self.taken(|member| match member.try_recv() {
-            Err(Nothing::Empty) => member.recv(&Wait { deadline, interrupted: &|| stop.now() }),
+            Err(Nothing::Empty) => member.recv(&Wait { deadline, interrupted: &interrupted }),
             answer => answer,
         })
     }

@@ -24,8 +24,9 @@ pub struct RawSender {
     queue: Queue,
     name: String,
     ctx: Context,
-    /// Where to count what was sent: what a worker without inputs has sent is its progress.
-    progress: Option<Lane>,
+    lane: Lane,
+    /// What a worker without inputs has sent is its progress.
+    is_progress: bool,
 }
 
 impl RawSender {
@@ -38,7 +39,8 @@ impl RawSender {
             member: RefCell::new(member),
             queue: line.queue.clone(),
             name: line.name.clone(),
-            progress: (!ctx.station().takes_items()).then(|| ctx.station().stop.page().lane(ctx.thread())),
+            lane: ctx.station().stop.page().lane(ctx.thread()),
+            is_progress: !ctx.station().takes_items(),
             ctx: ctx.clone(),
         })
     }
@@ -77,14 +79,16 @@ impl RawSender {
 
     fn send_until(&self, item: &[u8], deadline: Option<Instant>) -> Result<ItemId, Refusal> {
         let stop = &self.ctx.station().stop;
-        self.counted(self.member.borrow_mut().send(item, &Wait { deadline, interrupted: &|| stop.now() }))
+        let waiting = self.lane.waiting();
+        let wait = Wait { deadline, interrupted: &|| stop.now_or_wait(&waiting) };
+        self.counted(self.member.borrow_mut().send(item, &wait))
     }
 
     #[inline]
     fn counted(&self, sent: Result<ItemId, Refused>) -> Result<ItemId, Refusal> {
         let id = sent?;
-        if let Some(lane) = &self.progress {
-            lane.done();
+        if self.is_progress {
+            self.lane.done();
         }
         Ok(id)
     }

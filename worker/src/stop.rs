@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use brigade_protocol::page::{Page, StopWord};
+use brigade_protocol::page::{Page, StopWord, Waiting};
 use brigade_protocol::queue::Queue;
 
 /// `own` value: nobody in this process wants it to stop.
@@ -40,6 +40,12 @@ impl Stop {
     pub(crate) fn now(&self) -> bool {
         // Relaxed: nothing is read on the strength of it.
         self.own.load(Ordering::Relaxed) != GO_ON || self.page.stop() == StopWord::Now
+    }
+
+    /// The same, asked by one who is about to wait at a queue, and shows that.
+    pub(crate) fn now_or_wait(&self, waiting: &Waiting<'_>) -> bool {
+        waiting.say();
+        self.now()
     }
 
     /// Make nothing new; this is what a source asks, and is true for a drain as well.

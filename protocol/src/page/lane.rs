@@ -14,6 +14,8 @@ const LANE_WORDS: usize = 32;
 pub(super) const DONE: usize = 0;
 const HOLDS_QUEUE: usize = 1;
 const HOLDS_ITEM: usize = 2;
+pub(super) const BEGUN: usize = 3;
+pub(super) const WAITING: usize = 4;
 /// On a cache line of its own: the store that commits.
 pub(super) const COMMITTED: usize = 8;
 /// The number of the batch that ends the thread's work.
@@ -171,6 +173,9 @@ impl Lane {
     pub fn hold(&self, queue: u16, item: ItemId) {
         self.word(HOLDS_ITEM).store(item.0, Ordering::Relaxed);
         self.word(HOLDS_QUEUE).store(u64::from(queue) + 1, Ordering::Relaxed);
+        // Not counted exactly, should threads share the lane: it is enough that the number changes.
+        let begun = self.word(BEGUN);
+        begun.store(begun.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
     }
 
     /// It holds nothing.

@@ -15,6 +15,7 @@ mod rlimits;
 mod stage;
 #[cfg(test)]
 mod tests;
+mod watch;
 
 use std::path::{Path, PathBuf};
 

@@ -4,6 +4,7 @@
 mod exits;
 mod group;
 mod limits;
+mod watch;
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -16,6 +17,7 @@ use serde::Serialize;
 pub use self::exits::{ExitCode, Exits};
 pub use self::group::{Group, Strategy};
 pub use limits::{Bound, Identity, Limits, User};
+pub use watch::Watch;
 
 /// Index of a stage in [`Plan::stages`].
 pub type StageIx = usize;
@@ -177,6 +179,8 @@ pub struct StagePlan {
     pub stop_timeout: Duration,
     /// Signal number of a stop. Default SIGTERM.
     pub stop_signal: i32,
+    /// When a worker counts as hung. Default: never.
+    pub watch: Watch,
     /// A panic of a handler ends the process, instead of being that item's failure. Default false.
     pub exit_on_panic: bool,
     /// What its exits mean.

@@ -92,6 +92,9 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
         line(key, quoted(&show_duration(time)));
     }
     line("stop_signal", quoted(signals::name(stage.stop_signal).expect("a plan has a signal that the file can name")));
+    if let Some(time) = stage.watch.progress_timeout {
+        line("progress_timeout", quoted(&show_duration(time)));
+    }
     line("on_panic", quoted(if stage.exit_on_panic { "exit" } else { "nack" }));
     line("success_codes", codes(&stage.exits.success));
     line("fatal_codes", codes(&stage.exits.fatal));

@@ -20,7 +20,7 @@ const LOG_KEYS: [&str; 7] =
 const QUEUE_KEYS: [&str; 6] =
     ["capacity", "item_bytes", "max_item_bytes", "max_deliveries", "retry_delay", "retry_delay_max"];
 const GROUP_KEYS: [&str; 4] = ["stages", "strategy", "max_restarts", "restart_period"];
-const STAGE_KEYS: [&str; 32] = [
+const STAGE_KEYS: [&str; 33] = [
     "command",
     "replicas",
     "threads",
@@ -37,6 +37,7 @@ const STAGE_KEYS: [&str; 32] = [
     "start_timeout",
     "stop_timeout",
     "stop_signal",
+    "progress_timeout",
     "on_panic",
     "success_codes",
     "fatal_codes",
@@ -121,6 +122,7 @@ pub(super) struct RawStage {
     pub(super) start_timeout: Given<Duration>,
     pub(super) stop_timeout: Given<Duration>,
     pub(super) stop_signal: Given<String>,
+    pub(super) progress_timeout: Given<Duration>,
     pub(super) on_panic: Given<String>,
     pub(super) success_codes: Given<Vec<Spanned<NumberOrText>>>,
     pub(super) fatal_codes: Given<Vec<Spanned<NumberOrText>>>,
@@ -246,6 +248,7 @@ impl RawStage {
             start_timeout: table.duration(reader, "start_timeout"),
             stop_timeout: table.duration(reader, "stop_timeout"),
             stop_signal: table.text(reader, "stop_signal"),
+            progress_timeout: table.duration(reader, "progress_timeout"),
             on_panic: table.text(reader, "on_panic"),
             success_codes: table.numbers_or_texts(reader, "success_codes"),
             fatal_codes: table.numbers_or_texts(reader, "fatal_codes"),

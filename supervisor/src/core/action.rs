@@ -93,6 +93,15 @@ pub enum Action {
         /// How.
         ask: Ask,
     },
+    /// SIGABRT to the worker, for its dump.
+    Abort {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// Why, in words.
+        why: String,
+    },
     /// SIGKILL to the group.
     Kill {
         /// Whose.

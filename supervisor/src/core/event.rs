@@ -98,6 +98,15 @@ pub enum Event {
         /// Why.
         words: String,
     },
+    /// The worker lives, and gives no sign that it still works.
+    Hung {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// What it did not do, and for how long.
+        words: String,
+    },
     /// The worker is about to exit by itself, to be replaced by a new run of itself.
     Leaving {
         /// Whose.

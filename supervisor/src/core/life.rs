@@ -161,7 +161,7 @@ impl Core {
     fn meaning(&self, ix: usize, exit: Exit) -> Meaning {
         let worker = &self.workers[ix];
         match worker.stage {
-            _ if worker.run.killed => Meaning::Crash,
+            _ if worker.run.killed || worker.run.hung => Meaning::Crash,
             Some(stage) => Meaning::of(exit, &self.plan.stages[stage].exits),
             None => Meaning::of(exit, &Exits::default()),
         }

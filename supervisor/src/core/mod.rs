@@ -16,6 +16,7 @@ mod backoff;
 pub mod event;
 mod exit;
 mod group;
+mod hung;
 mod intensity;
 mod life;
 mod order;
@@ -190,6 +191,11 @@ impl Core {
             Event::Replace { post, incarnation, words } => {
                 if let Some(ix) = self.current(post, incarnation) {
                     self.replace(ix, words);
+                }
+            }
+            Event::Hung { post, incarnation, words } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.hung(ix, words, now);
                 }
             }
             Event::Leaving { post, incarnation, words } => {

@@ -4,6 +4,7 @@
 mod drain;
 mod end;
 mod group;
+mod hung;
 mod ladder;
 mod manager;
 mod matrix;
@@ -24,7 +25,7 @@ use super::action::{Action, Ask, State};
 use super::event::{Actor, Event, Exit, StopLevel};
 use super::{Core, Worker};
 use crate::config::plan::{
-    ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan, Strategy,
+    ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan, Strategy, Watch,
 };
 
 const OK: Exit = Exit::Code(0);
@@ -89,6 +90,7 @@ impl Told for Plan {
             start_timeout: Duration::from_secs(30),
             stop_timeout: Duration::from_secs(10),
             stop_signal: 15,
+            watch: Watch::default(),
             exit_on_panic: false,
             exits: Exits::default(),
             significant: false,
@@ -346,6 +348,7 @@ impl Story {
                 };
                 format!("stop {} #{incarnation} {how}", name(post))
             }
+            Action::Abort { post, incarnation, why } => format!("abort {} #{incarnation}: {why}", name(post)),
             Action::Kill { post, incarnation, why } => format!("kill {} #{incarnation}: {why}", name(post)),
             Action::Sweep { post, incarnation } => format!("sweep {} #{incarnation}", name(post)),
             Action::Close(queue) => format!("close {}", self.core.plan().queues[*queue].name),

@@ -87,6 +87,8 @@ pub(super) struct Run {
     pub(super) goes_with: Option<String>,
     /// It ends in order, to be started anew at once.
     pub(super) replaced: bool,
+    /// It was aborted, as it gave no sign that it still worked.
+    pub(super) hung: bool,
     /// It was killed for being paused at the end of its stage.
     pub(super) killed_paused: bool,
     /// It said that it cannot work.

@@ -1,4 +1,5 @@
-//! Signals to workers: always to the whole process group, and only while its leader is not reaped.
+//! Signals to workers: to the whole process group, but for the one whose dump is wanted of the worker alone, and only
+//! while its leader is not reaped.
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
@@ -11,6 +12,14 @@ pub fn stop(group: i32, signal: i32) {
         Err(_) => send(group, Signal::SIGTERM),
     }
     send(group, Signal::SIGCONT);
+}
+
+/// Ends the process by SIGABRT, so that it leaves a dump where it is allowed to.
+pub fn abort(pid: i32) {
+    match nix::sys::signal::kill(Pid::from_raw(pid), Signal::SIGABRT) {
+        Ok(()) | Err(Errno::ESRCH) => {}
+        Err(error) => tracing::warn!(pid, %error, "cannot abort a worker"),
+    }
 }
 
 /// Ends the group.

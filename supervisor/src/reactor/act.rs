@@ -26,6 +26,13 @@ impl Reactor {
         match action {
             Action::Spawn { post, incarnation } => self.to_spawn.push_back((post, incarnation)),
             Action::Stop { post, incarnation, ask } => self.ask_to_stop(post, incarnation, ask),
+            Action::Abort { post, incarnation, why: _ } => {
+                if let Some(present) = self.roster.get(post, incarnation)
+                    && present.ended.is_none()
+                {
+                    signal::abort(present.pid);
+                }
+            }
             Action::Kill { post, incarnation, why } => {
                 let (name, replica) = self.name_of(post);
                 if let Some(present) = self.roster.get(post, incarnation)

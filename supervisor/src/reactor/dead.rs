@@ -47,8 +47,8 @@ impl Reactor {
     }
 
     fn end_of(&self, post: Post) -> String {
-        let exit = self.core.worker(post).and_then(|worker| worker.last_exit);
-        exit.map_or_else(|| "died".to_owned(), |exit| format!("died: {exit}"))
+        let end = self.core.worker(post).and_then(|worker| worker.last_end.as_ref());
+        end.map_or_else(|| "died".to_owned(), |end| format!("died: {end}"))
     }
 
     /// A death is an attempt that came to nothing, of each item that the worker was at.

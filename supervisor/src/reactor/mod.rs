@@ -7,6 +7,7 @@ mod act;
 mod dead;
 mod hear;
 mod history;
+mod hung;
 mod idle;
 mod keeper;
 mod limits;
@@ -115,6 +116,7 @@ pub struct Reactor {
     want_manager: HashSet<Post>,
     history: history::History,
     limited: limits::Limited,
+    watch: hung::Watch,
     /// What the last failed run of a post wrote to stderr at last.
     last_words: BTreeMap<Post, Vec<String>>,
     spoilt: Vec<Spoilt>,
@@ -209,6 +211,7 @@ impl Reactor {
             want_manager: HashSet::new(),
             history: history::History::default(),
             limited,
+            watch: hung::Watch::default(),
             last_words: BTreeMap::new(),
             spoilt: Vec::new(),
             started: now,
@@ -304,6 +307,7 @@ impl Reactor {
         self.have_keeper();
         self.look_for_dead(now);
         self.look_at_memory();
+        self.look_for_hung(now);
         self.tell_parent_status();
         if now >= self.next_long_round {
             self.next_long_round = now + LONG_ROUND;

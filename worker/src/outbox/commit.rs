@@ -4,6 +4,7 @@
 use std::time::{Duration, Instant};
 
 use brigade_protocol::crash_point;
+use brigade_protocol::page::Waiting;
 use brigade_protocol::queue::{Lease, Member, Refused, Wait};
 use brigade_protocol::shared::op::{Op, Origin};
 
@@ -119,9 +120,11 @@ impl Outbox {
         let station = self.ctx.station();
         let welcome = &station.welcome;
         let from = || Origin { stage: welcome.stage.clone(), replica: welcome.replica, lane: self.ctx.thread() };
+        let waiting = self.lane.waiting();
         while let Err(error) = self.changes.prepare(&station.shared, from(), welcome.incarnation.0, number) {
             let Some(pause) = pause_before_retry(&error) else { return Err(Refusal::Shared(error)) };
             tracing::warn!("waiting to change shared state: {error}");
+            waiting.say();
             if !station.stop.sleep(pause, crate::stop::Stop::now) {
                 return Err(Refusal::Stopped);
             }
@@ -133,8 +136,10 @@ impl Outbox {
     /// Writes everything into the queues, still unseen. Afterwards all is staged, or nothing.
     fn stage(&mut self, number: u64) -> Result<(), Refusal> {
         let mut attempt = 0u32;
+        let lane = self.lane.clone();
+        let waiting = lane.waiting();
         loop {
-            let refused = match self.try_stage(number) {
+            let refused = match self.try_stage(number, &waiting) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
@@ -153,17 +158,18 @@ impl Outbox {
                     return Err(refused.into());
                 }
             };
+            waiting.say();
             if !self.ctx.station().stop.sleep(pause, crate::stop::Stop::now) {
                 return Err(Refusal::Stopped);
             }
         }
     }
 
-    fn try_stage(&mut self, number: u64) -> Result<(), Refused> {
+    fn try_stage(&mut self, number: u64, waiting: &Waiting<'_>) -> Result<(), Refused> {
         let stop = &self.ctx.station().stop;
         let mut deadline = None;
         for (port, range) in &self.entries {
-            let wait = Wait { deadline, interrupted: &|| stop.now() };
+            let wait = Wait { deadline, interrupted: &|| stop.now_or_wait(waiting) };
             self.ports[*port].member.stage(&self.bytes[range.clone()], number, &wait)?;
             if deadline.is_none() && self.entries.len() > 1 {
                 deadline = Some(Instant::now() + HOLD);

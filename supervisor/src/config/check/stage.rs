@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::names::{find, word};
-use super::{check_name, exits, intensity, limits, mend, program};
+use super::{check_name, exits, intensity, limits, mend, program, watch};
 use crate::config::bounds::{
     BACKOFF, BACKOFF_MAX, BATCH, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT, THREADS,
 };
@@ -56,6 +56,7 @@ pub(super) fn believe(
         start_timeout: START_TIMEOUT.hold(raw.start_timeout.as_ref(), faults),
         stop_timeout: STOP_TIMEOUT.hold(raw.stop_timeout.as_ref(), faults),
         stop_signal: stop_signal(raw, faults),
+        watch: watch::believe(raw, faults),
         exit_on_panic: exit_on_panic(raw, faults),
         exits: exits::believe(raw, faults),
         significant: raw.significant.as_ref().is_some_and(|significant| *significant.get_ref()),

@@ -5,6 +5,7 @@ mod limits;
 mod policies;
 mod together;
 mod values;
+mod watch;
 mod whole;
 
 use std::os::unix::fs::PermissionsExt;

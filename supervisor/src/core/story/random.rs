@@ -130,7 +130,7 @@ fn happens(world: &mut World) {
         return;
     }
     let starting = world.core.worker(post).is_some_and(|worker| worker.state == State::Starting);
-    let most = if starting { 10 } else { 18 };
+    let most = if starting { 10 } else { 19 };
     let event = match world.below(most) {
         0 => Event::Hello { post, incarnation },
         1..=6 => Event::Ready { post, incarnation },
@@ -141,6 +141,7 @@ fn happens(world: &mut World) {
             Event::Failed { post, incarnation, words: "no connection".into(), permanent }
         }
         10 => Event::Replace { post, incarnation, words: "it has grown".into() },
+        12 => Event::Hung { post, incarnation, words: "made no progress".into() },
         11 => Event::Leaving { post, incarnation, words: "it has done enough".into() },
         _ => {
             let codes = [OK, OK, OK, OK, CRASH, CRASH, KILLED, KILLED, Exit::Code(2), Exit::Code(3)];
@@ -155,7 +156,7 @@ fn happens(world: &mut World) {
 fn is_mad(world: &mut World) {
     let (post, incarnation) = (Post(world.below(12) as u16), Incarnation(world.below(6) as u32));
     let lives = world.processes.get(&post).is_some_and(|process| process.incarnation == incarnation);
-    let event = match world.below(11) {
+    let event = match world.below(12) {
         0 => Event::Spawned { post, incarnation, pid: 8 },
         1 if !lives => Event::SpawnFailed { post, incarnation, words: "late".into(), permanent: true },
         2 if !lives => Event::Failed { post, incarnation, words: "late".into(), permanent: true },
@@ -166,6 +167,7 @@ fn is_mad(world: &mut World) {
         7 => Event::LoopIdle(world.below(3)),
         8 => Event::Replace { post, incarnation, words: "it has grown".into() },
         9 => Event::Leaving { post, incarnation, words: "it has done enough".into() },
+        10 => Event::Hung { post, incarnation, words: "made no progress".into() },
         _ => Event::Begin,
     };
     world.tell(event);

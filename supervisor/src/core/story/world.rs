@@ -127,6 +127,7 @@ impl World {
             }
             Event::Hello { .. }
             | Event::Replace { .. }
+            | Event::Hung { .. }
             | Event::Leaving { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
@@ -176,9 +177,15 @@ impl World {
             Action::Stop { post, incarnation, ask } => {
                 // One that is replaced comes back at once, as after a crash: nobody waits for that.
                 if *ask != Ask::Renew {
+                    self.note_goes_down(*post);
                     self.check_stop(*post);
                 }
                 let process = self.living(*post, *incarnation).expect("only the living are asked to stop");
+                assert!(process.spawned && !process.killed);
+                process.asked = true;
+            }
+            Action::Abort { post, incarnation, .. } => {
+                let process = self.living(*post, *incarnation).expect("only the living are aborted");
                 assert!(process.spawned && !process.killed);
                 process.asked = true;
             }
@@ -249,6 +256,14 @@ impl World {
             && let Some(process) = self.processes.get_mut(&post)
         {
             process.goes_down = true;
+        }
+    }
+
+    /// One that was aborted already changes no state when it is told to go down with others.
+    fn note_goes_down(&mut self, post: Post) {
+        let hung = self.core.worker(post).is_some_and(|worker| worker.run.hung && worker.run.goes_with.is_some());
+        if let Some(process) = self.processes.get_mut(&post) {
+            process.goes_down |= hung;
         }
     }
 

@@ -1,0 +1,103 @@
+//! Signs of life of a handler thread, as its lane shows them. Without them nobody could tell a thread that is stuck at an
+//! item from one that waits for others.
+
+use std::cell::Cell;
+
+use super::Lane;
+use super::lane::{BEGUN, WAITING};
+use crate::sync::Ordering;
+
+/// What can be seen of a handler thread at one moment. What stands in a page is input: the numbers are there to be
+/// compared with those of an earlier look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Life {
+    /// Changes with each item that it begins with.
+    pub begun: u64,
+    /// Items that it has finished.
+    pub done: u64,
+    /// It waits at a queue, for room or for another item.
+    pub waits: bool,
+}
+
+impl Lane {
+    /// How it is doing.
+    pub fn life(&self) -> Life {
+        Life {
+            begun: self.word(BEGUN).load(Ordering::Relaxed),
+            done: self.progress(),
+            waits: self.word(WAITING).load(Ordering::Relaxed) != 0,
+        }
+    }
+
+    /// To be kept while it sends or takes: says, once it is told that this takes longer, that the thread waits.
+    pub fn waiting(&self) -> Waiting<'_> {
+        Waiting { lane: self, said: Cell::new(false) }
+    }
+
+    /// A run of the worker begins: whatever one that was killed had waited for.
+    pub(super) fn forget_waits(&self) {
+        self.word(WAITING).store(0, Ordering::Relaxed);
+    }
+}
+
+/// A wait that may or may not come about. It is over when this is dropped. If the process dies before, it is said to wait
+/// until its next run begins.
+#[derive(Debug)]
+pub struct Waiting<'a> {
+    lane: &'a Lane,
+    said: Cell<bool>,
+}
+
+impl Waiting<'_> {
+    /// It does wait. To be called before a sleep, as often as one likes.
+    pub fn say(&self) {
+        if !self.said.replace(true) {
+            // Threads that an author starts may share the lane: it counts how many wait.
+            self.lane.word(WAITING).fetch_add(1, Ordering::Relaxed);
+        }
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        if self.said.get() {
+            self.lane.word(WAITING).fetch_sub(1, Ordering::Relaxed);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::id::{Incarnation, ItemId, Post};
+    use crate::page::Page;
+
+    #[test]
+    fn whoever_begins_finishes_or_waits_shows_it() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let page = Page::create(&dir.path().join("1.page"), Post(1), 2).expect("created");
+        let lane = page.lane(1);
+        let first = lane.life();
+        assert_eq!(first, Life::default());
+        lane.hold(0, ItemId(7));
+        let second = lane.life();
+        lane.hold(0, ItemId(7));
+        assert!(first.begun != second.begun && second.begun != lane.life().begun, "also with the same item again");
+        lane.done();
+        assert_eq!((lane.life().done, page.lane(0).life()), (1, Life::default()));
+        let (one, other) = (lane.waiting(), lane.waiting());
+        assert!(!lane.life().waits);
+        one.say();
+        one.say();
+        other.say();
+        drop(one);
+        assert!(lane.life().waits);
+        drop(other);
+        assert!(!lane.life().waits);
+        let killed = lane.waiting();
+        killed.say();
+        std::mem::forget(killed);
+        page.begin(Incarnation(2));
+        assert!(!lane.life().waits);
+    }
+}

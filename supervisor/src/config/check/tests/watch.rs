@@ -1,0 +1,41 @@
+//! Faults of the keys by which hung workers are noticed, and what becomes of those that can be had.
+
+use std::time::Duration;
+
+use super::Bench;
+use crate::config::plan::Watch;
+use crate::config::print;
+
+fn taker(lines: &str) -> String {
+    format!(
+        "name = 'p'\n[queues.q]\n[stages.walk]\ncommand = ['walk']\noutputs = ['q']\n[stages.hash]\ncommand = ['hash']\n\
+         inputs = ['q']\n{lines}\n"
+    )
+}
+
+#[test]
+fn times_of_hung_workers_are_believed_and_printed_so_that_they_are_read_again() {
+    let bench = Bench::new();
+    let believed = |lines: &str| {
+        let plan = bench.load(&taker(lines)).unwrap_or_else(|faults| panic!("{faults}"));
+        let printed = print::print(&plan);
+        let again = bench.load(&printed).unwrap_or_else(|faults| panic!("{faults}\n{printed}"));
+        assert_eq!(again.stages[1].watch, plan.stages[1].watch, "{printed}");
+        plan.stages[1].watch
+    };
+    assert_eq!(believed(""), Watch::default());
+    let watch = Watch { progress_timeout: Some(Duration::from_secs(90)) };
+    assert_eq!(believed("progress_timeout = '1m 30s'"), watch);
+}
+
+#[test]
+fn times_of_hung_workers_that_cannot_be_are_faults() {
+    let bench = Bench::new();
+    let faults = bench.stage_faults("progress_timeout = '10ms'\nprogress_timeouts = '1s'");
+    let expected = [
+        "4:20 progress_timeout is less than 1s (it may be 1s to 365d)",
+        "4:20 progress_timeout is for stages with inputs: its time is that of a worker with an item in hand (remove it)",
+        "5:1 unknown key \"progress_timeouts\" in stage \"walk\" (did you mean \"progress_timeout\"?)",
+    ];
+    assert_eq!(faults, expected);
+}
