@@ -53,7 +53,7 @@ pub struct Knock {
 pub enum Order {
     /// The answer to a [`Knock`]; comes first, and once.
     Welcome(Box<Welcome>),
-    /// Look at your page: its stop word has changed. Wakes a worker that waits.
+    /// Look at your page: its stop word has changed, or the item in hand takes too long. Wakes a worker that waits.
     Stop,
     /// Where the manager is now: the answer to [`Report::WantManager`], and again whenever it was restarted.
     Manager(IpcSender<shared::Connect>),

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use brigade_tests::{Ended, Run, Sandbox, holds_for_a_while, until};
+use brigade_tests::{Run, Sandbox, holds_for_a_while, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -11,38 +11,59 @@ use crate::pipelines::{endless, finite, pair};
 const KEYS: &str =
     "progress_timeout = \"1s\"\nmax_restarts = \"unlimited\"\nbackoff = \"10ms\"\nlimits = { core = \"0B\" }";
 
-/// A worker hangs at item 5 twice, then that is a dead letter and the others are done.
-fn hangs_at_item_5(mode: &str, more: &str) -> Ended {
+/// The same with a time for each item.
+const ITEM_KEYS: &str =
+    "item_timeout = \"1s\"\nmax_restarts = \"unlimited\"\nbackoff = \"10ms\"\nlimits = { core = \"0B\" }";
+
+/// A worker hangs at item 5 twice, then that is a dead letter and the others are done. Gives what was said, and how often
+/// the worker was restarted.
+fn hangs_at_item_5(mode: &str, keys: &str) -> (String, u64) {
     let sandbox = Sandbox::new();
-    let text = finite(20, &["misfit", mode, "5"], &format!("{KEYS}\n{more}"));
+    let text = finite(20, &["misfit", mode, "5"], keys);
     let ended = sandbox.run(&text.replace("[queues.raw]", "[queues.raw]\nmax_deliveries = 2")).wait();
     let report = ended.with_code(0);
     assert_eq!((report.queues["raw"].acked, report.queues["raw"].dead), (19, 1));
     let kept = sandbox.ledger().times("kept");
     assert!((0..20).all(|item| kept.contains_key(&item) != (item == 5)), "{kept:?}");
     assert_eq!(sandbox.ledger().times("met")[&5], 2);
-    assert!(ended.err.contains("an item is a dead letter now: middle/0: died: killed by SIG"), "{}", ended.err);
-    ended
+    assert!(ended.err.contains("an item is a dead letter now: middle/0: "), "{}", ended.err);
+    (ended.err, report.stages["middle"].restarts)
 }
 
 #[test]
 fn a_worker_that_hangs_at_an_item_is_aborted_and_the_item_comes_again() {
-    let ended = hangs_at_item_5("sleep", "");
+    let (said, _) = hangs_at_item_5("sleep", KEYS);
     let words = "middle/0 backoff: killed by SIGABRT: made no progress for 1s on item ";
-    assert!(ended.err.contains(words) && ended.err.contains(" of queue raw: aborted"), "{}", ended.err);
+    assert!(said.contains(words) && said.contains(" of queue raw: aborted"), "{said}");
 }
 
 #[test]
 fn one_of_several_threads_that_hangs_is_noticed_while_the_others_work() {
-    let ended = hangs_at_item_5("sleep", "threads = 3");
-    assert!(ended.err.contains("killed by SIGABRT: made no progress for 1s on item "), "{}", ended.err);
+    let (said, _) = hangs_at_item_5("sleep", &format!("{KEYS}\nthreads = 3"));
+    assert!(said.contains("killed by SIGABRT: made no progress for 1s on item "), "{said}");
 }
 
 #[test]
 fn a_hung_worker_that_does_not_heed_the_abort_is_killed() {
-    let ended = hangs_at_item_5("deaf", "");
-    assert!(ended.err.contains("middle/0 is killed: still there 2s after SIGABRT"), "{}", ended.err);
-    assert!(ended.err.contains("killed by SIGKILL: made no progress for 1s on item "), "{}", ended.err);
+    let (said, _) = hangs_at_item_5("deaf", KEYS);
+    assert!(said.contains("middle/0 is killed: still there 2s after SIGABRT"), "{said}");
+    assert!(said.contains("killed by SIGKILL: made no progress for 1s on item "), "{said}");
+}
+
+#[test]
+fn a_handler_that_is_told_that_its_item_takes_too_long_can_give_it_up() {
+    let (said, restarts) = hangs_at_item_5("heed", &format!("{ITEM_KEYS}\nthreads = 2"));
+    let words = "middle/0 has spent 1s on item ";
+    assert!(said.contains(words) && said.contains("the handler is told to stop with it"), "{said}");
+    assert!(said.contains("a dead letter now: middle/0: item 5 takes too long"), "{said}");
+    assert_eq!(restarts, 0, "{said}");
+}
+
+#[test]
+fn a_handler_that_does_not_give_up_an_item_in_twice_its_time_is_aborted() {
+    let (said, _) = hangs_at_item_5("sleep", ITEM_KEYS);
+    let words = "killed by SIGABRT: spent 2s, twice the item_timeout, on item ";
+    assert!(said.contains(words) && said.contains("the handler is told to stop with it"), "{said}");
 }
 
 /// For longer than its timeout, it is not touched.

@@ -2,7 +2,8 @@
 //!
 //! `misfit MODE [N]`: `panic N` (on item N), `fail N`, `fail-once N` (its first delivery), `fail-until N` (until the file $MENDED is there), `fail-twice N` (its
 //! first two deliveries; notes when each of them is), `retry-after N MS` (its first delivery, and says when to come again), `die N` (SIGKILL to itself),
-//! `die-once N`, `leave N` (ends with 0 after N items), `sleep` (in the handler, deaf to all stops), `deaf N` (the same, and deaf to SIGABRT), `crash` (exits 1 once
+//! `die-once N`, `leave N` (ends with 0 after N items), `sleep` (in the handler, deaf to all stops), `deaf N` (the same, and deaf to SIGABRT),
+//! `heed N` (sleeps until it is told to stop with the item, and fails), `crash` (exits 1 once
 //! it is ready), `stop-late` (a source that does not look at its stop flag), `misconfigured`, `scribble PATH SEED` (writes
 //! garbage over the file, again and again, while others work), `cut PATH N` (makes it N bytes long), `grow N` (keeps N MiB of
 //! memory with each item).
@@ -69,6 +70,10 @@ fn handle(mode: &str, n: u64, more: u64, item: Item, out: &mut Output<Item>) -> 
             "die" => raise(Signal::SIGKILL)?,
             "die-once" if first_run => raise(Signal::SIGKILL)?,
             "sleep" | "deaf" => return for_ever(),
+            "heed" => {
+                while out.ctx().sleep(Duration::MAX) {}
+                return Err(format!("item {n} takes too long").into());
+            }
             _ => {}
         }
     }

@@ -93,16 +93,19 @@ impl Context {
     /// Whether the worker should end by itself: return from a source's loop, cut a long computation short.
     ///
     /// For a worker that takes items this is true only for *stop now* (and after a signal): in a drain it goes on to
-    /// the end of its queues. For a source, and for one without queues, it is true for a drain as well. Costs two
-    /// loads from memory.
+    /// the end of its queues. For a source, and for one without queues, it is true for a drain as well.
+    ///
+    /// It is also true, on the thread that holds the item, when an item has taken longer than the stage's `item_timeout`:
+    /// return an error then, and the item counts as failed. With the next item it is false again. Costs three loads from
+    /// memory.
     pub fn stop_requested(&self) -> bool {
-        self.station.stop_requested()
+        self.station.stop_requested() || self.station.stop.page().is_late(self.lane)
     }
 
     /// Sleeps, and wakes at once when the worker should stop. True: the time has passed; false: told to stop.
     pub fn sleep(&self, time: Duration) -> bool {
         let station = &self.station;
-        station.stop.sleep(time, |_| station.stop_requested())
+        station.stop.sleep(time, |_| self.stop_requested())
     }
 
     /// A sender to one of the stage's outputs. One thread uses it; ask again for another thread.

@@ -12,10 +12,12 @@ use crate::sync::Ordering;
 const LANE_WORDS: usize = 32;
 
 pub(super) const DONE: usize = 0;
-const HOLDS_QUEUE: usize = 1;
+pub(super) const HOLDS_QUEUE: usize = 1;
 const HOLDS_ITEM: usize = 2;
 pub(super) const BEGUN: usize = 3;
 pub(super) const WAITING: usize = 4;
+/// The only word that the supervisor writes.
+pub(super) const LATE: usize = 5;
 /// On a cache line of its own: the store that commits.
 pub(super) const COMMITTED: usize = 8;
 /// The number of the batch that ends the thread's work.

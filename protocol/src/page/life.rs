@@ -3,8 +3,8 @@
 
 use std::cell::Cell;
 
-use super::Lane;
-use super::lane::{BEGUN, WAITING};
+use super::lane::{BEGUN, HOLDS_QUEUE, LANE_BYTES, LATE, WAITING};
+use super::{Lane, Page};
 use crate::sync::Ordering;
 
 /// What can be seen of a handler thread at one moment. What stands in a page is input: the numbers are there to be
@@ -29,6 +29,13 @@ impl Lane {
         }
     }
 
+    /// The item that it began with when `life` was seen takes too long. Says nothing about the next one. Whoever may be
+    /// asleep must be woken after it.
+    pub fn mark_late(&self, life: Life) {
+        // SeqCst: comes before the wake-up that follows, in the order that sleepers rely on.
+        self.word(LATE).store(life.begun, Ordering::SeqCst);
+    }
+
     /// To be kept while it sends or takes: says, once it is told that this takes longer, that the thread waits.
     pub fn waiting(&self) -> Waiting<'_> {
         Waiting { lane: self, said: Cell::new(false) }
@@ -37,6 +44,17 @@ impl Lane {
     /// A run of the worker begins: whatever one that was killed had waited for.
     pub(super) fn forget_waits(&self) {
         self.word(WAITING).store(0, Ordering::Relaxed);
+    }
+}
+
+impl Page {
+    /// Whether the item that thread `lane` holds takes too long, as the supervisor says.
+    #[inline]
+    pub fn is_late(&self, lane: u16) -> bool {
+        let word = |word| self.lanes.at(usize::from(lane) * (LANE_BYTES / 8) + word).load(Ordering::SeqCst);
+        // 0 as well before anything was begun with; the usual case costs one load.
+        let late = word(LATE);
+        late != 0 && late == word(BEGUN) && word(HOLDS_QUEUE) != 0
     }
 }
 
@@ -99,5 +117,23 @@ mod tests {
         std::mem::forget(killed);
         page.begin(Incarnation(2));
         assert!(!lane.life().waits);
+    }
+
+    #[test]
+    fn an_item_that_takes_too_long_is_late_and_the_next_one_is_not() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let page = Page::create(&dir.path().join("1.page"), Post(1), 2).expect("created");
+        let lane = page.lane(1);
+        assert!(!page.is_late(1));
+        lane.hold(0, ItemId(7));
+        let seen = lane.life();
+        lane.mark_late(seen);
+        assert!(page.is_late(1) && !page.is_late(0));
+        lane.release();
+        assert!(!page.is_late(1));
+        lane.hold(0, ItemId(7));
+        assert!(!page.is_late(1));
+        lane.mark_late(seen);
+        assert!(!page.is_late(1), "what is said too late is not said of another item");
     }
 }

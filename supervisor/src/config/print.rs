@@ -6,7 +6,9 @@ use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
-use super::plan::{ExitCode, Group, LogPlan, Plan, QueueIx, QueuePlan, RestartPolicy, StageIx, StagePlan, Strategy};
+use super::plan::{
+    ExitCode, Group, LogPlan, Plan, QueueIx, QueuePlan, RestartPolicy, StageIx, StagePlan, Strategy, Watch,
+};
 use super::signals;
 use super::units::{show_duration, show_size};
 use super::vars::escape;
@@ -92,8 +94,11 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
         line(key, quoted(&show_duration(time)));
     }
     line("stop_signal", quoted(signals::name(stage.stop_signal).expect("a plan has a signal that the file can name")));
-    if let Some(time) = stage.watch.progress_timeout {
-        line("progress_timeout", quoted(&show_duration(time)));
+    let Watch { progress_timeout, item_timeout } = stage.watch;
+    for (key, time) in [("progress_timeout", progress_timeout), ("item_timeout", item_timeout)] {
+        if let Some(time) = time {
+            line(key, quoted(&show_duration(time)));
+        }
     }
     line("on_panic", quoted(if stage.exit_on_panic { "exit" } else { "nack" }));
     line("success_codes", codes(&stage.exits.success));

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
+use brigade_protocol::control::Order;
 use brigade_protocol::id::{Incarnation, ItemId, Post};
 use brigade_protocol::page::Life;
 
@@ -31,24 +32,48 @@ struct Seen {
     life: Life,
     /// For how long it has held an item without a sign of life.
     still: Duration,
+    /// For how long it has been at its present item.
+    at_item: Duration,
+    /// It was told that this is too long.
+    told: bool,
 }
 
 impl Seen {
     /// Before the first look.
-    const NOTHING: Self =
-        Self { incarnation: Incarnation::NONE, life: Life { begun: 0, done: 0, waits: false }, still: Duration::ZERO };
+    const NOTHING: Self = Self {
+        incarnation: Incarnation::NONE,
+        life: Life { begun: 0, done: 0, waits: false },
+        still: Duration::ZERO,
+        at_item: Duration::ZERO,
+        told: false,
+    };
 
     /// One more look, `step` after the last.
     fn look(&mut self, incarnation: Incarnation, life: Life, holds: bool, step: Duration) {
         let stuck = holds && !life.waits && (self.incarnation, self.life) == (incarnation, life);
         self.still = if stuck { self.still + step } else { Duration::ZERO };
+        if !holds || (self.incarnation, self.life.begun) != (incarnation, life.begun) {
+            (self.at_item, self.told) = (Duration::ZERO, false);
+        } else if !life.waits {
+            self.at_item += step;
+        }
         (self.incarnation, self.life) = (incarnation, life);
     }
 
     /// Since when it is too much, in words.
     fn too_much(&self, rules: Rules) -> Option<String> {
-        let time = rules.progress_timeout.filter(|time| self.still >= *time)?;
-        Some(format!("made no progress for {}", show_duration(time)))
+        if let Some(time) = rules.progress_timeout.filter(|time| self.still >= *time) {
+            return Some(format!("made no progress for {}", show_duration(time)));
+        }
+        let time = rules.item_timeout.map(|time| 2 * time).filter(|time| self.at_item >= *time)?;
+        Some(format!("spent {}, twice the item_timeout,", show_duration(time)))
+    }
+
+    /// It is to be told that its item takes too long, once for each item: gives how long that is.
+    fn is_late(&mut self, rules: Rules) -> Option<Duration> {
+        let time = rules.item_timeout.filter(|time| !self.told && self.at_item >= *time)?;
+        self.told = true;
+        Some(time)
     }
 }
 
@@ -57,7 +82,7 @@ impl Reactor {
     pub(super) fn look_for_hung(&mut self, now: Instant) {
         let last = self.watch.last_look.replace(now).unwrap_or(now);
         let step = now.saturating_duration_since(last).min(2 * ROUND);
-        let (mut events, mut seen) = (Vec::new(), std::mem::take(&mut self.watch.seen));
+        let (mut events, mut late, mut seen) = (Vec::new(), Vec::new(), std::mem::take(&mut self.watch.seen));
         for worker in self.core.workers() {
             let Some(stage) = worker.stage.filter(|_| is_at_work(worker)) else { continue };
             let rules = self.core.plan().stages[stage].watch;
@@ -66,15 +91,34 @@ impl Reactor {
             for number in 0..page.lanes() {
                 let (lane, seen) = (page.lane(number), seen.entry((post, number)).or_insert(Seen::NOTHING));
                 let holds = lane.holds().filter(|_| worker.paused.is_none());
-                seen.look(incarnation, lane.life(), holds.is_some(), step);
-                if let (Some(what), Some((input, item))) = (seen.too_much(rules), holds) {
-                    let words = format!("{what} on {}", self.item_in_words(stage, input, item));
-                    events.push(Event::Hung { post, incarnation, words });
+                let life = lane.life();
+                seen.look(incarnation, life, holds.is_some(), step);
+                let Some((input, item)) = holds else { continue };
+                let item = || self.item_in_words(stage, input, item);
+                if let Some(what) = seen.too_much(rules) {
+                    events.push(Event::Hung { post, incarnation, words: format!("{what} on {}", item()) });
+                } else if let Some(time) = seen.is_late(rules) {
+                    lane.mark_late(life);
+                    let words = format!("{} has spent {} on {}", worker.name, show_duration(time), item());
+                    late.push((post, incarnation, words));
                 }
             }
         }
         self.watch.seen = seen;
         self.events.extend(events);
+        for (post, incarnation, words) in late {
+            tracing::warn!("{words}, its item_timeout: the handler is told to stop with it");
+            self.wake(post, incarnation);
+        }
+    }
+
+    /// It may be asleep, and is to look at its page.
+    fn wake(&mut self, post: Post, incarnation: Incarnation) {
+        if let Some(orders) = self.roster.get(post, incarnation).and_then(|present| present.orders.as_ref())
+            && let Err(error) = orders.send(Order::Stop)
+        {
+            tracing::debug!(%error, "a worker was gone before it heard that its item takes too long");
+        }
     }
 
     fn item_in_words(&self, stage: StageIx, input: u16, item: ItemId) -> String {
@@ -103,7 +147,7 @@ mod tests {
     const LIFE: Life = Life { begun: 4, done: 3, waits: false };
 
     fn hangs_after(looks: &[(u32, Life, bool)]) -> Vec<bool> {
-        let rules = Rules { progress_timeout: Some(2 * SECOND) };
+        let rules = Rules { progress_timeout: Some(2 * SECOND), item_timeout: None };
         let mut seen = Seen::NOTHING;
         let look = |(incarnation, life, holds): &(u32, Life, bool)| {
             seen.look(Incarnation(*incarnation), *life, *holds, SECOND);
@@ -132,5 +176,25 @@ mod tests {
     fn whoever_waits_or_holds_nothing_never_hangs() {
         assert_eq!(hangs_after(&[(1, Life { waits: true, ..LIFE }, true); 9]), [false; 9]);
         assert_eq!(hangs_after(&[(1, LIFE, false); 9]), [false; 9]);
+    }
+
+    #[test]
+    fn an_item_that_takes_too_long_is_told_once_and_is_too_much_at_twice_the_time() {
+        let rules = Rules { progress_timeout: None, item_timeout: Some(2 * SECOND) };
+        let mut seen = Seen::NOTHING;
+        let mut look = |life: Life| {
+            seen.look(Incarnation(1), life, true, SECOND);
+            (seen.is_late(rules), seen.too_much(rules))
+        };
+        assert_eq!([look(LIFE), look(LIFE)], [(None, None), (None, None)]);
+        for _ in 0..9 {
+            assert_eq!(look(Life { waits: true, ..LIFE }), (None, None), "it waits at a queue");
+        }
+        assert_eq!(look(Life { done: 4, ..LIFE }), (Some(2 * SECOND), None), "it has committed something");
+        assert_eq!(look(LIFE), (None, None));
+        assert_eq!(look(LIFE), (None, Some("spent 4s, twice the item_timeout,".to_owned())));
+        assert_eq!(look(Life { begun: 5, ..LIFE }), (None, None), "another item");
+        assert_eq!(look(Life { begun: 5, ..LIFE }), (None, None));
+        assert_eq!(look(Life { begun: 5, ..LIFE }), (Some(2 * SECOND), None));
     }
 }

@@ -10,4 +10,7 @@ pub struct Watch {
     /// A handler thread that holds an item has to begin with or finish one within this time, in which it does not wait at
     /// a queue. 1 s or more; `None`: never.
     pub progress_timeout: Option<Duration>,
+    /// How long it may have one item in hand, without the time in which it waits at a queue: then it is told to stop with
+    /// it, and after the same time again it counts as hung. 1 s or more; `None`: for ever.
+    pub item_timeout: Option<Duration>,
 }

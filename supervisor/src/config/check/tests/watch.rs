@@ -24,18 +24,20 @@ fn times_of_hung_workers_are_believed_and_printed_so_that_they_are_read_again() 
         plan.stages[1].watch
     };
     assert_eq!(believed(""), Watch::default());
-    let watch = Watch { progress_timeout: Some(Duration::from_secs(90)) };
-    assert_eq!(believed("progress_timeout = '1m 30s'"), watch);
+    let watch =
+        Watch { progress_timeout: Some(Duration::from_secs(90)), item_timeout: Some(Duration::from_secs(3600)) };
+    assert_eq!(believed("progress_timeout = '1m 30s'\nitem_timeout = '1h'"), watch);
 }
 
 #[test]
 fn times_of_hung_workers_that_cannot_be_are_faults() {
     let bench = Bench::new();
-    let faults = bench.stage_faults("progress_timeout = '10ms'\nprogress_timeouts = '1s'");
+    let faults = bench.stage_faults("progress_timeout = '10ms'\nprogress_timeouts = '1s'\nitem_timeout = '1s'");
     let expected = [
         "4:20 progress_timeout is less than 1s (it may be 1s to 365d)",
         "4:20 progress_timeout is for stages with inputs: its time is that of a worker with an item in hand (remove it)",
         "5:1 unknown key \"progress_timeouts\" in stage \"walk\" (did you mean \"progress_timeout\"?)",
+        "6:16 item_timeout is for stages with inputs: its time is that of a worker with an item in hand (remove it)",
     ];
     assert_eq!(faults, expected);
 }
