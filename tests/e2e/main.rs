@@ -19,6 +19,7 @@ mod logs;
 mod pipelines;
 mod poison;
 mod policies;
+mod ready;
 mod restart;
 mod retry;
 mod security;

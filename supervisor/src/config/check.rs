@@ -11,6 +11,7 @@ mod names;
 mod order;
 mod program;
 mod queue;
+mod ready;
 mod rlimits;
 mod stage;
 #[cfg(test)]

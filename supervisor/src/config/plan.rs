@@ -4,6 +4,7 @@
 mod exits;
 mod group;
 mod limits;
+mod ready;
 mod watch;
 
 use std::collections::BTreeMap;
@@ -17,6 +18,7 @@ use serde::Serialize;
 pub use self::exits::{ExitCode, Exits};
 pub use self::group::{Group, Strategy};
 pub use limits::{Bound, Identity, Limits, User};
+pub use ready::Readiness;
 pub use watch::Watch;
 
 /// Index of a stage in [`Plan::stages`].
@@ -173,6 +175,8 @@ pub struct StagePlan {
     pub backoff: Duration,
     /// The longest wait. Default 30 s.
     pub backoff_max: Duration,
+    /// How it is known that a worker is ready. Default: by its age, if it is a plain process.
+    pub ready: Readiness,
     /// From spawn to ready. Default 30 s.
     pub start_timeout: Duration,
     /// From the stop signal to SIGKILL. Default 10 s.
@@ -223,10 +227,18 @@ impl StagePlan {
         }
     }
 
-    /// Whether its workers must say hello through the SDK. A plain process may; it counts as ready after
-    /// [`MIN_UPTIME`] all the same.
-    pub fn must_say_hello(&self) -> bool {
-        !(self.inputs.is_empty() && self.outputs.is_empty())
+    /// Whether its workers must say that they are ready. If not, one that does not say hello through the SDK counts as
+    /// ready after [`MIN_UPTIME`].
+    pub fn must_say_ready(&self) -> bool {
+        match self.ready {
+            Readiness::Sdk | Readiness::Fd => true,
+            Readiness::Alive => false,
+        }
+    }
+
+    /// Whether it is a plain process: one without queues, which need not be written with the SDK.
+    pub fn is_plain(&self) -> bool {
+        self.inputs.is_empty() && self.outputs.is_empty()
     }
 }
 

@@ -7,7 +7,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::plan::{
-    ExitCode, Group, LogPlan, Plan, QueueIx, QueuePlan, RestartPolicy, StageIx, StagePlan, Strategy, Watch,
+    ExitCode, Group, LogPlan, Plan, QueueIx, QueuePlan, Readiness, RestartPolicy, StageIx, StagePlan, Strategy, Watch,
 };
 use super::signals;
 use super::units::{show_duration, show_size};
@@ -83,6 +83,11 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
     line("cwd", path(&stage.cwd));
     line("restart", quoted(restart(stage.restart)));
     line("max_restarts", or_unlimited(stage.max_restarts));
+    match stage.ready {
+        Readiness::Sdk => {}
+        Readiness::Alive => line("ready", quoted("alive")),
+        Readiness::Fd => line("ready", quoted("fd")),
+    }
     let times = [
         ("restart_period", stage.restart_period),
         ("backoff", stage.backoff),

@@ -20,7 +20,7 @@ const LOG_KEYS: [&str; 7] =
 const QUEUE_KEYS: [&str; 6] =
     ["capacity", "item_bytes", "max_item_bytes", "max_deliveries", "retry_delay", "retry_delay_max"];
 const GROUP_KEYS: [&str; 4] = ["stages", "strategy", "max_restarts", "restart_period"];
-const STAGE_KEYS: [&str; 34] = [
+const STAGE_KEYS: [&str; 35] = [
     "command",
     "replicas",
     "threads",
@@ -34,6 +34,7 @@ const STAGE_KEYS: [&str; 34] = [
     "restart_period",
     "backoff",
     "backoff_max",
+    "ready",
     "start_timeout",
     "stop_timeout",
     "stop_signal",
@@ -120,6 +121,7 @@ pub(super) struct RawStage {
     pub(super) restart_period: Given<Duration>,
     pub(super) backoff: Given<Duration>,
     pub(super) backoff_max: Given<Duration>,
+    pub(super) ready: Given<String>,
     pub(super) start_timeout: Given<Duration>,
     pub(super) stop_timeout: Given<Duration>,
     pub(super) stop_signal: Given<String>,
@@ -247,6 +249,7 @@ impl RawStage {
             restart_period: table.duration(reader, "restart_period"),
             backoff: table.duration(reader, "backoff"),
             backoff_max: table.duration(reader, "backoff_max"),
+            ready: table.text(reader, "ready"),
             start_timeout: table.duration(reader, "start_timeout"),
             stop_timeout: table.duration(reader, "stop_timeout"),
             stop_signal: table.text(reader, "stop_signal"),

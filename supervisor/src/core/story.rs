@@ -25,7 +25,8 @@ use super::action::{Action, Ask, State};
 use super::event::{Actor, Event, Exit, StopLevel};
 use super::{Core, Worker};
 use crate::config::plan::{
-    ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, RestartPolicy, Role, StagePlan, Strategy, Watch,
+    ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, Readiness, RestartPolicy, Role, StagePlan,
+    Strategy, Watch,
 };
 
 const OK: Exit = Exit::Code(0);
@@ -80,6 +81,7 @@ impl Told for Plan {
             replicas: 1,
             threads: 1,
             batch: 1,
+            ready: if inputs.is_empty() && outputs.is_empty() { Readiness::Alive } else { Readiness::Sdk },
             inputs,
             outputs,
             restart: RestartPolicy::Transient,

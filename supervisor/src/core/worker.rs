@@ -110,7 +110,7 @@ pub(super) struct Rules {
     pub(super) backoff_max: Duration,
     pub(super) start_timeout: Duration,
     pub(super) stop_timeout: Duration,
-    pub(super) must_say_hello: bool,
+    pub(super) must_say_ready: bool,
 }
 
 impl Rules {
@@ -124,7 +124,7 @@ impl Rules {
             backoff_max: stage.backoff_max,
             start_timeout: stage.start_timeout,
             stop_timeout: stage.stop_timeout,
-            must_say_hello: stage.must_say_hello(),
+            must_say_ready: stage.must_say_ready(),
         }
     }
 
@@ -138,7 +138,7 @@ impl Rules {
         backoff_max: Duration::from_secs(30),
         start_timeout: Duration::from_secs(30),
         stop_timeout: Duration::from_secs(10),
-        must_say_hello: true,
+        must_say_ready: true,
     };
 }
 
@@ -237,7 +237,7 @@ impl Worker {
             return None;
         }
         let starting = self.state == State::Starting && !self.run.failing;
-        let by_uptime = starting && !self.rules.must_say_hello && !self.run.hello;
+        let by_uptime = starting && !self.rules.must_say_ready && !self.run.hello;
         let paused = match (self.paused, inputs_closed, &self.run.asked) {
             (Some(paused), Some(closed), None) => Some(after(paused.max(closed), self.rules.stop_timeout)),
             (_, _, Some(_)) | (None, _, None) | (_, None, None) => None,

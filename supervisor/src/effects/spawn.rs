@@ -5,7 +5,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -34,6 +34,8 @@ pub struct Launch<'a> {
     pub descriptors: Vec<(Use, OwnedFd)>,
     /// Where it enters its control group, if it has one.
     pub group: Option<OwnedFd>,
+    /// Where it says that it is ready, if it is to do so by a descriptor.
+    pub ready: Option<OwnedFd>,
 }
 
 /// A process, just started: leader of a group of its own.
@@ -57,8 +59,11 @@ pub struct NotSpawned {
 }
 
 /// Variables by which other supervisors speak to us, and must not speak to a worker.
-const NOT_INHERITED: [&str; 6] =
-    ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID", DESCRIPTORS_ENV];
+const NOT_INHERITED: [&str; 7] =
+    ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID", DESCRIPTORS_ENV, READY_ENV];
+
+/// Environment variable: the number of the descriptor on which a newline says that the worker is ready.
+pub const READY_ENV: &str = "BRIGADE_READY_FD";
 
 /// Starts it. The child has no descriptors but its standard ones and those listed, an empty signal mask, and dies when we
 /// die.
@@ -68,7 +73,7 @@ pub fn spawn(launch: Launch<'_>) -> Result<Process, NotSpawned> {
     command.args(args).current_dir(cwd).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     give_env(&mut command, &launch);
-    let keep = launch.descriptors.into_iter().map(|(_, fd)| fd).collect();
+    let keep = launch.descriptors.into_iter().map(|(_, fd)| fd).chain(launch.ready).collect();
     let mut confine = Confine::new(limits, launch.group, keep);
     let steps = if *limits == Limits::default() { None } else { io::pipe().ok() };
     let steps = steps.map(|(reader, writer)| {
@@ -117,6 +122,10 @@ fn give_env(command: &mut Command, launch: &Launch<'_>) {
         command.env("USER", name).env("LOGNAME", name).env("HOME", home);
     }
     command.envs(launch.env).envs(launch.own_env.iter().map(|(name, value)| (name, value)));
+    if let Some(ready) = &launch.ready {
+        // The child has it under the same number.
+        command.env(READY_ENV, ready.as_raw_fd().to_string());
+    }
     if !launch.descriptors.is_empty() {
         command.env(DESCRIPTORS_ENV, descriptors::list(&launch.descriptors));
     }

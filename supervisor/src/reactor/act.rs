@@ -90,8 +90,9 @@ impl Reactor {
             Some(stage) => {
                 let descriptors = self.in_hand(stage, &door.name, replica);
                 let group = self.begin_limits(stage, post, replica, incarnation);
-                match (descriptors, group) {
-                    (Ok(descriptors), Ok(group)) => spawn::spawn(Launch {
+                let ready = self.open_ready_line(stage, post, incarnation);
+                match (descriptors, group, ready) {
+                    (Ok(descriptors), Ok(group), Ok(ready)) => spawn::spawn(Launch {
                         program: &stage.program,
                         args: &stage.args,
                         cwd: &stage.cwd,
@@ -100,9 +101,11 @@ impl Reactor {
                         limits: &stage.limits,
                         descriptors,
                         group,
+                        ready,
                     }),
-                    (Err(error), _) => Err(failed("open what it is to be given", &error)),
-                    (_, Err(error)) => Err(failed("make its control group (memory_max)", &error)),
+                    (Err(error), _, _) => Err(failed("open what it is to be given", &error)),
+                    (_, Err(error), _) => Err(failed("make its control group (memory_max)", &error)),
+                    (_, _, Err(error)) => Err(failed("make the pipe by which it says that it is ready", &error)),
                 }
             }
             None => self.spawn_manager(own_env),
@@ -148,6 +151,7 @@ impl Reactor {
             limits: &Limits::default(),
             descriptors: Vec::new(),
             group: None,
+            ready: None,
         })
     }
 

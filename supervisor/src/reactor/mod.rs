@@ -13,6 +13,7 @@ mod keeper;
 mod limits;
 mod parent;
 mod picture;
+mod ready;
 mod spoilt;
 
 pub use act::committed;
@@ -52,6 +53,7 @@ use crate::view::View;
 
 const SIGNALS: Token = Token(0);
 const INBOX: Token = Token(1);
+const READY: Token = Token(2);
 
 /// How often the live view is drawn.
 const FRAME: Duration = Duration::from_millis(250);
@@ -117,6 +119,7 @@ pub struct Reactor {
     history: history::History,
     limited: limits::Limited,
     watch: hung::Watch,
+    ready_lines: ready::Lines,
     /// What the last failed run of a post wrote to stderr at last.
     last_words: BTreeMap<Post, Vec<String>>,
     spoilt: Vec<Spoilt>,
@@ -212,6 +215,7 @@ impl Reactor {
             history: history::History::default(),
             limited,
             watch: hung::Watch::default(),
+            ready_lines: ready::Lines::default(),
             last_words: BTreeMap::new(),
             spoilt: Vec::new(),
             started: now,
@@ -235,6 +239,7 @@ impl Reactor {
             }
             self.hear_signals();
             self.hear_news();
+            self.hear_ready_lines();
             self.look_after_groups();
             self.look_at_loops();
             self.look_around();

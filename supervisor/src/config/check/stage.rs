@@ -7,7 +7,7 @@ use std::time::Duration;
 use toml::Spanned;
 
 use super::names::{find, word};
-use super::{check_name, exits, intensity, limits, mend, program, watch};
+use super::{check_name, exits, intensity, limits, mend, program, ready, watch};
 use crate::config::bounds::{
     BACKOFF, BACKOFF_MAX, BATCH, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT, THREADS,
 };
@@ -53,6 +53,7 @@ pub(super) fn believe(
         restart_period: RESTART_PERIOD.hold(raw.restart_period.as_ref(), faults),
         backoff: BACKOFF.hold(raw.backoff.as_ref(), faults),
         backoff_max: BACKOFF_MAX.hold(raw.backoff_max.as_ref(), faults),
+        ready: ready::believe(raw, faults),
         start_timeout: START_TIMEOUT.hold(raw.start_timeout.as_ref(), faults),
         stop_timeout: STOP_TIMEOUT.hold(raw.stop_timeout.as_ref(), faults),
         stop_signal: stop_signal(raw, faults),

@@ -211,3 +211,24 @@ fn every_change_of_state_says_why_and_by_whom() {
     assert_eq!((*from, *to, *actor), (State::Ready, State::Backoff, Actor::Core));
     assert!(cause.starts_with("killed by SIGSEGV (core dumped); next start in "), "{cause}");
 }
+
+#[test]
+fn a_plain_process_that_is_to_say_when_it_is_ready_is_not_believed_by_its_age() {
+    let db = pipeline().stage("db", &[], &[]).with(|db| db.ready = Readiness::Fd);
+    let mut story = Story::of(db.stage("web", &[], &[]).needs(&["db"]));
+    story.tell(Event::Begin);
+    story.spawned("db/0");
+    story.seconds(29);
+    assert_eq!((story.state("db/0"), story.state("web/0")), (State::Starting, State::Pending));
+    story.ready("db/0");
+    assert_eq!((story.state("db/0"), story.state("web/0")), (State::Ready, State::Starting));
+    story.unread.clear();
+    story.exits("db/0", CRASH);
+    story.comes_back("db/0");
+    story.exits("db/0", CRASH);
+    story.wait(1000);
+    story.spawned("db/0");
+    story.unread.clear();
+    story.seconds(30);
+    story.expect(&["kill db/0 #3: not ready within 30s"]);
+}

@@ -1,9 +1,9 @@
-//! Faults of the keys by which hung workers are noticed, and what becomes of those that can be had.
+//! Faults of the keys by which workers that are ready, and those that hang, are noticed, and what becomes of those that can be had.
 
 use std::time::Duration;
 
 use super::Bench;
-use crate::config::plan::Watch;
+use crate::config::plan::{Readiness, Watch};
 use crate::config::print;
 
 fn taker(lines: &str) -> String {
@@ -40,4 +40,25 @@ fn times_of_hung_workers_that_cannot_be_are_faults() {
         "6:16 item_timeout is for stages with inputs: its time is that of a worker with an item in hand (remove it)",
     ];
     assert_eq!(faults, expected);
+}
+
+#[test]
+fn a_plain_process_says_that_it_is_ready_in_one_of_the_known_ways() {
+    let bench = Bench::new();
+    let ready = |lines: &str| {
+        let text = format!("name = 'p'\n[stages.walk]\ncommand = ['walk']\n{lines}\n");
+        let plan = bench.load(&text).unwrap_or_else(|faults| panic!("{faults}"));
+        let printed = print::print(&plan);
+        let again = bench.load(&printed).unwrap_or_else(|faults| panic!("{faults}\n{printed}"));
+        assert_eq!(again.stages[0].ready, plan.stages[0].ready, "{printed}");
+        plan.stages[0].ready
+    };
+    assert_eq!([ready(""), ready("ready = 'alive'")], [Readiness::Alive; 2]);
+    assert_eq!(ready("ready = 'fd'"), Readiness::Fd);
+    assert_eq!(bench.stage_faults("ready = 'alife'"), ["4:9 ready cannot be \"alife\" (did you mean \"alive\"?)"]);
+    let faults = bench.load(&taker("ready = 'fd'")).expect_err("it is for plain processes").to_string();
+    assert!(
+        faults.contains("ready is for plain processes: the workers of a stage with queues say by the SDK"),
+        "{faults}"
+    );
 }
