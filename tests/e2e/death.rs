@@ -151,7 +151,7 @@ fn runs_that_are_cut_short_make_no_dead_letter_of_an_item_in_hand_unless_they_do
     };
     // One in four counts, so the eighth is the second.
     for cut_short in 0..8 {
-        assert_eq!(dead(), 0, "{cut_short} runs were cut short");
+        assert!(cut_short == 0 || dead() == 0, "{cut_short} runs were cut short");
         let mut run = sandbox.run(&text(if cut_short == 0 { "1" } else { "0" }));
         until("the item is held", || sandbox.ledger().count("held") == cut_short + 1);
         run.signal(Signal::SIGKILL);

@@ -4,7 +4,6 @@
 use std::time::{Duration, Instant};
 
 use brigade_protocol::crash_point;
-use brigade_protocol::page::Waiting;
 use brigade_protocol::queue::{Lease, Member, Refused, Wait};
 use brigade_protocol::shared::op::{Op, Origin};
 
@@ -136,10 +135,8 @@ impl Outbox {
     /// Writes everything into the queues, still unseen. Afterwards all is staged, or nothing.
     fn stage(&mut self, number: u64) -> Result<(), Refusal> {
         let mut attempt = 0u32;
-        let lane = self.lane.clone();
-        let waiting = lane.waiting();
         loop {
-            let refused = match self.try_stage(number, &waiting) {
+            let refused = match self.try_stage(number) {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
@@ -158,6 +155,7 @@ impl Outbox {
                     return Err(refused.into());
                 }
             };
+            let waiting = self.lane.waiting();
             waiting.say();
             if !self.ctx.station().stop.sleep(pause, crate::stop::Stop::now) {
                 return Err(Refusal::Stopped);
@@ -165,11 +163,12 @@ impl Outbox {
         }
     }
 
-    fn try_stage(&mut self, number: u64, waiting: &Waiting<'_>) -> Result<(), Refused> {
+    fn try_stage(&mut self, number: u64) -> Result<(), Refused> {
         let stop = &self.ctx.station().stop;
+        let waiting = self.lane.waiting();
         let mut deadline = None;
         for (port, range) in &self.entries {
-            let wait = Wait { deadline, interrupted: &|| stop.now_or_wait(waiting) };
+            let wait = Wait { deadline, interrupted: &|| stop.now_or_wait(&waiting) };
             self.ports[*port].member.stage(&self.bytes[range.clone()], number, &wait)?;
             if deadline.is_none() && self.entries.len() > 1 {
                 deadline = Some(Instant::now() + HOLD);
