@@ -31,8 +31,8 @@ pub struct Events {
 /// Shown after the options.
 pub const AFTER_HELP: &str = "\
 Times are UTC. A line is: time, worker and which run of it, the states, the cause, and in brackets who wanted it: the
-supervisor by its own rules, the operator by a command, or a signal to the supervisor. `brigade` stands for the
-whole pipeline. Also works when nothing runs, as far back as the supervisor's own log goes.
+supervisor by its own rules, the operator by a command, or a signal to the supervisor. `hash` without a number is
+the stage as a whole, `brigade` the whole pipeline. Also works when nothing runs, as far back as the supervisor's own log goes.
 
 Examples:
   brigade events

@@ -33,7 +33,8 @@ pub const AFTER_HELP: &str = "\
 A worker is asked to stop as by `brigade stop --now`: it finishes or gives back the item in hand, and is killed if it is
 still there after its stop_timeout. Then it is started at once. That is no crash, and crashes before it are forgotten: one
 that waits for its next start is started now. What has ended for good is not started again, nor anything while the
-pipeline stops. The program and its arguments are those of the run: the pipeline file is not read again.
+pipeline stops. The program and its arguments are those of the run: the pipeline file is not read again. A
+source goes on from its checkpoint; one that keeps none begins from the beginning, as after a crash.
 
 Without --rolling it returns at once; `brigade wait --for ready` waits. With it, the stage has one worker less while
 each is started anew, and it ends with exit code 1 at the first that does not come up; the others stay as they are.
