@@ -50,22 +50,27 @@ impl Victims {
 enum Moments {
     /// Always after the same time.
     Every(Duration),
-    /// At any time up to this, and up to this after all are there.
-    Within(Duration),
+    /// When the result has grown by any number of bytes up to this; in a third of the runs soon after their start.
+    Growth(u64),
+}
+
+/// How far a pipeline is: bytes of checksum's manifest, or of what wordcount's manager has written.
+fn size(sandbox: &Sandbox) -> u64 {
+    let length = |path: &Path| std::fs::metadata(path).map_or(0, |file| file.len());
+    let shared = std::fs::read_dir(sandbox.state().join("shared")).into_iter().flatten().flatten();
+    length(&sandbox.path("manifest")) + shared.map(|entry| length(&entry.path())).sum::<u64>()
 }
 
 impl Moments {
-    fn wait(self, run: &mut Run, dice: &mut Dice) {
-        // In one half of the runs, whenever it may be; in the other, not before all are there.
-        if let Self::Within(_) = self
-            && dice.once_in(2)
-        {
-            until("everybody is there, or it is over", || !run.is_running() || run.processes().len() >= 4);
-        }
+    fn wait(self, sandbox: &Sandbox, run: &mut Run, dice: &mut Dice) {
         let time = match self {
             Self::Every(time) => time,
-            // Often soon: in its start, or in its resumption of the run before.
-            Self::Within(time) => Duration::from_micros(dice.below(time.as_micros() as u64) >> dice.below(3)),
+            // In its start, or in its resumption of the run before.
+            Self::Growth(_) if dice.once_in(3) => Duration::from_micros(dice.below(100_000) >> dice.below(4)),
+            Self::Growth(most) => {
+                let goal = size(sandbox) + dice.below(most);
+                return until("it has grown, or is over", || !run.is_running() || size(sandbox) >= goal);
+            }
         };
         holds_for_a_while(time, || run.is_running());
     }
@@ -91,7 +96,7 @@ fn until_complete(sandbox: &Sandbox, text: &str, victims: Victims, moments: Mome
         let mut run = sandbox.run(text);
         done.runs += 1;
         if done.runs <= most {
-            moments.wait(&mut run, &mut dice);
+            moments.wait(sandbox, &mut run, &mut dice);
             if run.is_running() {
                 done.processes_killed += victims.kill(&run, &mut dice);
             }
@@ -135,21 +140,19 @@ fn checksum_is_exact(files: usize, victims: Victims, moments: Moments, (least, m
     assert!(left.is_empty(), "{left:?}");
 }
 
-const SOON: Moments = Moments::Within(Duration::from_millis(150));
-
 #[test]
 fn checksum_is_exact_although_everything_is_killed_at_once() {
-    checksum_is_exact(1_500, Victims::AllAtOnce, SOON, (3, 40));
+    checksum_is_exact(1_500, Victims::AllAtOnce, Moments::Growth(30_000), (3, 40));
 }
 
 #[test]
 fn checksum_is_exact_although_everything_is_killed_one_after_the_other() {
-    checksum_is_exact(1_500, Victims::All, SOON, (3, 40));
+    checksum_is_exact(1_500, Victims::All, Moments::Growth(30_000), (3, 40));
 }
 
 #[test]
 fn checksum_is_exact_although_its_supervisor_is_killed_again_and_again() {
-    checksum_is_exact(1_500, Victims::Supervisor, SOON, (3, 40));
+    checksum_is_exact(1_500, Victims::Supervisor, Moments::Growth(30_000), (3, 40));
 }
 
 #[test]
@@ -163,9 +166,9 @@ fn checksum_over_20_000_files_is_exact_although_everything_is_killed_every_200_m
 #[test]
 #[ignore = "slow: run by .ci/slow"]
 fn checksum_over_20_000_files_is_exact_although_everything_is_killed_at_random_moments() {
-    let random = Moments::Within(Duration::from_millis(100));
-    checksum_is_exact(20_000, Victims::All, random, (2, 300));
-    checksum_is_exact(20_000, Victims::AllAtOnce, random, (2, 300));
+    let random = Moments::Growth(200_000);
+    checksum_is_exact(20_000, Victims::All, random, (10, 300));
+    checksum_is_exact(20_000, Victims::AllAtOnce, random, (10, 300));
 }
 
 #[test]
@@ -257,12 +260,12 @@ fn wordcount_is_exact(files: u64, victims: Victims, moments: Moments, (least, mo
 
 #[test]
 fn wordcount_is_exact_although_everything_is_killed_at_once() {
-    wordcount_is_exact(600, Victims::AllAtOnce, SOON, (3, 40));
+    wordcount_is_exact(600, Victims::AllAtOnce, Moments::Growth(50_000), (3, 40));
 }
 
 #[test]
 fn wordcount_is_exact_although_everything_is_killed_one_after_the_other() {
-    wordcount_is_exact(600, Victims::All, SOON, (3, 40));
+    wordcount_is_exact(600, Victims::All, Moments::Growth(50_000), (3, 40));
 }
 
 #[test]
