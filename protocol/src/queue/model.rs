@@ -87,17 +87,22 @@ impl Tally {
     }
 }
 
-/// Tells a story in all ways that the checker knows, and says how many those were.
+/// Tells a story in which nobody dies in all ways that the checker knows, and says how many those were.
 fn explore(name: &str, story: impl Fn() + Clone + Send + Sync + 'static) {
-    explore_deaths(name, 1, move |_| story());
+    explore_deaths(name, NOBODY, move |_| story());
 }
+
+/// In place of a number of steps: nobody dies.
+const NOBODY: u32 = 0;
 
 /// Tells a story in which somebody dies in front of each of its steps, until it has come to its end in all executions.
 /// They are about `steps`: that many share the executions which a story may have.
 #[cfg(model_loom)]
 fn explore_deaths(name: &str, steps: u32, story: impl Fn(Moment) + Clone + Send + Sync + 'static) {
     let tally = Tally::new(name);
-    let most = setting("MODEL_EXECUTIONS", 10_000) / steps;
+    let executions = setting("MODEL_EXECUTIONS", 10_000);
+    // A story without a death is small, and what it shows is worth all of its executions.
+    let most = if steps == NOBODY { 15 * executions } else { executions / steps };
     let mut how_far = String::new();
     for preemptions in 1..=setting("MODEL_PREEMPTIONS", 2) {
         let (mut reached, mut cut) = (0, 0);
@@ -121,8 +126,8 @@ fn explore_deaths(name: &str, steps: u32, story: impl Fn(Moment) + Clone + Send 
     let tally = Tally::new(name);
     let rounds = setting("MODEL_ROUNDS", 10_000) as usize / 2;
     let again = story.clone();
-    shuttle::check_random(tally.counted(move || story(Moment::before(chance(steps)))), rounds);
-    shuttle::check_pct(tally.counted(move || again(Moment::before(chance(steps)))), rounds, 3);
+    shuttle::check_random(tally.counted(move || story(Moment::before(chance(steps.max(1))))), rounds);
+    shuttle::check_pct(tally.counted(move || again(Moment::before(chance(steps.max(1))))), rounds, 3);
     tally.print("");
 }
 
@@ -155,7 +160,7 @@ fn by_chance(steps: u32) -> Moment {
     #[cfg(model_loom)]
     let moment = Moment { step: u32::MAX - steps, ..never() };
     #[cfg(model_shuttle)]
-    let moment = Moment::before(chance(steps));
+    let moment = Moment::before(chance(steps.max(1)));
     moment
 }
 
