@@ -1,6 +1,6 @@
 //! `brigade signal`: to a worker by its name, through the one who knows its process.
 
-use brigade_tests::{Said, Sandbox, until};
+use brigade_tests::{Run, Said, Sandbox, until};
 
 /// Notes each SIGHUP, and has a child in its group that does so, too.
 const NOTES: &str = "trap 'echo parent >> heard' HUP; sh -c 'trap \"echo child >> heard\" HUP; echo up >> heard; while :; do sleep 0.01; done' & while :; do wait; sleep 0.01; done";
@@ -64,4 +64,19 @@ fn who_is_not_there_gets_no_signal_and_the_likely_name_is_said() {
     sandbox.stop("--kill");
     run.wait();
     refused(&sandbox.ask(&["signal", "web", "HUP"]), "does not run");
+}
+
+#[test]
+fn a_worker_hears_what_brigade_was_told_to_ignore() {
+    let sandbox = Sandbox::new();
+    let text = format!("name = \"web\"\n{}", stage("web", 1));
+    let command = sandbox.run_command(&text);
+    let mut ignoring = std::process::Command::new("sh");
+    ignoring.args(["-c", "trap '' HUP USR2; exec \"$0\" \"$@\""]).arg(command.get_program()).args(command.get_args());
+    let run = Run::start(ignoring, &sandbox);
+    run.pid_when("web/0", "ready");
+    until("its child listens", || heard(&sandbox, "up") == 1);
+    assert_eq!(sandbox.ask(&["signal", "web", "HUP"]).code, Some(0));
+    until("the process has heard it", || heard(&sandbox, "parent") == 1);
+    sandbox.stop("--kill");
 }

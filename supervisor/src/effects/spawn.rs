@@ -81,6 +81,7 @@ pub fn spawn(launch: Launch<'_>) -> Result<Process, NotSpawned> {
         reader
     });
     let prepare = move || {
+        heed_signals();
         confine.apply()?;
         // ipc-channel's accepted sockets are not close-on-exec; here everything becomes so, the standard ones excepted.
         // SAFETY: a system call without pointers.
@@ -106,6 +107,25 @@ pub fn spawn(launch: Launch<'_>) -> Result<Process, NotSpawned> {
     let (Some(stdout), Some(stderr)) = pipes else { unreachable!("both were asked for") };
     // `Child` does not kill or reap when it is dropped: that is the reactor's.
     Ok(Process { pid, stdout: stdout.into(), stderr: stderr.into() })
+}
+
+/// What we were told to ignore (by `nohup`, say), a worker would go on ignoring, and a shell could not even trap it. It has a
+/// group of its own, which no terminal tells of its end; what it gets is meant for it.
+fn heed_signals() {
+    for signal in 1..=libc::SIGRTMAX() {
+        let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+        // SAFETY: sigaction may be called between fork and exec; it writes one `sigaction` to the place that it is given,
+        // which is one, and reads one. A `sigaction` of zeroes is the default action. Numbers that mean no signal, or one
+        // that nobody can ignore, are refused by an error, which is no news.
+        unsafe {
+            if libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
+                && action.assume_init_ref().sa_sigaction == libc::SIG_IGN
+            {
+                let default = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
+                libc::sigaction(signal, default.as_ptr(), std::ptr::null_mut());
+            }
+        }
+    }
 }
 
 fn give_env(command: &mut Command, launch: &Launch<'_>) {
