@@ -95,6 +95,12 @@ macro_rules! atomic {
             }
 
             /// As the standard library's.
+            pub fn fetch_sub(&self, less: $number, order: Ordering) -> $number {
+                step();
+                self.0.fetch_sub(less, order)
+            }
+
+            /// As the standard library's.
             pub fn fetch_max(&self, other: $number, order: Ordering) -> $number {
                 step();
                 self.0.fetch_max(other, order)
