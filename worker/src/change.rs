@@ -5,13 +5,12 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 
-use brigade_protocol::codec;
 use brigade_protocol::shared::items::Items;
-use brigade_protocol::shared::op::{Bytes, CounterOp, ListOp, MapOp, Op};
+use brigade_protocol::shared::op::{CounterOp, ListOp, MapOp, Op};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::outbox::Outbox;
-use crate::shared::{Handle, SharedError};
+use crate::shared::{Handle, SharedError, encoded};
 
 /// A shared list, changed with the item in hand: [`Output::list`](crate::Output::list).
 pub struct ListChange<'a, T> {
@@ -207,12 +206,6 @@ impl<'a> CounterChange<'a> {
     pub fn set(&mut self, number: i64) -> Result<(), SharedError> {
         self.to.counter(CounterOp::Swap(number))
     }
-}
-
-fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<Bytes, SharedError> {
-    let mut bytes = Vec::new();
-    codec::encode(value, &mut bytes)?;
-    Ok(bytes.into())
 }
 
 impl<T> fmt::Debug for ListChange<'_, T> {

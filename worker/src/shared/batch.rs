@@ -3,11 +3,10 @@
 
 use std::time::Duration;
 
-use brigade_protocol::codec;
 use brigade_protocol::shared::op::{Bytes, Op, Origin, Outcome};
 use brigade_protocol::shared::parts::MESSAGE_BYTES;
 
-use super::handle::Handle;
+use super::handle::{Handle, encoded};
 use super::{Shared, SharedError};
 
 /// All of a batch's changes have to fit into one message, beside what stands around them.
@@ -25,14 +24,13 @@ pub(crate) struct Batch {
 impl Batch {
     /// Adds a change.
     pub(crate) fn push(&mut self, handle: &Handle, op: &Op) -> Result<(), SharedError> {
-        let mut bytes = Vec::new();
-        codec::encode(op, &mut bytes)?;
+        let bytes = encoded(op)?;
         let (all, limit) = (self.bytes + bytes.len() + 16, MOST as u64);
         if all > MOST {
             return Err(SharedError::TooLarge { name: handle.name().to_owned(), bytes: all as u64, limit });
         }
         self.bytes = all;
-        self.changes.push((handle.clone(), bytes.into()));
+        self.changes.push((handle.clone(), bytes));
         Ok(())
     }
 

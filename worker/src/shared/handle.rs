@@ -127,7 +127,7 @@ impl Handle {
 }
 
 /// A value in its encoding.
-pub(super) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<brigade_protocol::shared::op::Bytes, SharedError> {
+pub(crate) fn encoded<T: Serialize + ?Sized>(value: &T) -> Result<brigade_protocol::shared::op::Bytes, SharedError> {
     let mut bytes = Vec::new();
     codec::encode(value, &mut bytes)?;
     Ok(bytes.into())

@@ -40,7 +40,7 @@ pub use pipeline::Pipeline;
 
 pub(crate) use batch::{Batch, pause_before_retry};
 use client::Client;
-pub(crate) use handle::Handle;
+pub(crate) use handle::{Handle, encoded};
 
 /// Why an operation on shared state failed. Unless the variant says otherwise, it was not applied.
 #[derive(Debug, thiserror::Error)]
