@@ -47,6 +47,8 @@ pub struct Plan {
     pub middle: Vec<Middle>,
     /// What each stage in the middle and the sink take from: capacity and size.
     levels: Vec<(u64, &'static str)>,
+    /// How long an item that failed waits at first, in ms. Not where order is promised: nothing fails there.
+    retry_delay: u64,
 }
 
 /// A stage in the middle.
@@ -97,6 +99,7 @@ impl Plan {
             sink_pause: 0,
             middle,
             levels,
+            retry_delay: dice.one_of(&[0, 0, 2, 20]),
         };
         // One of them is slow, or none: queues run full before it, and empty behind it.
         let pause = dice.one_of(&[50, 200, 1000]);
@@ -136,12 +139,15 @@ impl Plan {
         let mut text = "name = \"storm\"\n".to_owned();
         for (taker, (capacity, item_bytes)) in self.levels.iter().enumerate() {
             let is_poisoned = self.middle.get(taker).is_some_and(|stage| stage.work == Work::Poison);
+            let delay = self.retry_delay;
             // Letters are sent again as far as there is room.
             let (most, capacity) = if is_poisoned { ("3", capacity.max(&64)) } else { ("\"unlimited\"", capacity) };
             for queue in self.inputs(taker) {
                 text += &format!(
                     "[queues.{queue}]\ncapacity = {capacity}\nitem_bytes = {item_bytes:?}\n\
-                     max_item_bytes = \"1100KiB\"\nmax_deliveries = {most}\n"
+                     max_item_bytes = \"1100KiB\"\nmax_deliveries = {most}\n\
+                     retry_delay = \"{delay}ms\"\nretry_delay_max = \"{}ms\"\n",
+                    4 * delay
                 );
             }
         }
@@ -174,6 +180,7 @@ impl fmt::Display for Plan {
             write!(f, " q{} {}{fork} {replicas}x{threads}/{batch}/{pause}us", self.levels[n].0, work.mode())?;
         }
         let last = self.levels[self.middle.len()].0;
-        write!(f, " q{last} sink {}/{}us", self.sink_batch, self.sink_pause)
+        write!(f, " q{last} sink {}/{}us", self.sink_batch, self.sink_pause)?;
+        if self.retry_delay > 0 { write!(f, " retry {}ms", self.retry_delay) } else { Ok(()) }
     }
 }

@@ -79,6 +79,7 @@ impl Manager {
             incarnation: Incarnation(1),
             threads: 1,
             batch: 1,
+            batch_time: std::time::Duration::ZERO,
             exit_on_panic: false,
             max_items: None,
             page: String::new(),
