@@ -7,6 +7,8 @@
 //! Messages are few and small (far below 200 KB): ipc-channel's `send` blocks when nobody reads, and splits
 //! larger ones so that a killed sender can spoil them.
 
+use std::time::Duration;
+
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
 use serde::{Deserialize, Serialize};
 
@@ -109,6 +111,8 @@ pub struct Welcome {
     pub threads: u16,
     /// Items that one commit covers at most, at least 1.
     pub batch: u32,
+    /// How long an item that is dealt with may wait for others before it is committed.
+    pub batch_time: Duration,
     /// Whether a panic of a handler ends the process (else it is that item's failure).
     pub exit_on_panic: bool,
     /// After so many items, done or failed, this run ends by itself; `None`: never.

@@ -134,6 +134,7 @@ mod tests {
             incarnation: Incarnation(4),
             threads: 1,
             batch: 1,
+            batch_time: std::time::Duration::from_millis(20),
             exit_on_panic: false,
             max_items: None,
             page: "1.page".into(),

@@ -143,10 +143,9 @@ struct Inputs {
     since: Instant,
     /// How many items one commit covers at most.
     batch: usize,
+    /// How long an item that is dealt with may wait for others before it is committed.
+    batch_time: Duration,
 }
-
-/// How long an item that is dealt with may wait for others before it is committed.
-const BATCH_TIME: Duration = Duration::from_millis(20);
 
 impl Inputs {
     fn join(ctx: &Context) -> Result<Self> {
@@ -162,6 +161,7 @@ impl Inputs {
             taken: Vec::new(),
             since: Instant::now(),
             batch: usize::try_from(ctx.station().welcome.batch.max(1)).unwrap_or(1),
+            batch_time: ctx.station().welcome.batch_time,
         })
     }
 
@@ -264,7 +264,7 @@ impl Inputs {
                 }
                 self.taken.push((queue, lease));
                 let is_full = self.taken.len() >= self.batch || out.outbox().is_laden();
-                if alone || is_full || self.since.elapsed() >= BATCH_TIME {
+                if alone || is_full || self.since.elapsed() >= self.batch_time {
                     self.commit(out.outbox())?;
                 }
                 self.lane.release();

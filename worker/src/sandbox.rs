@@ -48,6 +48,7 @@ pub(crate) fn sandbox_with(inputs: &[&str], outputs: &[&str], change: impl FnOnc
         incarnation: Incarnation(1),
         threads: 1,
         batch: 1,
+        batch_time: std::time::Duration::from_millis(20),
         exit_on_panic: false,
         max_items: None,
         page: dir.path().join("3.page").to_str().expect("UTF-8").to_owned(),

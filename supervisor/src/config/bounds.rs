@@ -44,6 +44,7 @@ pub(super) const RETRY_DELAY_MAX: Bounds<Duration> =
 pub(super) const REPLICAS: Bounds<i64> = number("replicas", 1, 4_096, 1);
 pub(super) const THREADS: Bounds<i64> = number("threads", 1, 1_024, 1);
 pub(super) const BATCH: Bounds<i64> = number("batch", 1, 4_096, 1);
+pub(super) const BATCH_TIME: Bounds<Duration> = Bounds { high: Duration::from_secs(60), ..time("batch_time", 0, 20) };
 pub(super) const MAX_RESTARTS: Bounds<i64> = number("max_restarts", 0, u32::MAX as i64, 5);
 pub(super) const RESTART_PERIOD: Bounds<Duration> = time("restart_period", 1, 60_000);
 pub(super) const BACKOFF: Bounds<Duration> = time("backoff", 1, 100);

@@ -161,6 +161,8 @@ pub struct StagePlan {
     pub threads: u16,
     /// Items that one commit covers at most, 1 to 4,096. Default 1.
     pub batch: u32,
+    /// The first of them waits at most so long for the others, 0 to 1 min. Default 20 ms.
+    pub batch_time: Duration,
     /// Queues that it takes from.
     pub inputs: Vec<QueueIx>,
     /// Queues that it sends to.

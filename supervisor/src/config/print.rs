@@ -75,6 +75,7 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
     line("replicas", stage.replicas.to_string());
     line("threads", stage.threads.to_string());
     line("batch", stage.batch.to_string());
+    line("batch_time", quoted(&show_duration(stage.batch_time)));
     let names = |ixs: &[QueueIx]| list(ixs.iter().map(|ix| quoted(&plan.queues[*ix].name)));
     line("inputs", names(&stage.inputs));
     line("outputs", names(&stage.outputs));

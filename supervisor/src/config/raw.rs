@@ -20,11 +20,12 @@ const LOG_KEYS: [&str; 7] =
 const QUEUE_KEYS: [&str; 6] =
     ["capacity", "item_bytes", "max_item_bytes", "max_deliveries", "retry_delay", "retry_delay_max"];
 const GROUP_KEYS: [&str; 4] = ["stages", "strategy", "max_restarts", "restart_period"];
-const STAGE_KEYS: [&str; 35] = [
+const STAGE_KEYS: [&str; 36] = [
     "command",
     "replicas",
     "threads",
     "batch",
+    "batch_time",
     "inputs",
     "outputs",
     "env",
@@ -110,6 +111,7 @@ pub(super) struct RawStage {
     pub(super) replicas: Given<NumberOr>,
     pub(super) threads: Given<i64>,
     pub(super) batch: Given<i64>,
+    pub(super) batch_time: Given<Duration>,
     /// `None`: at fault; empty if not given.
     pub(super) inputs: Option<Vec<Spanned<String>>>,
     /// `None`: at fault; empty if not given.
@@ -242,6 +244,7 @@ impl RawStage {
             replicas: table.number_or(reader, "replicas", "cpus"),
             threads: table.number(reader, "threads"),
             batch: table.number(reader, "batch"),
+            batch_time: table.duration(reader, "batch_time"),
             env: table.strings(reader, "env"),
             cwd: table.text(reader, "cwd"),
             restart: table.text(reader, "restart"),

@@ -82,6 +82,7 @@ impl Told for Plan {
             replicas: 1,
             threads: 1,
             batch: 1,
+            batch_time: Duration::from_millis(20),
             ready: if inputs.is_empty() && outputs.is_empty() { Readiness::Alive } else { Readiness::Sdk },
             inputs,
             outputs,

@@ -212,6 +212,7 @@ impl Reactor {
             incarnation,
             threads: stage.map_or(1, |stage| stage.threads),
             batch: stage.map_or(1, |stage| stage.batch),
+            batch_time: stage.map_or(Duration::ZERO, |stage| stage.batch_time),
             exit_on_panic: stage.is_some_and(|stage| stage.exit_on_panic),
             max_items: stage.and_then(|stage| stage.limits.max_items),
             page: self.dir.page(&name, replica).to_string_lossy().into_owned(),

@@ -2,6 +2,8 @@
 
 use std::sync::Mutex;
 
+use brigade_protocol::control::Welcome;
+
 use super::*;
 use crate::failure::{Misconfigured, Outage, RetryAfter};
 use crate::sandbox::{MAX_DELIVERIES, Sandbox, sandbox, sandbox_with, until};
@@ -174,5 +176,23 @@ fn what_is_handed_on_and_what_it_came_from_stay_one_commit_when_the_output_is_sm
         })
         .expect("it comes to its end");
         assert_eq!(committed(), (4, 4), "{each} at a time");
+    }
+}
+
+#[test]
+fn a_batch_that_is_not_full_is_committed_when_its_time_is_over() {
+    for (batch_time, at_each) in [(Duration::ZERO, [0, 1, 2, 3]), (Duration::from_secs(60), [0; 4])] {
+        let set = move |welcome: &mut Welcome| (welcome.batch, welcome.batch_time) = (16, batch_time);
+        let sandbox = sandbox_with(&["numbers"], &[], set);
+        sandbox.feed("numbers", [1u64, 2, 3, 4]);
+        sandbox.queue("numbers").close();
+        let acked = Mutex::new(Vec::new());
+        serve(&sandbox, |_, _| {
+            acked.lock().expect("no panic in here").push(sandbox.queue("numbers").totals().acked);
+            Ok(())
+        })
+        .expect("it comes to its end");
+        assert_eq!(acked.into_inner().expect("no panic in there"), at_each);
+        assert_eq!(sandbox.queue("numbers").totals().acked, 4);
     }
 }

@@ -9,7 +9,8 @@ use toml::Spanned;
 use super::names::{find, word};
 use super::{check_name, exits, intensity, limits, mend, program, ready, watch};
 use crate::config::bounds::{
-    BACKOFF, BACKOFF_MAX, BATCH, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT, THREADS,
+    BACKOFF, BACKOFF_MAX, BATCH, BATCH_TIME, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT,
+    THREADS,
 };
 use crate::config::fault::Fault;
 use crate::config::nearest::did_you_mean;
@@ -45,6 +46,7 @@ pub(super) fn believe(
         cwd: cwd(raw, folder, surroundings, faults),
         replicas: u16::try_from(replicas).expect("the bounds of replicas are within 16 bits"),
         threads: u16::try_from(threads).expect("the bounds of threads are within 16 bits"),
+        batch_time: BATCH_TIME.hold(raw.batch_time.as_ref(), faults),
         batch: u32::try_from(batch).expect("the bounds of batch are within 32 bits"),
         inputs: queues(raw.inputs.as_deref(), "inputs", &pipeline.queues, faults),
         outputs: queues(raw.outputs.as_deref(), "outputs", &pipeline.queues, faults),

@@ -73,14 +73,16 @@ fn values_out_of_bounds_are_faults() {
         "14:19 retry_delay_max is more than 1d",
     ];
     assert_eq!(messages(queue), expected);
-    let stage =
-        bench.stage_faults("replicas = 0\nthreads = -1\nmax_restarts = -1\nbackoff = '0s'\nstart_timeout = '366d'");
+    let stage = bench.stage_faults(
+        "replicas = 0\nthreads = -1\nmax_restarts = -1\nbackoff = '0s'\nstart_timeout = '366d'\nbatch_time = '61s'",
+    );
     let expected = [
         "4:12 replicas is less than 1",
         "5:11 threads is less than 1",
         "6:16 max_restarts is less than 0",
         "7:11 backoff is less than 1ms",
         "8:17 start_timeout is more than 365d",
+        "9:14 batch_time is more than 1m",
     ];
     assert_eq!(messages(stage), expected);
 }

@@ -110,6 +110,8 @@ command = ["./local", "a b", "quote\" back\\ tab\t $${literal} é"]
 outputs = ["q"]
 replicas = "cpus"
 threads = 3
+batch = 7
+batch_time = "1s 5ms"
 cwd = "../run"
 env = { A = "1", "odd key" = "${n} \u001b" }
 restart = "permanent"
