@@ -3,14 +3,16 @@
 //! A client makes a pair of channels and sends its ends in a [`Connect`]. From then on it sends operations
 //! ([`op::Op`], each behind its number: [`numbered`]) and gets one outcome ([`op::Outcome`]) for each, in the order of
 //! the operations. Both travel encoded by [`codec`](crate::codec) and cut into [`parts::Part`]s, so that no message of the
-//! channel is large.
+//! channel is large. Small operations that are waited for one by one go by way of a [`desk`] instead, in memory that the two
+//! share.
 //!
 //! A client whose manager died goes to the next one under the same [`Connect::client`] and sends again, with their
 //! numbers, the operations whose outcomes it has not read; what was applied before is answered, not applied again.
 
-use ipc_channel::ipc::{IpcReceiver, IpcSender};
+use ipc_channel::ipc::{IpcReceiver, IpcSender, IpcSharedMemory};
 use serde::{Deserialize, Serialize};
 
+pub mod desk;
 pub mod items;
 pub mod numbered;
 pub mod op;
@@ -27,6 +29,8 @@ pub struct Connect {
     pub requests: IpcReceiver<Request>,
     /// The manager answers here, in the order of the requests.
     pub replies: IpcSender<Reply>,
+    /// Where the client asks for one small operation at a time, while none is open on the channels ([`desk`]).
+    pub desk: Option<IpcSharedMemory>,
 }
 
 /// A piece of a numbered, encoded [`op::Op`]. The operation is applied once its last piece is there; if the client dies

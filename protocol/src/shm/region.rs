@@ -1,4 +1,4 @@
-//! A file mapped into memory, shared with every process that maps the same file.
+//! A file mapped into memory, shared with every process that maps the same file (or was handed the same memory).
 //!
 //! What stands in a region may be changed by another process at any time. Words are therefore only touched as
 //! atomics ([`Region::words`]), and whoever reads plain bytes ([`Region::bytes`]) must hold something that says that
@@ -12,6 +12,7 @@ use std::os::fd::AsFd;
 use std::ptr::NonNull;
 use std::sync::Arc;
 
+use ipc_channel::ipc::IpcSharedMemory;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::guard::{self, Entry};
@@ -23,6 +24,8 @@ pub struct Region {
     base: NonNull<u8>,
     len: usize,
     entry: &'static Entry,
+    /// The mapping is this one's; `None`: our own.
+    handed: Option<IpcSharedMemory>,
 }
 
 // SAFETY: a region is only an address and a length. All access goes through atomics, or through `bytes` and `write`,
@@ -45,7 +48,18 @@ impl Region {
             mmap(None, room, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, file.as_fd(), 0)?
         };
         let entry = guard::enter(base.as_ptr() as usize, len);
-        Ok(Arc::new(Self { base: base.cast(), len, entry }))
+        Ok(Arc::new(Self { base: base.cast(), len, entry, handed: None }))
+    }
+
+    /// Memory that came, or goes, through a channel. `None` if it is empty.
+    pub fn of(memory: IpcSharedMemory) -> Option<Arc<Self>> {
+        let (base, len) = (NonNull::new(memory.as_ptr().cast_mut())?, memory.len());
+        if len == 0 {
+            return None;
+        }
+        // It is mapped for reading and writing. From here on nobody makes a slice of all of it.
+        let entry = guard::enter(base.as_ptr() as usize, len);
+        Some(Arc::new(Self { base, len, entry, handed: Some(memory) }))
     }
 
     /// Whether something of it was found missing: its file was cut short, or the disk could not give what it holds.
@@ -122,6 +136,9 @@ impl Region {
 impl Drop for Region {
     fn drop(&mut self) {
         self.entry.leave();
+        if self.handed.is_some() {
+            return;
+        }
         // SAFETY: the very mapping that `map` made; every `Words` and `EventCount` keeps the region alive by a handle.
         // It can only fail for arguments that `mmap` did not give us.
         let _ = unsafe { munmap(self.base.cast(), self.len) };

@@ -54,7 +54,7 @@ fn ask(door: &IpcSender<Connect>, op: &Op, limit: Duration) -> Result<Outcome, A
     numbered::put_number(&mut bytes, 1, 1);
     codec::encode(op, &mut bytes).map_err(|error| AskError::Nonsense(error.to_string()))?;
     // Those who only ask need no name: nothing is remembered of them.
-    door.send(Connect { client: 0, requests, replies }).map_err(|_| AskError::Gone)?;
+    door.send(Connect { client: 0, requests, replies, desk: None }).map_err(|_| AskError::Gone)?;
     parts::split(&bytes, |part| sender.send(Request(part))).map_err(|_| AskError::Gone)?;
     let mut joined = Joined::default();
     loop {

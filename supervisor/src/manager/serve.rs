@@ -1,12 +1,15 @@
-//! Serving clients: a thread for each of them, so that one that sends nonsense, reads nothing or is stopped in the
-//! middle of a request holds up nobody but itself. All of them meet at one [`Table`].
+//! Serving clients: two threads for each of them, one at its channels and one at its desk, so that one that sends
+//! nonsense, reads nothing or is stopped in the middle of a request holds up nobody but itself. All of them meet at one
+//! [`Table`].
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use brigade_protocol::codec;
+use brigade_protocol::shared::desk::{Bell, Clerk};
 use brigade_protocol::shared::numbered::Numbered;
-use brigade_protocol::shared::op::{Op, Outcome};
+use brigade_protocol::shared::op::{Op, Outcome, Refusal};
 use brigade_protocol::shared::parts::{self, Joined};
 use brigade_protocol::shared::{Connect, Reply, Request};
 use ipc_channel::IpcError;
@@ -25,11 +28,72 @@ pub fn serve(connects: &IpcReceiver<Connect>, table: &Arc<Table>) {
             }
             Received::Over => return,
         };
-        let seat = Seat::take(Arc::clone(table), connect.client);
-        if let Err(error) = std::thread::Builder::new().name("client".into()).spawn(move || attend(&connect, &seat)) {
+        if let Err(error) = let_in(connect, table) {
             tracing::error!("a client of the shared state was turned away: no thread for it: {error}");
         }
     }
+}
+
+/// Gives a client its threads. The one at the desk ends with the other, which sees the client go.
+fn let_in(mut connect: Connect, table: &Arc<Table>) -> std::io::Result<()> {
+    let seat = Arc::new(Seat::take(Arc::clone(table), connect.client));
+    let is_over = Arc::new(AtomicBool::new(false));
+    let mut end = AtDesk { is_over: Arc::clone(&is_over), bell: None };
+    if let Some(clerk) = connect.desk.take().and_then(Clerk::new) {
+        let (seat, replies, client) = (Arc::clone(&seat), connect.replies.clone(), connect.client);
+        end.bell = Some(clerk.bell());
+        begin("desk", move || attend_desk(clerk, client, &replies, &seat, &is_over))?;
+    }
+    begin("client", move || {
+        attend(&connect, &seat);
+        drop(end);
+    })
+}
+
+fn begin(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<()> {
+    std::thread::Builder::new().name(name.into()).spawn(work).map(drop)
+}
+
+/// Sends the thread at the desk home, when it is dropped.
+struct AtDesk {
+    is_over: Arc<AtomicBool>,
+    bell: Option<Bell>,
+}
+
+impl Drop for AtDesk {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::SeqCst); // Before the bell, which it is looked at after.
+        self.bell.iter().for_each(Bell::ring);
+    }
+}
+
+/// Answers what one client asks at its desk.
+fn attend_desk(mut clerk: Clerk, client: u128, replies: &IpcSender<Reply>, seat: &Seat, is_over: &AtomicBool) {
+    let mut bytes = Vec::new();
+    while let Some(message) = clerk.next(|| is_over.load(Ordering::SeqCst)) {
+        let _busy = seat.arrived();
+        let outcome = message
+            .map_err(|()| "its length makes no sense".to_owned())
+            .and_then(|message| perform(message, client, seat))
+            .unwrap_or_else(|why| {
+                tracing::warn!("a client of the shared state asked for something that is no operation: {why}");
+                Outcome::Refused(Refusal::Malformed)
+            });
+        bytes.clear();
+        codec::encode(&outcome, &mut bytes).expect("outcomes have an encoding");
+        if !clerk.answer(&bytes) && parts::split(&bytes, |part| replies.send(Reply(part))).is_err() {
+            return;
+        }
+    }
+}
+
+/// Does what a message asks for; or says why it is none.
+fn perform(message: Vec<u8>, client: u128, seat: &Seat) -> Result<Outcome, String> {
+    let Some(Numbered { number, seen, op }) = Numbered::open(&message) else {
+        return Err("it has no number".into());
+    };
+    let op: Op = codec::decode(op).map_err(|error| error.to_string())?;
+    Ok(seat.table.perform(client, message, (number, seen), op))
 }
 
 /// Answers one client until it goes or sends nonsense. A request that it has not finished when it goes is forgotten.
@@ -47,14 +111,10 @@ fn attend(connect: &Connect, seat: &Seat) {
             Ok(None) => continue,
             Err(error) => return turn_out(&error.to_string()),
         };
-        let Some(Numbered { number, seen, op }) = Numbered::open(&message) else {
-            return turn_out("what it sent has no number");
+        let outcome = match perform(message, connect.client, seat) {
+            Ok(outcome) => outcome,
+            Err(why) => return turn_out(&why),
         };
-        let op: Op = match codec::decode(op) {
-            Ok(op) => op,
-            Err(error) => return turn_out(&error.to_string()),
-        };
-        let outcome = seat.table.perform(connect.client, message, (number, seen), op);
         if answer(&connect.replies, &outcome).is_err() {
             return;
         }

@@ -1,20 +1,96 @@
 //! Clients that do not behave.
 
+use std::fs::File;
+use std::os::unix::fs::MetadataExt;
+
 use brigade_protocol::codec;
+use brigade_protocol::shared::desk::{self, Answer, Asker};
 use brigade_protocol::shared::items::Items;
 use brigade_protocol::shared::numbered::{HEAD_BYTES, put_number};
-use brigade_protocol::shared::op::{ListOp, Op, Outcome};
+use brigade_protocol::shared::op::{CounterOp, Kind, ListOp, Op, Outcome};
 use brigade_protocol::shared::parts::{self, Joined, PART_BYTES, Part};
 use brigade_protocol::shared::{Connect, Reply, Request};
-use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
+use ipc_channel::ipc::{self, IpcReceiver, IpcSender, IpcSharedMemory};
 
-use crate::stage::{door, inside, until};
+use crate::stage::{Manager, door, inside, until};
 
 fn raw(sender: &IpcSender<Connect>) -> (IpcSender<Request>, IpcReceiver<Reply>) {
     let (to_manager, requests) = ipc::channel().expect("a channel");
     let (replies, from_manager) = ipc::channel().expect("a channel");
-    sender.send(Connect { client: 7, requests, replies }).expect("the manager takes clients");
+    sender.send(Connect { client: 7, requests, replies, desk: None }).expect("the manager takes clients");
     (to_manager, from_manager)
+}
+
+/// A client with a desk; the channels keep the manager at it.
+fn at_desk(sender: &IpcSender<Connect>, memory: IpcSharedMemory) -> (IpcSender<Request>, IpcReceiver<Reply>) {
+    let (to_manager, requests) = ipc::channel().expect("a channel");
+    let (replies, from_manager) = ipc::channel().expect("a channel");
+    sender.send(Connect { client: 8, requests, replies, desk: Some(memory) }).expect("the manager takes clients");
+    (to_manager, from_manager)
+}
+
+/// The file behind that memory.
+fn file_of(memory: &IpcSharedMemory) -> File {
+    let maps = std::fs::read_to_string("/proc/self/maps").expect("the mappings of this process");
+    let start = format!("{:x}-", memory.as_ptr() as usize);
+    let line = maps.lines().find(|line| line.starts_with(&start)).expect("it is mapped");
+    let inode: u64 = line.split_whitespace().nth(4).expect("an inode").parse().expect("a number");
+    let mut fds = std::fs::read_dir("/proc/self/fd").expect("the descriptors of this process").flatten();
+    let fd = fds.find(|fd| std::fs::metadata(fd.path()).is_ok_and(|file| file.ino() == inode)).expect("it is open");
+    File::options().write(true).open(fd.path()).expect("it can be opened")
+}
+
+#[test]
+fn a_client_that_asks_nonsense_at_its_desk_is_refused_and_may_go_on() {
+    let (sender, table) = inside();
+    let memory = desk::memory().expect("there is memory");
+    let channels = at_desk(&sender, memory.clone());
+    let mut asker = Asker::new(memory).expect("a desk");
+    for nonsense in [&[][..], &[1, 2, 3], &[255; 40]] {
+        assert!(asker.ask(nonsense));
+        let Answer::Here(answer) = asker.answer(|| false) else { panic!("it is answered at the desk") };
+        assert!(matches!(codec::decode(&answer), Ok(Outcome::Refused(_))));
+    }
+    let add = encoded(&Op::Counter { name: "c".into(), op: CounterOp::Add(3) });
+    assert!(asker.ask(&add));
+    let Answer::Here(answer) = asker.answer(|| false) else { panic!("it is answered at the desk") };
+    assert!(matches!(codec::decode(&answer), Ok(Outcome::Number(3))));
+    drop(channels);
+    until("the manager has seen its end", || table.clients() == 0);
+}
+
+#[test]
+fn an_outcome_that_is_too_large_for_the_desk_comes_through_the_channel() {
+    let (sender, _table) = inside();
+    let list = door(sender).list::<Vec<u8>>("list");
+    for length in [10, 4_000, 4_096, 5_000, 300_000] {
+        list.clear().unwrap();
+        list.push(&vec![7; length]).unwrap();
+        assert_eq!(list.get(0).unwrap().expect("it is there").len(), length);
+        assert_eq!(list.len().unwrap(), 1);
+    }
+}
+
+#[test]
+fn a_client_that_cuts_its_desk_short_harms_nobody_else() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let manager = Manager::start(&folder.path().join("shared"));
+    let bystander = door(manager.sender.clone()).counter("bystander");
+    assert_eq!(bystander.add(1).unwrap(), 1);
+    let memory = desk::memory().expect("there is memory");
+    let _channels = at_desk(&manager.sender, memory.clone());
+    let file = file_of(&memory);
+    let mut asker = Asker::new(memory).expect("a desk");
+    let add = encoded(&Op::Counter { name: "bystander".into(), op: CounterOp::Add(1) });
+    assert!(asker.ask(&add));
+    assert!(matches!(asker.answer(|| false), Answer::Here(_)));
+    file.set_len(4096).expect("it can be cut");
+    // The manager writes its answers where nothing is any more: behind the first page.
+    let large = encoded(&Op::Create { name: "x".repeat(3_900), kind: Kind::List, types: vec![] });
+    brigade_protocol::shm::survive_cut_files().expect("a handler for this process, which touches it as well");
+    assert!(asker.ask(&large));
+    assert!(matches!(asker.answer(|| false), Answer::Here(_) | Answer::Elsewhere | Answer::Gone));
+    assert_eq!(bystander.add(1).unwrap(), 3, "the manager lives");
 }
 
 fn encoded(op: &Op) -> Vec<u8> {

@@ -77,8 +77,7 @@ impl Batch {
             for (handle, _) in &self.changes {
                 handle.tell(connection)?;
             }
-            connection.send(prepare)?;
-            match first.accepted(connection.receive()?)? {
+            match first.accepted(connection.call(prepare)?)? {
                 Outcome::Done => Ok(()),
                 other => Err(SharedError::unexpected(&other)),
             }

@@ -8,12 +8,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use brigade_protocol::codec;
+use brigade_protocol::shared::desk::{self, Answer, Asker};
 use brigade_protocol::shared::numbered::{HEAD_BYTES, put_number};
 use brigade_protocol::shared::op::{Op, Outcome};
 use brigade_protocol::shared::parts::{self, Joined, MESSAGE_BYTES};
 use brigade_protocol::shared::{Connect, Reply, Request, WINDOW};
-use ipc_channel::IpcError;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
+use ipc_channel::{IpcError, TryRecvError};
 
 use super::SharedError;
 use super::client::ManagerDoor;
@@ -53,6 +54,10 @@ pub(super) struct Connection {
 struct Channels {
     requests: IpcSender<Request>,
     replies: IpcReceiver<Reply>,
+    /// `None` if there was no memory for one.
+    desk: Option<Asker>,
+    /// What was in the channel when it was asked whether it has ended.
+    early: Option<Reply>,
 }
 
 impl Connection {
@@ -86,13 +91,39 @@ impl Connection {
         if sent { Ok(()) } else { self.go_on() }
     }
 
+    /// Does one operation, when none is open, and waits for its outcome.
+    pub(super) fn call(&mut self, Encoded(mut message): Encoded) -> Result<Outcome, SharedError> {
+        debug_assert!(self.open.is_empty(), "outcomes come in the order of the operations");
+        let is_asked = self.channels.desk.as_mut().is_some_and(|desk| {
+            put_number(&mut message, self.next, self.next);
+            desk.ask(&message)
+        });
+        if !is_asked {
+            self.send(Encoded(message))?;
+            return self.receive();
+        }
+        self.next += 1;
+        self.open.push_back(message);
+        match self.channels.answer() {
+            Answer::Here(message) => {
+                self.open.pop_front();
+                outcome(&message)
+            }
+            Answer::Elsewhere => self.receive(),
+            Answer::Gone => {
+                self.go_on()?;
+                self.receive()
+            }
+        }
+    }
+
     /// Waits for the outcome of the oldest open operation.
     pub(super) fn receive(&mut self) -> Result<Outcome, SharedError> {
         debug_assert!(!self.open.is_empty(), "no operation is open");
         loop {
             if let Some(message) = self.channels.receive()? {
                 self.open.pop_front();
-                return codec::decode(&message).map_err(|error| SharedError::Protocol(error.to_string()));
+                return outcome(&message);
             }
             self.go_on()?;
         }
@@ -121,11 +152,24 @@ impl Channels {
         parts::split(message, |part| self.requests.send(Request(part))).is_ok()
     }
 
+    /// Waits for the answer to what was asked at the desk.
+    fn answer(&mut self) -> Answer {
+        let Self { replies, desk, early, .. } = self;
+        let is_gone = || match replies.try_recv() {
+            Ok(reply) => early.replace(reply).is_some(),
+            Err(TryRecvError::Empty) => false,
+            Err(TryRecvError::IpcError(IpcError::Io(error))) => error.kind() != std::io::ErrorKind::Interrupted,
+            Err(TryRecvError::IpcError(IpcError::Disconnected | IpcError::SerializationError(_))) => true,
+        };
+        desk.as_mut().map_or(Answer::Gone, |desk| desk.answer(is_gone))
+    }
+
     /// Waits for a message; `None`: the manager is gone.
-    fn receive(&self) -> Result<Option<Vec<u8>>, SharedError> {
+    fn receive(&mut self) -> Result<Option<Vec<u8>>, SharedError> {
         let mut joined = Joined::default();
         loop {
-            let Reply(part) = match self.replies.recv() {
+            let reply = self.early.take().map_or_else(|| self.replies.recv(), Ok);
+            let Reply(part) = match reply {
                 Ok(reply) => reply,
                 Err(IpcError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => continue,
                 Err(IpcError::Io(_) | IpcError::Disconnected) => return Ok(None),
@@ -138,14 +182,21 @@ impl Channels {
     }
 }
 
+fn outcome(message: &[u8]) -> Result<Outcome, SharedError> {
+    codec::decode(message).map_err(|error| SharedError::Protocol(error.to_string()))
+}
+
 /// Connects to the manager that the door knows, or will know before the deadline.
 fn connect(door: &ManagerDoor, client: u128, deadline: Instant) -> Result<(Channels, u64), SharedError> {
     loop {
         let (manager, generation) = door.find(deadline.saturating_duration_since(Instant::now()))?;
         let (requests, to_manager) = ipc::channel().map_err(SharedError::Connect)?;
         let (from_manager, replies) = ipc::channel().map_err(SharedError::Connect)?;
-        if manager.send(Connect { client, requests: to_manager, replies: from_manager }).is_ok() {
-            return Ok((Channels { requests, replies }, generation));
+        let memory = desk::memory();
+        let desk = memory.clone().and_then(Asker::new);
+        let connect = Connect { client, requests: to_manager, replies: from_manager, desk: memory };
+        if manager.send(connect).is_ok() {
+            return Ok((Channels { requests, replies, desk, early: None }, generation));
         }
         door.lost(generation);
     }

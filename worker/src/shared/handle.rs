@@ -57,8 +57,7 @@ impl Handle {
         let op = self.encoded(op)?;
         self.client().with(|connection| {
             self.tell(connection)?;
-            connection.send(op)?;
-            self.accepted(connection.receive()?)
+            self.accepted(connection.call(op)?)
         })
     }
 
@@ -69,8 +68,8 @@ impl Handle {
             return Ok(());
         }
         let create = Op::Create { name: inner.name.clone(), kind: inner.kind, types: (inner.types)() };
-        connection.send(self.encoded(&create)?)?;
-        self.accepted(connection.receive()?)?;
+        let create = self.encoded(&create)?;
+        self.accepted(connection.call(create)?)?;
         inner.client.told(&inner.name, connection.generation);
         Ok(())
     }

@@ -15,7 +15,7 @@ use super::{Pipeline, SharedError};
 
 /// A list in the manager. Clones are the same list. Positions count from 0.
 ///
-/// One operation is one round trip, some ten microseconds; [`extend`](Self::extend) takes many items in one, and a
+/// One operation is one round trip: some microseconds, or ten times that if the manager has to be woken; [`extend`](Self::extend) takes many items in one, and a
 /// [`pipeline`](Self::pipeline) does so for items that come one by one.
 pub struct SharedList<T> {
     handle: Handle,

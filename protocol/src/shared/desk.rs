@@ -1,0 +1,321 @@
+//! A desk: memory that one client shares with the manager, where it lays one small operation and finds its outcome.
+//! Without it every operation would cost four system calls and two changes of the processor's hands.
+//!
+//! ```text
+//!  0    asked: number, length       the client's           64   answered: number, length   the manager's
+//!  128  the manager sleeps on this                         192  the client sleeps on this
+//!  256  the operation                                      256 + ROOM  its outcome
+//! ```
+//!
+//! The client writes the operation and then its number, one more than before; the manager takes a copy of it, and answers
+//! under the same number. Each side looks for a moment before it goes to sleep, longer if it would have paid the last time.
+//! What stands here is input to both: lengths are read once and checked, bytes are copied before they are believed.
+//! If either side dies, its channels end, and so the other one learns of it; what was asked is asked again elsewhere.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use ipc_channel::ipc::IpcSharedMemory;
+
+use crate::shm::{EventCount, Region, Words};
+use crate::sync::Ordering;
+
+/// Neither an operation nor an outcome on a desk is larger than this many bytes.
+pub const ROOM: usize = 4 << 10;
+
+const HEAD: usize = 256;
+const BYTES: usize = HEAD + 2 * ROOM;
+
+/// A client asks its channel this often whether the manager is still there: nobody wakes the clients of one that was
+/// killed.
+const LOOK_AROUND: Duration = Duration::from_millis(20);
+/// The manager has a thread at the channel that rings the bell.
+const FOR_EVER: Duration = Duration::from_secs(3600);
+
+/// As the length of an outcome: it was too large, and comes through the channel.
+const ELSEWHERE: u64 = u64::MAX;
+
+/// Memory for a desk, empty; `None` if the system has none to give.
+pub fn memory() -> Option<IpcSharedMemory> {
+    // ipc-channel panics when it gets no memory or no descriptor for it.
+    std::panic::catch_unwind(|| IpcSharedMemory::from_byte(0, BYTES)).ok()
+}
+
+#[derive(Debug)]
+struct Desk {
+    region: Arc<Region>,
+    words: Words,
+    asked: EventCount,
+    answered: EventCount,
+}
+
+/// Where the words lie: number and length, of the operation and of the outcome.
+const ASKED: usize = 0;
+const ANSWERED: usize = 8;
+
+impl Desk {
+    /// `None` if the memory is no desk's.
+    fn over(memory: IpcSharedMemory) -> Option<Self> {
+        let region = Region::of(memory).filter(|region| region.len() >= BYTES)?;
+        let (words, asked, answered) = (region.words(0, 16), region.event(128), region.event(192));
+        Some(Self { region, words, asked, answered })
+    }
+
+    /// The bytes that stand at `offset`, if the length beside `number` can be one.
+    fn copied(&self, number: usize, offset: usize) -> Option<Vec<u8>> {
+        let length = usize::try_from(self.words.at(number + 1).load(Ordering::Relaxed)).ok()?;
+        (length <= ROOM).then(|| self.region.bytes(offset, length).to_vec())
+    }
+}
+
+/// The client's side of a desk.
+#[derive(Debug)]
+pub struct Asker {
+    desk: Desk,
+    number: u64,
+    patience: Patience,
+}
+
+/// What the manager laid on the desk.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// The outcome.
+    Here(Vec<u8>),
+    /// Word that the outcome comes through the channel.
+    Elsewhere,
+    /// Nothing: it is gone.
+    Gone,
+}
+
+impl Asker {
+    /// Takes a seat at a desk that nobody has used.
+    pub fn new(memory: IpcSharedMemory) -> Option<Self> {
+        Some(Self { desk: Desk::over(memory)?, number: 0, patience: Patience::default() })
+    }
+
+    /// Asks; the answer to the last question must have been read. `false`: it is too large for a desk.
+    pub fn ask(&mut self, message: &[u8]) -> bool {
+        if message.len() > ROOM {
+            return false;
+        }
+        let Desk { region, words, asked, .. } = &self.desk;
+        region.write(HEAD, message);
+        words.at(ASKED + 1).store(message.len() as u64, Ordering::Relaxed);
+        self.number += 1;
+        // SeqCst: releases the message to `Clerk::next`, and comes before the look at who sleeps.
+        words.at(ASKED).store(self.number, Ordering::SeqCst);
+        asked.notify();
+        true
+    }
+
+    /// Waits for the answer. `is_gone` is asked whenever that takes long.
+    pub fn answer(&mut self, is_gone: impl FnMut() -> bool) -> Answer {
+        let Desk { words, answered, .. } = &self.desk;
+        let number = self.number;
+        // SeqCst: acquires the outcome from `Clerk::answer`, and is ordered with the making ready to sleep.
+        let is_there = || words.at(ANSWERED).load(Ordering::SeqCst) == number;
+        if !self.patience.wait(answered, LOOK_AROUND, is_there, is_gone) {
+            return Answer::Gone;
+        }
+        match words.at(ANSWERED + 1).load(Ordering::Relaxed) {
+            ELSEWHERE => Answer::Elsewhere,
+            _ => self.desk.copied(ANSWERED, HEAD + ROOM).map_or(Answer::Gone, Answer::Here),
+        }
+    }
+}
+
+/// The manager's side of a desk.
+#[derive(Debug)]
+pub struct Clerk {
+    desk: Desk,
+    number: u64,
+    patience: Patience,
+}
+
+impl Clerk {
+    /// Takes a seat at the desk of a client; `None` if what it sent is none.
+    pub fn new(memory: IpcSharedMemory) -> Option<Self> {
+        Some(Self { desk: Desk::over(memory)?, number: 0, patience: Patience::default() })
+    }
+
+    /// By this others call it from its sleep.
+    pub fn bell(&self) -> Bell {
+        Bell(self.desk.asked.clone())
+    }
+
+    /// Waits for the next operation; `None` when it `is_over`, which is looked at whenever the bell has rung.
+    ///
+    /// # Errors
+    /// A message whose length makes no sense; it is to be answered all the same.
+    pub fn next(&mut self, is_over: impl FnMut() -> bool) -> Option<Result<Vec<u8>, ()>> {
+        let Desk { words, asked, .. } = &self.desk;
+        let last = self.number;
+        // SeqCst: acquires the message from `Asker::ask`, and is ordered with the making ready to sleep.
+        let is_there = || words.at(ASKED).load(Ordering::SeqCst) != last;
+        if !self.patience.wait(asked, FOR_EVER, is_there, is_over) {
+            return None;
+        }
+        self.number = words.at(ASKED).load(Ordering::SeqCst);
+        Some(self.desk.copied(ASKED, HEAD).ok_or(()))
+    }
+
+    /// Answers what was asked last; `false`: the answer is too large for a desk, and must go through the channel next.
+    pub fn answer(&self, outcome: &[u8]) -> bool {
+        let Desk { region, words, answered, .. } = &self.desk;
+        let fits = outcome.len() <= ROOM;
+        if fits {
+            region.write(HEAD + ROOM, outcome);
+        }
+        let length = if fits { outcome.len() as u64 } else { ELSEWHERE };
+        words.at(ANSWERED + 1).store(length, Ordering::Relaxed);
+        // SeqCst: releases the outcome to `Asker::answer`, and comes before the look at who sleeps.
+        words.at(ANSWERED).store(self.number, Ordering::SeqCst);
+        answered.notify();
+        fits
+    }
+}
+
+/// See [`Clerk::bell`].
+#[derive(Clone, Debug)]
+pub struct Bell(EventCount);
+
+impl Bell {
+    /// Has the clerk look whether it is over.
+    pub fn ring(&self) {
+        self.0.notify_all();
+    }
+}
+
+/// How often to look before going to sleep.
+#[derive(Clone, Copy, Debug)]
+struct Patience(u32);
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self(Self::LEAST)
+    }
+}
+
+impl Patience {
+    const LEAST: u32 = 16;
+    const MOST: u32 = 1024;
+    /// Who has slept for less than this would have done better to look on: to sleep and to be woken takes about as long.
+    const WORTH: Duration = Duration::from_micros(50);
+
+    /// Waits until something is there; looks around by itself after each `nap`. `false`: it is over first.
+    fn wait(
+        &mut self,
+        event: &EventCount,
+        nap: Duration,
+        is_there: impl Fn() -> bool,
+        mut is_over: impl FnMut() -> bool,
+    ) -> bool {
+        for _ in 0..self.0 {
+            if is_there() {
+                return true;
+            }
+            std::hint::spin_loop();
+        }
+        let begun = Instant::now();
+        loop {
+            let ticket = event.prepare();
+            if is_there() {
+                break;
+            }
+            if is_over() {
+                return false;
+            }
+            event.wait(ticket, nap);
+        }
+        self.0 =
+            if begun.elapsed() < Self::WORTH { (self.0 * 4).min(Self::MOST) } else { (self.0 / 2).max(Self::LEAST) };
+        true
+    }
+}
+
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod tests {
+    use std::sync::atomic::AtomicBool;
+    use std::thread;
+
+    use super::*;
+
+    fn both() -> (Asker, Clerk) {
+        let memory = memory().expect("there is memory");
+        (Asker::new(memory.clone()).expect("a desk"), Clerk::new(memory).expect("a desk"))
+    }
+
+    fn here(answer: Answer) -> Vec<u8> {
+        let Answer::Here(bytes) = answer else { panic!("{answer:?}") };
+        bytes
+    }
+
+    #[test]
+    fn every_question_is_answered_once_and_in_turn_whoever_sleeps() {
+        let (mut asker, mut clerk) = both();
+        let is_over = AtomicBool::new(false);
+        let bell = clerk.bell();
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while let Some(message) = clerk.next(|| is_over.load(Ordering::SeqCst)) {
+                    let mut message = message.expect("its length can be one");
+                    if message.len() % 97 == 0 {
+                        // As long as it takes the other one to fall asleep.
+                        (0..1_000).for_each(|_| thread::yield_now());
+                    }
+                    message.reverse();
+                    assert!(clerk.answer(&message));
+                }
+            });
+            for n in 0..3_000u32 {
+                let message: Vec<u8> = n.to_le_bytes().into_iter().cycle().take(n as usize).collect();
+                assert!(asker.ask(&message));
+                let mut answer = here(asker.answer(|| false));
+                answer.reverse();
+                assert_eq!(answer, message);
+            }
+            is_over.store(true, Ordering::SeqCst);
+            bell.ring();
+        });
+    }
+
+    #[test]
+    fn what_is_too_large_goes_elsewhere() {
+        let (mut asker, mut clerk) = both();
+        assert!(!asker.ask(&[1; ROOM + 1]), "nothing is asked");
+        assert!(asker.ask(&[1; ROOM]));
+        assert_eq!(clerk.next(|| true), Some(Ok(vec![1; ROOM])));
+        assert!(!clerk.answer(&[2; ROOM + 1]));
+        assert_eq!(asker.answer(|| true), Answer::Elsewhere);
+    }
+
+    #[test]
+    fn who_is_left_alone_is_told() {
+        let (mut asker, mut clerk) = both();
+        assert_eq!(clerk.next(|| true), None);
+        assert!(asker.ask(b"anybody there?"));
+        assert_eq!(asker.answer(|| true), Answer::Gone);
+    }
+
+    #[test]
+    fn lengths_and_numbers_that_make_no_sense_mislead_nobody() {
+        let (mut asker, mut clerk) = both();
+        assert!(asker.ask(b"good day"));
+        for length in [ROOM as u64 + 1, u64::MAX, 1 << 63] {
+            asker.desk.words.at(ASKED + 1).store(length, Ordering::Relaxed);
+            asker.desk.words.at(ASKED).store(length ^ 77, Ordering::SeqCst);
+            assert_eq!(clerk.next(|| true), Some(Err(())));
+        }
+        assert!(clerk.answer(b"pardon?"));
+        clerk.desk.words.at(ANSWERED + 1).store(ROOM as u64 + 1, Ordering::Relaxed);
+        clerk.desk.words.at(ANSWERED).store(asker.number, Ordering::SeqCst);
+        assert_eq!(asker.answer(|| true), Answer::Gone);
+    }
+
+    #[test]
+    fn memory_that_is_too_small_is_no_desk() {
+        for bytes in [1, BYTES - 4097] {
+            assert!(Clerk::new(IpcSharedMemory::from_byte(0, bytes)).is_none());
+        }
+    }
+}
