@@ -108,8 +108,10 @@ impl Asker {
         true
     }
 
-    /// Waits for the answer. `is_gone` is asked whenever that takes long.
-    pub fn answer(&mut self, is_gone: impl FnMut() -> bool) -> Answer {
+    /// Waits for the answer. `is_gone` is asked when that takes long, and not before the first nap: it costs system calls.
+    pub fn answer(&mut self, mut is_gone: impl FnMut() -> bool) -> Answer {
+        let mut has_slept = false;
+        let is_gone = || std::mem::replace(&mut has_slept, true) && is_gone();
         let Desk { words, answered, .. } = &self.desk;
         let number = self.number;
         // SeqCst: acquires the outcome from `Clerk::answer`, and is ordered with the making ready to sleep.
