@@ -53,6 +53,16 @@ pub enum Request {
         /// Whom.
         who: Who,
     },
+    /// Give stages so many workers.
+    Scale {
+        /// By their names.
+        sizes: Vec<(String, u16)>,
+    },
+    /// Give a stage one worker more, while its others are started anew one by one. Refused where that may do harm.
+    Spare {
+        /// The stage.
+        stage: String,
+    },
     /// Have the workers of a stage take nothing new, or go on.
     Pause {
         /// The stage.

@@ -50,6 +50,9 @@ pub struct WorkerStatus {
     /// `pending`, `starting`, `ready`, `draining`, `stopping`, `backoff`, `exited` or `failed`; `paused` while its process
     /// is stopped by a signal.
     pub state: String,
+    /// It has gone, or is to go, because its stage was made smaller.
+    #[serde(default)]
+    pub let_go: bool,
     /// Items that it has finished, over all its runs.
     pub processed: u64,
     /// Starts after the first one.

@@ -25,6 +25,7 @@ mod ready;
 mod restart;
 mod restart_by_hand;
 mod retry;
+mod scale;
 mod security;
 mod signal;
 mod state;

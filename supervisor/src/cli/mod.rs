@@ -12,6 +12,7 @@ pub mod pause;
 pub mod restart;
 pub mod run;
 pub mod say;
+pub mod scale;
 pub mod select;
 pub mod set;
 pub mod shared;
@@ -71,6 +72,8 @@ enum Command {
     Resume(pause::Resume),
     #[command(after_help = restart::AFTER_HELP)]
     Restart(restart::Restart),
+    #[command(after_help = scale::AFTER_HELP)]
+    Scale(scale::Scale),
     #[command(after_help = signal::AFTER_HELP)]
     Signal(signal::SendSignal),
     #[command(after_help = wait::AFTER_HELP)]
@@ -187,6 +190,7 @@ impl Command {
             Self::Pause(pause) => pause.run(),
             Self::Resume(resume) => resume.run(),
             Self::Restart(restart) => restart.run(),
+            Self::Scale(scale) => scale.run(),
             Self::Signal(signal) => signal.run(),
             Self::Wait(wait) => wait.run(),
             Self::Dead(dead) => dead.run(),

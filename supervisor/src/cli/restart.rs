@@ -20,7 +20,7 @@ pub struct Restart {
     /// A stage, or one worker of it
     #[arg(value_name = "STAGE[/N]")]
     pub who: Who,
-    /// One worker after the other, each when the one before it is ready again; one is missing meanwhile
+    /// One worker after the other, each when the one before it is ready again
     #[arg(long)]
     pub rolling: bool,
     #[command(flatten)]
@@ -36,8 +36,11 @@ that waits for its next start is started now. What has ended for good is not sta
 pipeline stops. The program and its arguments are those of the run: the pipeline file is not read again. A
 source goes on from its checkpoint; one that keeps none begins from the beginning, as after a crash.
 
-Without --rolling it returns at once; `brigade wait --for ready` waits. With it, the stage has one worker less while
-each is started anew, and it ends with exit code 1 at the first that does not come up; the others stay as they are.
+Without --rolling it returns at once; `brigade wait --for ready` waits. With it, a stage that takes items and hands on what
+comes of them first gets one worker more, so that it never has fewer ready than it should; that one goes when all others
+are new. Sources, plain processes, a single last stage and stages whose workers keep checkpoints have one less meanwhile,
+as two at a time may not be meant there. It ends with exit code 1 at the first worker that does not come up; the others
+stay as they are, the additional one too, until `brigade scale`.
 
 Examples:
   brigade restart hash
@@ -66,6 +69,7 @@ impl Restart {
             // It knows what to say of that.
             return restart(dir, &self.who);
         }
+        let spare = Spare::lend(dir, &self.who.stage)?;
         for worker in &crew {
             let who: Who = worker.id.parse()?;
             // Anew: it may have crashed since the last look.
@@ -78,13 +82,54 @@ impl Restart {
                 say::note(&format_args!("{} is ready", worker.id));
             }
         }
+        spare.give_back(dir)?;
         Ok(format!("{} is restarted", self.who))
+    }
+}
+
+/// The additional worker of a stage whose others are started anew.
+enum Spare {
+    /// It has one.
+    Lent {
+        stage: String,
+        /// How many the stage has without it.
+        size: u16,
+    },
+    /// It is not to have one.
+    None,
+}
+
+impl Spare {
+    /// Has it started, and waits until it is ready.
+    fn lend(dir: &StateDir, stage: &str) -> Result<Self, String> {
+        let size = |status: &Status| crew(status, &Who { stage: stage.to_owned(), replica: None }).len();
+        let before = size(&status(dir)?);
+        if let Err(why) = asked(dir, &Request::Spare { stage: stage.to_owned() }) {
+            tracing::debug!("{why}");
+            return Ok(Self::None);
+        }
+        let id = format!("{stage}/{before}");
+        // A moment ago there was none of this name, or one that had gone.
+        let is_there = |status: &Status| find(status, &id).is_ok_and(|worker| !worker.let_go);
+        while !is_there(&status(dir)?) || !is_up(&status(dir)?, &id, 0)? {
+            std::thread::sleep(LOOK);
+        }
+        say::note(&format_args!("{id} is ready, for as long as the others are started anew"));
+        Ok(Self::Lent { stage: stage.to_owned(), size: u16::try_from(before).expect("a stage has at most 4,096") })
+    }
+
+    fn give_back(self, dir: &StateDir) -> Result<(), String> {
+        match self {
+            Self::Lent { stage, size } => asked(dir, &Request::Scale { sizes: vec![(stage, size)] }).map(drop),
+            Self::None => Ok(()),
+        }
     }
 }
 
 fn crew(status: &Status, who: &Who) -> Vec<WorkerStatus> {
     let workers = status.stages.iter().filter(|stage| stage.name == who.stage).flat_map(|stage| &stage.workers);
-    workers.filter(|worker| who.worker().is_none_or(|id| id == worker.id)).cloned().collect()
+    let is_meant = |worker: &&WorkerStatus| who.worker().is_none_or(|id| id == worker.id) && !worker.let_go;
+    workers.filter(is_meant).cloned().collect()
 }
 
 fn find(status: &Status, id: &str) -> Result<WorkerStatus, String> {
@@ -107,7 +152,11 @@ fn is_up(status: &Status, id: &str, before: u32) -> Result<bool, String> {
 }
 
 fn restart(dir: &StateDir, who: &Who) -> Result<String, String> {
-    match ask(dir, &Request::Restart { who: who.clone() }) {
+    asked(dir, &Request::Restart { who: who.clone() })
+}
+
+fn asked(dir: &StateDir, request: &Request) -> Result<String, String> {
+    match ask(dir, request) {
         Ok(Answer::Done(words)) => Ok(words),
         Ok(Answer::Refused(why)) => Err(why),
         Ok(Answer::Status(_) | Answer::Stopping(_) | Answer::Shared(_) | Answer::Gone(_)) => {

@@ -7,6 +7,7 @@ use brigade_protocol::retry::LONGEST_WAIT;
 use toml::Spanned;
 
 use super::fault::Fault;
+use super::plan::MOST_REPLICAS;
 use super::units::{show_duration, show_size};
 
 /// What a value may be, and what it is when nobody says.
@@ -41,7 +42,7 @@ pub(super) const MAX_DELIVERIES: Bounds<i64> = number("max_deliveries", 1, u16::
 pub(super) const RETRY_DELAY: Bounds<Duration> = Bounds { high: LONGEST_WAIT, ..time("retry_delay", 0, 0) };
 pub(super) const RETRY_DELAY_MAX: Bounds<Duration> =
     Bounds { high: LONGEST_WAIT, ..time("retry_delay_max", 0, 300_000) };
-pub(super) const REPLICAS: Bounds<i64> = number("replicas", 1, 4_096, 1);
+pub(super) const REPLICAS: Bounds<i64> = number("replicas", 1, MOST_REPLICAS as i64, 1);
 pub(super) const THREADS: Bounds<i64> = number("threads", 1, 1_024, 1);
 pub(super) const BATCH: Bounds<i64> = number("batch", 1, 4_096, 1);
 pub(super) const BATCH_TIME: Bounds<Duration> = Bounds { high: Duration::from_secs(60), ..time("batch_time", 0, 20) };
@@ -65,10 +66,6 @@ pub(super) const KEEP_AGE: Bounds<Duration> = time("keep_age", 1_000, 30 * 86_40
 pub(super) const MAX_TOTAL_BYTES: Bounds<i64> = size("max_total_bytes", 64 << 10, 16 << 40, 1 << 30);
 pub(super) const WRITE_TIMEOUT: Bounds<Duration> = time("write_timeout", 0, 10_000);
 
-/// Workers of a whole pipeline: posts are numbered in 16 bits.
-pub(super) const MOST_WORKERS: u64 = 60_000;
-/// Handler threads at one queue: each has a place in its shared table of members.
-pub(super) const MOST_MEMBERS: u64 = 4_000;
 /// Bytes that one queue may come to take if every item is as large as allowed; its file has that (sparse) length.
 pub(super) const MOST_QUEUE_BYTES: u64 = 1 << 40;
 

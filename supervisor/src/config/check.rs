@@ -23,9 +23,9 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::bounds::{DRAIN_TIMEOUT, MOST_WORKERS};
+use super::bounds::DRAIN_TIMEOUT;
 use super::fault::{Fault, Faults};
-use super::plan::{Plan, QueuePlan, StagePlan};
+use super::plan::{MOST_WORKERS, Plan, QueuePlan, StagePlan};
 use super::raw::{RawPipeline, RawStage};
 use super::surroundings::Surroundings;
 use super::vars::is_name;

@@ -21,6 +21,13 @@ pub use limits::{Bound, Identity, Limits, User};
 pub use ready::Readiness;
 pub use watch::Watch;
 
+/// Workers of a whole pipeline, at most: posts are numbered in 16 bits.
+pub const MOST_WORKERS: u64 = 60_000;
+/// Workers of one stage, at most.
+pub const MOST_REPLICAS: u16 = 4_096;
+/// Handler threads at one queue, at most: each has a place in its shared table of members.
+pub const MOST_MEMBERS: u64 = 4_000;
+
 /// Index of a stage in [`Plan::stages`].
 pub type StageIx = usize;
 /// Index of a queue in [`Plan::queues`].

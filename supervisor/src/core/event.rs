@@ -2,6 +2,8 @@
 
 use brigade_protocol::id::{Incarnation, Post};
 
+use crate::config::plan::StageIx;
+
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
@@ -102,6 +104,15 @@ pub enum Event {
     Restart {
         /// Whose.
         post: Post,
+        /// Who wants it.
+        actor: Actor,
+    },
+    /// Somebody wants a stage to have so many workers.
+    Scale {
+        /// Which stage.
+        stage: StageIx,
+        /// How many; at least 1.
+        replicas: u16,
         /// Who wants it.
         actor: Actor,
     },

@@ -48,7 +48,7 @@ impl Core {
 
     /// Asks those that go down to stop whom nobody needs who goes down as well.
     pub(super) fn bring_down(&mut self, now: Instant) {
-        for ix in 0..self.first_manager_ix() {
+        for ix in 0..self.workers.len() {
             let worker = &self.workers[ix];
             if let Some(with) = &worker.run.goes_with
                 && worker.run.asked.is_none()
@@ -69,11 +69,13 @@ impl Core {
         !self.plan.stages[stage].stops_after.iter().any(going)
     }
 
-    /// Whether a worker whose process has ended is to be started again because it only went down with others.
+    /// Whether a worker whose process has ended is to be started again because it only went down with others, or was let
+    /// go and is wanted again.
     pub(super) fn comes_back(&self, ix: usize) -> bool {
         let worker = &self.workers[ix];
         let may = self.level() < Some(StopLevel::Now) && !self.winding_down;
-        may && worker.run.goes_with.is_some() && worker.rules.restart != RestartPolicy::Temporary
+        let wanted = !worker.let_go && (worker.run.goes_with.is_some() || worker.run.let_go);
+        may && wanted && worker.rules.restart != RestartPolicy::Temporary
     }
 
     /// Whether nobody of a stage may be started yet, because somebody of its group is still on the way down, or waits

@@ -143,7 +143,8 @@ impl Core {
             Next::Rest if comes_back => {
                 // It may have become ready while it was to go down.
                 worker.was_ready = false;
-                self.pend(ix, &format!("{cause}; starts again with the others"), actor, now);
+                let with = if worker.run.goes_with.is_some() { " with the others" } else { ", as it is wanted again" };
+                self.pend(ix, &format!("{cause}; starts again{with}"), actor, now);
             }
             Next::Rest => {
                 worker.saw_end = exit == Some(Exit::Code(0)) && inputs_closed && !ending.asked;

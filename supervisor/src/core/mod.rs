@@ -23,13 +23,13 @@ mod order;
 mod policy;
 mod replace;
 mod restart;
+mod scale;
 mod shutdown;
 mod stage;
 #[cfg(test)]
 mod story;
 mod worker;
 
-use std::ops::Range;
 use std::time::Instant;
 
 use brigade_protocol::id::Post;
@@ -38,7 +38,7 @@ pub use self::exit::signal_name;
 pub use self::stage::StageState;
 pub use self::worker::Worker;
 
-use self::action::Action;
+use self::action::{Action, State};
 use self::backoff::Random;
 use self::event::{Actor, Event, StopLevel};
 use self::intensity::Intensity;
@@ -50,10 +50,14 @@ use crate::config::plan::{Plan, QueueIx, StageIx};
 #[derive(Debug)]
 pub struct Core {
     plan: Plan,
-    /// By post, from post 1 on; the manager, once it is wanted, is the last.
+    /// By post, from post 1 on: those of the plan, the manager, and those by whom stages grew.
     workers: Vec<Worker>,
-    /// Index of the first worker of every stage, and after the last stage that of the manager.
-    first: Vec<usize>,
+    /// Indices of the workers of every stage, by their numbers in it, also of those that were let go.
+    crews: Vec<Vec<usize>>,
+    /// Index of the manager.
+    manager: usize,
+    /// Somebody has asked for the manager.
+    manager_wanted: bool,
     /// Since when a queue is closed.
     closed: Vec<Option<Instant>>,
     /// Queues that nobody takes from any more.
@@ -76,20 +80,24 @@ pub struct Core {
 
 impl Core {
     /// A core that waits for [`Event::Begin`]. Posts are numbered from 1, by stage and then by replica; the number
-    /// after the last is the manager's. `check` has seen to it that they fit. `seed`: of the jitter of restarts.
+    /// after the last is the manager's, and then come those of stages that grow. `check` has seen to it that they fit.
+    /// `seed`: of the jitter of restarts.
     pub fn new(plan: Plan, seed: u64) -> Self {
         let mut workers = Vec::new();
-        let mut first = Vec::new();
+        let mut crews = Vec::new();
         for (ix, stage) in plan.stages.iter().enumerate() {
-            first.push(workers.len());
+            crews.push((workers.len()..workers.len() + usize::from(stage.replicas)).collect());
             for replica in 0..stage.replicas {
                 workers.push(Worker::new(post_at(workers.len()), Some(ix), &stage.name, replica, Rules::of(stage)));
             }
         }
-        first.push(workers.len());
+        let manager = workers.len();
+        workers.push(Worker::manager(post_at(manager)));
         Self {
             workers,
-            first,
+            crews,
+            manager,
+            manager_wanted: false,
             closed: vec![None; plan.queues.len()],
             abandoned: vec![false; plan.queues.len()],
             watched: vec![false; plan.loops.len()],
@@ -130,25 +138,25 @@ impl Core {
         workers.map(|(at, _)| at).chain(self.ladder.drain_until()).min()
     }
 
-    /// All workers by post; the manager, once it is wanted, is the last.
+    /// All workers by post; the manager, once it is wanted, is one of them.
     pub fn workers(&self) -> impl Iterator<Item = &Worker> {
-        self.workers.iter()
+        self.workers.iter().filter(|worker| worker.stage.is_some() || self.manager_wanted)
     }
 
     /// The worker of a post; `None` if there is no such post.
     pub fn worker(&self, post: Post) -> Option<&Worker> {
-        self.workers.get(usize::from(post.0).checked_sub(1)?)
+        let worker = self.workers.get(usize::from(post.0).checked_sub(1)?)?;
+        (worker.stage.is_some() || self.manager_wanted).then_some(worker)
     }
 
     /// The post of a worker; `None` if the plan has no such stage or replica.
     pub fn post_of(&self, stage: StageIx, replica: u16) -> Option<Post> {
-        let stage_plan = self.plan.stages.get(stage)?;
-        (replica < stage_plan.replicas).then(|| post_at(self.first[stage] + usize::from(replica)))
+        self.crews.get(stage)?.get(usize::from(replica)).map(|ix| post_at(*ix))
     }
 
     /// The post of the manager, whether it is wanted already or not.
     pub fn manager_post(&self) -> Post {
-        post_at(self.first_manager_ix())
+        post_at(self.manager)
     }
 
     /// Whether a queue is closed.
@@ -205,6 +213,7 @@ impl Core {
                 }
             }
             Event::Restart { post, actor } => self.restart_at_will(post, actor, now),
+            Event::Scale { stage, replicas, actor } => self.scale(stage, replicas, actor, now),
             Event::Exited { post, incarnation, exit, items_left } => {
                 if let Some(ix) = self.current(post, incarnation) {
                     self.exited(ix, exit, items_left, now);
@@ -228,8 +237,9 @@ impl Core {
             }
             Event::StopAt(level, actor) => self.raise(level, actor, now),
             Event::WantManager => {
-                if self.manager_ix().is_none() && self.level() < Some(StopLevel::Now) {
-                    self.workers.push(Worker::manager(self.manager_post()));
+                if !self.manager_wanted && self.level() < Some(StopLevel::Now) {
+                    self.manager_wanted = true;
+                    self.workers[self.manager].state = State::Pending;
                 }
             }
             Event::Tick => {}
@@ -299,17 +309,12 @@ impl Core {
     }
 
     /// Indices of the workers of a stage.
-    fn posts_of(&self, stage: StageIx) -> Range<usize> {
-        self.first[stage]..self.first[stage + 1]
-    }
-
-    /// Where the manager stands, or will stand; the workers before it are those of the plan.
-    fn first_manager_ix(&self) -> usize {
-        self.first[self.plan.stages.len()]
+    fn posts_of(&self, stage: StageIx) -> Vec<usize> {
+        self.crews[stage].clone()
     }
 
     fn manager_ix(&self) -> Option<usize> {
-        Some(self.first_manager_ix()).filter(|ix| *ix < self.workers.len())
+        self.manager_wanted.then_some(self.manager)
     }
 }
 

@@ -70,7 +70,7 @@ impl Core {
             }
         }
         if let Some(manager) = self.manager_ix() {
-            let others_gone = self.workers[..self.first_manager_ix()].iter().all(Worker::is_over);
+            let others_gone = self.workers.iter().filter(|worker| worker.stage.is_some()).all(Worker::is_over);
             // It stays for the others to finish, but it is not started for that.
             let not_there = self.level() >= Some(StopLevel::Now) && self.workers[manager].process == Process::None;
             if others_gone || not_there {

@@ -107,7 +107,7 @@ impl Core {
     /// Nothing new comes in from outside; what is queued is worked on.
     fn drain(&mut self, actor: Actor, now: Instant) {
         self.ladder.drain_until = Some(after(now, self.plan.drain_timeout));
-        for ix in 0..self.first_manager_ix() {
+        for ix in 0..self.workers.len() {
             if self.workers[ix].rules.role == Role::Consumer && self.workers[ix].state == State::Ready {
                 self.change(ix, State::Draining, "the pipeline is drained", actor, now);
             }

@@ -57,7 +57,7 @@ impl Core {
 
     /// The workers of a stage.
     pub(super) fn crew(&self, stage: StageIx) -> impl Iterator<Item = &Worker> + Clone {
-        self.workers[self.posts_of(stage)].iter()
+        self.crews[stage].iter().map(|ix| &self.workers[*ix])
     }
 
     pub(super) fn is_complete(&self, stage: StageIx) -> bool {
@@ -132,7 +132,7 @@ impl Core {
             if worker.state != State::Backoff || self.inputs_closed(Some(stage)).is_none() {
                 continue;
             }
-            let others = || self.crew(stage).filter(|other| other.post != worker.post);
+            let others = || self.crew(stage).filter(|other| other.post != worker.post && !other.let_go);
             if others().count() > 0 && others().all(|other| other.state == State::Exited && other.saw_end) {
                 self.rest(ix, "its stage has come to its end", Actor::Core, now);
             }

@@ -13,6 +13,7 @@ mod order;
 mod random;
 mod replace;
 mod restart;
+mod scale;
 mod start;
 mod world;
 

@@ -52,6 +52,8 @@ pub struct Worker {
     pub(super) failures: u32,
     /// Its latest restarts.
     pub(super) intensity: Intensity,
+    /// Its stage was made smaller, and it is to go, or has gone.
+    pub let_go: bool,
     /// It exited 0 when all its inputs were closed: it has seen that nothing was left in them.
     pub(super) saw_end: bool,
     /// It was ready once, in whichever run, since its group went down last: who starts after it need not wait for it
@@ -85,6 +87,8 @@ pub(super) struct Run {
     pub(super) killed: bool,
     /// It goes down with the worker of this name, and is to be started again.
     pub(super) goes_with: Option<String>,
+    /// It was asked to go because its stage was made smaller.
+    pub(super) let_go: bool,
     /// It ends in order, to be started anew at once.
     pub(super) replaced: bool,
     /// Because the operator wants it, however it ends.
@@ -181,13 +185,15 @@ impl Worker {
             run: Run::default(),
             failures: 0,
             intensity: Intensity::default(),
+            let_go: false,
             saw_end: false,
             was_ready: false,
         }
     }
 
+    /// The manager, over for as long as nobody wants it.
     pub(super) fn manager(post: Post) -> Self {
-        Self::new(post, None, MANAGER_STAGE, 0, Rules::MANAGER)
+        Self { state: State::Exited, ..Self::new(post, None, MANAGER_STAGE, 0, Rules::MANAGER) }
     }
 
     /// Something was said about a failure of the present run.

@@ -240,6 +240,8 @@ impl Reactor {
                 self.signal_them(&who, signal, if group { To::Group } else { To::Process })
             }
             Request::Restart { who } => self.restart(&who),
+            Request::Scale { sizes } => self.scale(&sizes),
+            Request::Spare { stage } => self.lend_spare(&stage),
             Request::Pause { stage, paused } => self.pause(stage, paused),
             Request::Shared { name } => {
                 // The manager may take its time: not in this thread.

@@ -17,6 +17,7 @@ mod parent;
 mod pause;
 mod picture;
 mod ready;
+mod scale;
 mod spoilt;
 
 pub use act::committed;

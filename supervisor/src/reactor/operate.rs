@@ -70,7 +70,7 @@ impl Reactor {
         let crew: Vec<(u16, Post)> = self
             .core
             .workers()
-            .filter(|worker| self.name_of(worker.post).0 == who.stage)
+            .filter(|worker| self.name_of(worker.post).0 == who.stage && !worker.let_go)
             .map(|w| (w.replica, w.post))
             .collect();
         if crew.is_empty() {

@@ -92,6 +92,7 @@ impl Reactor {
             incarnation: worker.incarnation.0,
             state: if paused { "paused" } else { word(worker.state) }.to_owned(),
             processed: self.pages.get(&worker.post).map_or(0, |page| page.progress()),
+            let_go: worker.let_go,
             restarts: worker.restarts.into(),
             last_exit: worker.last_end.clone(),
             last_words: self.last_words.get(&worker.post).cloned().unwrap_or_default(),

@@ -31,6 +31,7 @@ pub fn running() -> Status {
                     worker("hash/0", Some(4_251), "ready", 5_012),
                     worker("hash/1", Some(4_252), "ready", 4_988),
                     WorkerStatus {
+                        let_go: false,
                         incarnation: 3,
                         restarts: 2,
                         last_exit: Some("killed by SIGSEGV (core dumped)".to_owned()),
@@ -56,6 +57,7 @@ pub fn stage(name: &str, state: &str, workers: Vec<WorkerStatus>) -> StageStatus
 /// A worker in its first run.
 pub fn worker(id: &str, pid: Option<i32>, state: &str, processed: u64) -> WorkerStatus {
     WorkerStatus {
+        let_go: false,
         id: id.to_owned(),
         pid,
         incarnation: 1,

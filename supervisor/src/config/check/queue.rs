@@ -6,10 +6,10 @@ use toml::Spanned;
 
 use super::check_name;
 use crate::config::bounds::{
-    CAPACITY, ITEM_BYTES, MAX_DELIVERIES, MAX_ITEM_BYTES, MOST_MEMBERS, MOST_QUEUE_BYTES, RETRY_DELAY, RETRY_DELAY_MAX,
+    CAPACITY, ITEM_BYTES, MAX_DELIVERIES, MAX_ITEM_BYTES, MOST_QUEUE_BYTES, RETRY_DELAY, RETRY_DELAY_MAX,
 };
 use crate::config::fault::Fault;
-use crate::config::plan::{QueuePlan, StagePlan};
+use crate::config::plan::{MOST_MEMBERS, QueuePlan, StagePlan};
 use crate::config::raw::RawQueue;
 use crate::config::table::NumberOr;
 use crate::config::units::{show_duration, show_size};

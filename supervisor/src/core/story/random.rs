@@ -143,7 +143,11 @@ fn happens(world: &mut World) {
         10 => Event::Replace { post, incarnation, words: "it has grown".into() },
         12 => Event::Hung { post, incarnation, words: "made no progress".into() },
         11 => Event::Leaving { post, incarnation, words: "it has done enough".into() },
-        13 => Event::Restart { post, actor: Actor::Operator },
+        13 if world.chance(2) => Event::Restart { post, actor: Actor::Operator },
+        13 => {
+            let stage = world.below(world.core.plan().stages.len());
+            Event::Scale { stage, replicas: 1 + world.below(4) as u16, actor: Actor::Operator }
+        }
         _ => {
             let codes = [OK, OK, OK, OK, CRASH, CRASH, KILLED, KILLED, Exit::Code(2), Exit::Code(3)];
             let exit = if world.chance(100) { Exit::Code(127) } else { world.pick(&codes) };
@@ -245,7 +249,9 @@ fn a_stop_always_ends_whatever_happened_before() {
         assert!(count >= 20, "only {count} stories ended {verdict:?}");
     }
     let told = |words: &str| worlds.iter().filter(|world| world.log.iter().any(|line| line.contains(words))).count();
-    for words in ["goes down with ", "starts again with the others", "nobody takes what it sends"] {
+    for words in
+        ["goes down with ", "starts again with the others", "its stage is scaled to ", "nobody takes what it sends"]
+    {
         assert!(told(words) >= 100, "hardly any story tells that somebody {words}");
     }
     for action in ["Spawn ", "Stop ", "Kill ", "Sweep ", "Close(", "WatchLoop(", "Changed ", "Level(", "Finish("] {

@@ -135,6 +135,7 @@ impl World {
             | Event::StopAt(..)
             | Event::WantManager
             | Event::Restart { .. }
+            | Event::Scale { .. }
             | Event::Tick => {}
         }
         let actions = self.core.handle(self.now, event);
@@ -177,9 +178,10 @@ impl World {
             }
             Action::Stop { post, incarnation, ask } => {
                 // One that is replaced comes back at once, as after a crash: nobody waits for that. And one that is started
-                // anew may be told by no change of its state that it goes down now.
+                // anew may be told by no change of its state that it goes down now. Of those that are let go, others of the
+                // stage stay.
                 let run = self.core.worker(*post).map(|worker| &worker.run);
-                let is_replaced = run.is_some_and(|run| run.replaced && run.asked.is_none());
+                let is_replaced = run.is_some_and(|run| run.let_go || run.replaced && run.asked.is_none());
                 if *ask != Ask::Renew && !is_replaced {
                     let goes_down = self.core.worker(*post).is_some_and(|worker| worker.run.goes_with.is_some());
                     self.living(*post, *incarnation).expect("only the living are asked to stop").goes_down |= goes_down;
@@ -225,7 +227,8 @@ impl World {
                 let state = self.states.insert(*post, *to).unwrap_or(State::Pending);
                 assert_eq!(state, *from, "changes follow one another");
                 assert!(from != to && !cause.is_empty());
-                assert!(!matches!(from, State::Exited | State::Failed), "what is over stays over");
+                let is_called_back = *from == State::Exited && cause.starts_with("its stage is scaled to ");
+                assert!(!matches!(from, State::Exited | State::Failed) || is_called_back, "what is over stays over");
             }
             Action::Level(level, _) => {
                 assert!(self.level < Some(*level), "the ladder goes one way");

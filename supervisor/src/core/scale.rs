@@ -1,0 +1,98 @@
+//! How many workers a stage has, changed while it works. Without it a stage that turns out to be too slow, or to take too
+//! much of the machine, would take a stop and a new run to be another size.
+//!
+//! A worker that is *let go* is asked to stop as by any stop now, and stays over when it has ended, however it does; the
+//! sweep gives back what it held. Posts are never given to anybody else: when the stage grows again, those that were let go
+//! come back first, as new runs of the same posts, since what they have committed stands in pages of their names.
+
+use std::time::Instant;
+
+use super::action::{Ask, State};
+use super::event::{Actor, StopLevel};
+use super::intensity::Intensity;
+use super::worker::{Process, Rules, Worker};
+use super::{Core, post_at};
+use crate::config::plan::{MOST_MEMBERS, MOST_WORKERS, QueueIx, Role, StageIx};
+
+impl Core {
+    /// Why a stage cannot have so many workers now; `None`: it can. To be asked before
+    /// [`Event::Scale`](super::event::Event).
+    pub fn why_no_scale(&self, stage: StageIx, replicas: u16) -> Option<String> {
+        let plan = &self.plan.stages[stage];
+        if self.level() >= Some(StopLevel::Now) || self.winding_down {
+            return Some("the pipeline is being stopped".to_owned());
+        }
+        if plan.role() == Role::Source {
+            return Some(
+                "it is a source, and its workers share the work by their numbers: change replicas in the pipeline file, \
+                 and stop and run it again"
+                    .to_owned(),
+            );
+        }
+        if self.is_complete(stage) {
+            return Some("it has come to its end".to_owned());
+        }
+        // Whoever was let go keeps its post.
+        let (crew, workers) = (self.crews[stage].len() as u64, self.workers.len() as u64);
+        let workers = workers + u64::from(replicas).saturating_sub(crew);
+        if workers > MOST_WORKERS {
+            return Some(format!("the pipeline would have {workers} workers, more than {MOST_WORKERS}"));
+        }
+        let queues = plan.inputs.iter().chain(&plan.outputs);
+        queues.map(|queue| (queue, self.members(*queue, stage, replicas))).find_map(|(queue, members)| {
+            let name = &self.plan.queues[*queue].name;
+            (members > MOST_MEMBERS)
+                .then(|| format!("queue {name:?} would be shared by {members} threads, more than {MOST_MEMBERS}"))
+        })
+    }
+
+    /// Threads at a queue if a stage had so many workers.
+    fn members(&self, queue: QueueIx, scaled: StageIx, replicas: u16) -> u64 {
+        let queue = &self.plan.queues[queue];
+        let threads = |stage: &StageIx| {
+            let plan = &self.plan.stages[*stage];
+            u64::from(if *stage == scaled { replicas } else { plan.replicas }) * u64::from(plan.threads)
+        };
+        queue.producers.iter().chain(&queue.consumers).map(threads).sum()
+    }
+
+    /// The stage has so many workers from now on, if it can. `replicas` is at least 1.
+    pub(super) fn scale(&mut self, stage: StageIx, replicas: u16, actor: Actor, now: Instant) {
+        if replicas == 0 || stage >= self.plan.stages.len() || self.why_no_scale(stage, replicas).is_some() {
+            return;
+        }
+        self.plan.stages[stage].replicas = replicas;
+        for (replica, ix) in self.crews[stage].clone().into_iter().enumerate() {
+            match (replica < usize::from(replicas), self.workers[ix].let_go) {
+                (true, true) => self.call_back(ix, replicas, actor, now),
+                (false, false) => self.let_go(ix, replicas, actor, now),
+                (true, false) | (false, true) => {}
+            }
+        }
+        for replica in self.crews[stage].len()..usize::from(replicas) {
+            let plan = &self.plan.stages[stage];
+            let replica = u16::try_from(replica).expect("it is less than replicas");
+            let ix = self.workers.len();
+            self.workers.push(Worker::new(post_at(ix), Some(stage), &plan.name, replica, Rules::of(plan)));
+            self.crews[stage].push(ix);
+        }
+    }
+
+    fn let_go(&mut self, ix: usize, replicas: u16, actor: Actor, now: Instant) {
+        let worker = &mut self.workers[ix];
+        worker.let_go = true;
+        worker.run.let_go = worker.process != Process::None;
+        self.ask(ix, Ask::Now, actor, &format!("its stage is scaled to {replicas}"), now);
+    }
+
+    /// One whose last process is still on its way out is started when that has ended.
+    fn call_back(&mut self, ix: usize, replicas: u16, actor: Actor, now: Instant) {
+        let worker = &mut self.workers[ix];
+        worker.let_go = false;
+        (worker.failures, worker.intensity) = (0, Intensity::default());
+        if worker.process == Process::None && worker.state == State::Exited {
+            (worker.saw_end, worker.was_ready) = (false, false);
+            self.pend(ix, &format!("its stage is scaled to {replicas}"), actor, now);
+        }
+    }
+}
