@@ -68,6 +68,10 @@ pub struct WorkerStatus {
     pub next_start_s: Option<f64>,
     /// Seconds in this state.
     pub since_s: f64,
+    /// What it does at present, as far as it is known: what it said by sd_notify(3), or which item a thread of it has in
+    /// hand, or that it waits for one.
+    #[serde(default)]
+    pub doing: Option<String>,
 }
 
 /// A queue at one instant.

@@ -17,6 +17,8 @@ mod hung;
 mod limits;
 mod log_files;
 mod logs;
+mod misbehaving;
+mod notify;
 mod pause;
 mod pipelines;
 mod poison;

@@ -5,7 +5,8 @@
 //! without end, then SIGKILL to itself), `unending BYTES` (one line, without end), `garbage` (bytes that are no text, and a
 //! last line without end), `protocol` (a knock of another protocol), `gibberish` (a knock that is none), `silent` (never
 //! knocks), `fields` (prints its environment's names), `ask SOCKET` (asks a control socket for the status),
-//! `leave` (says that it leaves to be started anew, and fails).
+//! `leave` (says that it leaves to be started anew, and fails), `notify STEP…` (speaks sd_notify, see `steps`, and then
+//! sleeps), `fratricide` (kills the process group of its parent), `open N` (opens so many files, as far as it may).
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixStream;
@@ -38,6 +39,22 @@ fn main() -> ExitCode {
             let mut child = setsid.spawn().expect("a child");
             note("parent", 0);
             ends_with(child.wait())
+        }
+        ["notify", steps @ ..] => {
+            follow(steps);
+            sleep()
+        }
+        ["fratricide"] => {
+            let parent = nix::unistd::getpgid(Some(nix::unistd::getppid())).expect("it has a group");
+            nix::sys::signal::killpg(parent, Signal::SIGKILL).expect("it may");
+            sleep()
+        }
+        ["open", most] => {
+            let open = |_| std::fs::File::open("/dev/null").ok();
+            let files: Vec<_> = (0..most.parse::<u64>().expect("a number")).map_while(open).collect();
+            println!("{} files are open", files.len());
+            note("opened", files.len() as u64);
+            sleep()
         }
         ["exit", code] => {
             eprintln!("about to leave with {code}");
@@ -142,5 +159,30 @@ fn ends_with(status: std::io::Result<ExitStatus>) -> ExitCode {
 fn sleep() -> ExitCode {
     loop {
         std::thread::park();
+    }
+}
+
+/// `say:TEXT` (a message; `|` for a new line), `until:FILE` (waits until it is there), `flood:N` (so many messages),
+/// `exit:CODE`.
+fn follow(steps: &[&str]) {
+    let socket = std::os::unix::net::UnixDatagram::unbound().expect("a socket");
+    let way = std::env::var("NOTIFY_SOCKET").expect("somebody listens");
+    let say = |text: &str| socket.send_to(text.replace('|', "\n").as_bytes(), &way).expect("it is said");
+    for step in steps {
+        match step.split_once(':').expect("a step") {
+            ("say", text) => _ = say(text),
+            ("until", file) => {
+                while !std::path::Path::new(file).exists() {
+                    std::thread::sleep(std::time::Duration::from_millis(5));
+                }
+            }
+            ("flood", count) => {
+                for n in 0..count.parse::<u64>().expect("a number") {
+                    say(&format!("STATUS=message {n}|WATCHDOG=1"));
+                }
+            }
+            ("exit", code) => std::process::exit(code.parse().expect("a code")),
+            (other, _) => panic!("no step {other}"),
+        }
     }
 }

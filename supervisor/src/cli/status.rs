@@ -207,6 +207,7 @@ fn stage_table(stages: &[StageStatus]) -> Table {
         ("run", right),
         ("processed", right),
         ("restarts", right),
+        ("doing", Side::Left),
         ("last exit", Side::Left),
     ]);
     for stage in stages {
@@ -229,6 +230,7 @@ fn stage_table(stages: &[StageStatus]) -> Table {
                 Cell::new(worker.incarnation.to_string()),
                 Cell::new(grouped(worker.processed)),
                 Cell::new(grouped(worker.restarts)).tint_if(worker.restarts > 0, Tint::Warn),
+                Cell::new(worker.doing.as_deref().unwrap_or_default()).tint(Tint::Dim),
                 Cell::new(end(worker)),
             ]);
         }
@@ -281,16 +283,16 @@ mod tests {
         let expected = "\
 checksum: running, process 4240, for 12.3 s
 
-stage       state       for   pid  run  processed  restarts  last exit
+stage       state       for   pid  run  processed  restarts  doing              last exit
 walk        complete                       20,000         0
-  walk/0    exited    3.2 s          1     20,000         0  exit code 0
+  walk/0    exited    3.2 s          1     20,000         0                     exit code 0
 hash        ready                          19,872         2
-  hash/0    ready     3.2 s  4251    1      5,012         0
-  hash/1    ready     3.2 s  4252    1      4,988         0
-  hash/2    backoff   3.2 s          3      4,871         2  killed by SIGSEGV (core dumped); next start in 1.5 s
+  hash/0    ready     3.2 s  4251    1      5,012         0  waits for an item
+  hash/1    ready     3.2 s  4252    1      4,988         0  waits for an item
+  hash/2    backoff   3.2 s          3      4,871         2                     killed by SIGSEGV (core dumped); next start in 1.5 s
   hash/3    paused    3.2 s  4254    1      5,001         0
 report      ready                          19,870         0
-  report/0  ready     3.2 s  4255    1     19,870         0
+  report/0  ready     3.2 s  4255    1     19,870         0  waits for an item
 
 queue                         ready  leased  staged  late  retry  dead    sent   acked  redelivered
 paths       █▒··········  124/1,024       4       0     1      0     2  20,000  19,872            3
@@ -363,6 +365,8 @@ hash/2 said at last:
             "last_words",
             "next_start_s",
             "since_s",
+            "doing",
+            "let_go",
         ];
         has(&json["stages"][1]["workers"][0], &worker);
         let queue =

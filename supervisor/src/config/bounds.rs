@@ -54,6 +54,7 @@ pub(super) const START_TIMEOUT: Bounds<Duration> = time("start_timeout", 1, 30_0
 pub(super) const STOP_TIMEOUT: Bounds<Duration> = time("stop_timeout", 0, 10_000);
 pub(super) const PROGRESS_TIMEOUT: Bounds<Duration> = time("progress_timeout", 1_000, 0);
 pub(super) const ITEM_TIMEOUT: Bounds<Duration> = time("item_timeout", 1_000, 0);
+pub(super) const WATCHDOG: Bounds<Duration> = time("watchdog", 1_000, 0);
 pub(super) const DRAIN_TIMEOUT: Bounds<Duration> = time("drain_timeout", 0, 30_000);
 pub(super) const NICE: Bounds<i64> = number("nice", -20, 19, 0);
 pub(super) const MAX_RSS: Bounds<i64> = size("max_rss", 1 << 20, 1 << 46, 1 << 46);

@@ -240,7 +240,7 @@ impl StagePlan {
     /// ready after [`MIN_UPTIME`].
     pub fn must_say_ready(&self) -> bool {
         match self.ready {
-            Readiness::Sdk | Readiness::Fd => true,
+            Readiness::Sdk | Readiness::Fd | Readiness::Notify => true,
             Readiness::Alive => false,
         }
     }

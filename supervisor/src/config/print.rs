@@ -88,6 +88,7 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
         Readiness::Sdk => {}
         Readiness::Alive => line("ready", quoted("alive")),
         Readiness::Fd => line("ready", quoted("fd")),
+        Readiness::Notify => line("ready", quoted("notify")),
     }
     let times = [
         ("restart_period", stage.restart_period),
@@ -100,8 +101,9 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
         line(key, quoted(&show_duration(time)));
     }
     line("stop_signal", quoted(signals::name(stage.stop_signal).expect("a plan has a signal that the file can name")));
-    let Watch { progress_timeout, item_timeout } = stage.watch;
-    for (key, time) in [("progress_timeout", progress_timeout), ("item_timeout", item_timeout)] {
+    let Watch { progress_timeout, item_timeout, watchdog } = stage.watch;
+    for (key, time) in [("progress_timeout", progress_timeout), ("item_timeout", item_timeout), ("watchdog", watchdog)]
+    {
         if let Some(time) = time {
             line(key, quoted(&show_duration(time)));
         }

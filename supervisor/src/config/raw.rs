@@ -20,7 +20,7 @@ const LOG_KEYS: [&str; 7] =
 const QUEUE_KEYS: [&str; 6] =
     ["capacity", "item_bytes", "max_item_bytes", "max_deliveries", "retry_delay", "retry_delay_max"];
 const GROUP_KEYS: [&str; 4] = ["stages", "strategy", "max_restarts", "restart_period"];
-const STAGE_KEYS: [&str; 36] = [
+const STAGE_KEYS: [&str; 37] = [
     "command",
     "replicas",
     "threads",
@@ -41,6 +41,7 @@ const STAGE_KEYS: [&str; 36] = [
     "stop_signal",
     "progress_timeout",
     "item_timeout",
+    "watchdog",
     "on_panic",
     "success_codes",
     "fatal_codes",
@@ -129,6 +130,7 @@ pub(super) struct RawStage {
     pub(super) stop_signal: Given<String>,
     pub(super) progress_timeout: Given<Duration>,
     pub(super) item_timeout: Given<Duration>,
+    pub(super) watchdog: Given<Duration>,
     pub(super) on_panic: Given<String>,
     pub(super) success_codes: Given<Vec<Spanned<NumberOrText>>>,
     pub(super) fatal_codes: Given<Vec<Spanned<NumberOrText>>>,
@@ -258,6 +260,7 @@ impl RawStage {
             stop_signal: table.text(reader, "stop_signal"),
             progress_timeout: table.duration(reader, "progress_timeout"),
             item_timeout: table.duration(reader, "item_timeout"),
+            watchdog: table.duration(reader, "watchdog"),
             on_panic: table.text(reader, "on_panic"),
             success_codes: table.numbers_or_texts(reader, "success_codes"),
             fatal_codes: table.numbers_or_texts(reader, "fatal_codes"),

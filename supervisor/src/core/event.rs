@@ -1,5 +1,7 @@
 //! What can happen in the world, as far as decisions depend on it.
 
+use std::time::Duration;
+
 use brigade_protocol::id::{Incarnation, Post};
 
 use crate::config::plan::StageIx;
@@ -115,6 +117,22 @@ pub enum Event {
         replicas: u16,
         /// Who wants it.
         actor: Actor,
+    },
+    /// A plain process says that it ends by itself.
+    SaysStopping {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+    },
+    /// A plain process wants more time for its start, or for its end.
+    Extend {
+        /// Whose.
+        post: Post,
+        /// Which run.
+        incarnation: Incarnation,
+        /// From now on; at most a year.
+        time: Duration,
     },
     /// The worker lives, and gives no sign that it still works.
     Hung {

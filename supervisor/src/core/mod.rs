@@ -19,6 +19,7 @@ mod group;
 mod hung;
 mod intensity;
 mod life;
+mod notified;
 mod order;
 mod policy;
 mod replace;
@@ -202,6 +203,16 @@ impl Core {
                     self.replace(ix, words);
                 }
             }
+            Event::SaysStopping { post, incarnation } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.says_stopping(ix, now);
+                }
+            }
+            Event::Extend { post, incarnation, time } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.extend(ix, time, now);
+                }
+            }
             Event::Hung { post, incarnation, words } => {
                 if let Some(ix) = self.current(post, incarnation) {
                     self.hung(ix, words, now);
@@ -264,7 +275,11 @@ impl Core {
             Due::Start => self.go_on(ix, "its wait is over", Actor::Core, now),
             Due::Uptime => self.said_ready(ix, now),
             Due::StartTimeout => {
-                let why = format!("not ready within {:?}", rules.start_timeout);
+                let extended = self.workers[ix].run.extended;
+                let why = match extended {
+                    Some((_, time)) => format!("not ready when the time was over that it had asked for ({time:?})"),
+                    None => format!("not ready within {:?}", rules.start_timeout),
+                };
                 self.workers[ix].blame(why.clone());
                 self.kill(ix, &why, Actor::Core, now);
             }

@@ -9,6 +9,7 @@ mod hung;
 mod ladder;
 mod manager;
 mod matrix;
+mod notified;
 mod order;
 mod random;
 mod replace;

@@ -83,6 +83,8 @@ pub(super) struct Run {
     pub(super) asked: Option<(Ask, Actor)>,
     /// When patience ends, and why it is killed then.
     pub(super) patience: Option<(Instant, String)>,
+    /// Until when it may take to be ready, if it has asked for more time than it had, and what it asked for.
+    pub(super) extended: Option<(Instant, Duration)>,
     /// SIGKILL is on its way.
     pub(super) killed: bool,
     /// It goes down with the worker of this name, and is to be started again.
@@ -232,6 +234,11 @@ impl Worker {
         self.run.goes_with.is_some() && self.process != Process::None
     }
 
+    fn ready_by(&self, alive_since: Instant) -> Instant {
+        let by = after(alive_since, self.rules.start_timeout);
+        self.run.extended.map_or(by, |(until, _)| until.max(by))
+    }
+
     /// What falls due next, and when. `inputs_closed`: since when all queues that its stage takes from are closed.
     ///
     /// Both the deadline and what is done at it come from here, so that they cannot disagree.
@@ -253,7 +260,7 @@ impl Worker {
         // Of two at the same instant the first in this list counts.
         let candidates = [
             by_uptime.then(|| (after(alive_since, MIN_UPTIME), Due::Uptime)),
-            (starting && !by_uptime).then(|| (after(alive_since, self.rules.start_timeout), Due::StartTimeout)),
+            (starting && !by_uptime).then(|| (self.ready_by(alive_since), Due::StartTimeout)),
             self.run.patience.as_ref().map(|(at, _)| (*at, Due::Patience)),
             paused.map(|at| (at, Due::Paused)),
         ];

@@ -19,13 +19,22 @@ use rustix::fs::{AtFlags, Mode, OFlags, Uid, chownat, open};
 /// # Errors
 /// One of them cannot be opened.
 pub fn hand_over(door: &Path, page: &Path, queues: &[(String, PathBuf)], uid: u32) -> io::Result<Vec<(Use, OwnedFd)>> {
-    let socket = open(door, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
-    std::fs::set_permissions(door, Permissions::from_mode(0o600))?;
-    chownat(&socket, "", Some(Uid::from_raw(uid)), None, AtFlags::EMPTY_PATH)?;
+    let socket = socket(door, uid)?;
     let shared = |path: &Path| Ok::<_, io::Error>(OwnedFd::from(OpenOptions::new().read(true).write(true).open(path)?));
     let mut all = vec![(Use::Door, socket), (Use::Page, shared(page)?)];
     for (name, path) in queues {
         all.push((Use::Queue(name.clone()), shared(path)?));
     }
     Ok(all)
+}
+
+/// Opens the way to one socket, which then belongs to that user.
+///
+/// # Errors
+/// It cannot be opened, or its owner not be changed.
+pub fn socket(path: &Path, uid: u32) -> io::Result<OwnedFd> {
+    let socket = open(path, OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC, Mode::empty())?;
+    std::fs::set_permissions(path, Permissions::from_mode(0o600))?;
+    chownat(&socket, "", Some(Uid::from_raw(uid)), None, AtFlags::EMPTY_PATH)?;
+    Ok(socket)
 }

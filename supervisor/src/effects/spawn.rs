@@ -36,6 +36,8 @@ pub struct Launch<'a> {
     pub group: Option<OwnedFd>,
     /// Where it says that it is ready, if it is to do so by a descriptor.
     pub ready: Option<OwnedFd>,
+    /// The socket by which it says how it is (sd_notify), if it may not reach that by its path.
+    pub notify: Option<OwnedFd>,
 }
 
 /// A process, just started: leader of a group of its own.
@@ -60,10 +62,13 @@ pub struct NotSpawned {
 
 /// Variables by which other supervisors speak to us, and must not speak to a worker.
 const NOT_INHERITED: [&str; 7] =
-    ["NOTIFY_SOCKET", "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID", DESCRIPTORS_ENV, READY_ENV];
+    [NOTIFY_ENV, "LISTEN_FDS", "LISTEN_PID", "WATCHDOG_USEC", "WATCHDOG_PID", DESCRIPTORS_ENV, READY_ENV];
 
 /// Environment variable: the number of the descriptor on which a newline says that the worker is ready.
 pub const READY_ENV: &str = "BRIGADE_READY_FD";
+
+/// Environment variable: where a program says how it is, as by sd_notify(3).
+pub const NOTIFY_ENV: &str = "NOTIFY_SOCKET";
 
 /// Starts it. The child has no descriptors but its standard ones and those listed, an empty signal mask, and dies when we
 /// die.
@@ -73,7 +78,7 @@ pub fn spawn(launch: Launch<'_>) -> Result<Process, NotSpawned> {
     command.args(args).current_dir(cwd).process_group(0);
     command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
     give_env(&mut command, &launch);
-    let keep = launch.descriptors.into_iter().map(|(_, fd)| fd).chain(launch.ready).collect();
+    let keep = launch.descriptors.into_iter().map(|(_, fd)| fd).chain(launch.ready).chain(launch.notify).collect();
     let mut confine = Confine::new(limits, launch.group, keep);
     let steps = if *limits == Limits::default() { None } else { io::pipe().ok() };
     let steps = steps.map(|(reader, writer)| {
@@ -145,6 +150,10 @@ fn give_env(command: &mut Command, launch: &Launch<'_>) {
     if let Some(ready) = &launch.ready {
         // The child has it under the same number.
         command.env(READY_ENV, ready.as_raw_fd().to_string());
+    }
+    if let Some(notify) = &launch.notify {
+        // For the kernel a path like any other, but one that leads past the folders in between.
+        command.env(NOTIFY_ENV, format!("/proc/self/fd/{}", notify.as_raw_fd()));
     }
     if !launch.descriptors.is_empty() {
         command.env(DESCRIPTORS_ENV, descriptors::list(&launch.descriptors));

@@ -15,7 +15,7 @@ use crate::core::action::{Action, Ask, State};
 use crate::core::event::{Actor, StopLevel};
 use crate::door::Door;
 use crate::effects::signal;
-use crate::effects::spawn::{self, Launch, NotSpawned, Process};
+use crate::effects::spawn::{self, Launch, NOTIFY_ENV, NotSpawned, Process};
 use crate::kin::cookie::RUN_ENV;
 use crate::logs::{Source, Stream};
 use crate::roster::Present;
@@ -86,7 +86,7 @@ impl Reactor {
         self.pages[&post].set_paused(self.is_paused(post));
         let door = Door::open(post, incarnation, self.deliver.clone()).map_err(|e| failed("open a door for it", &e))?;
         let worker = format!("{name}/{replica}");
-        let own_env: Vec<(&str, OsString)> = vec![
+        let mut own_env: Vec<(&str, OsString)> = vec![
             (DOOR_ENV, door.name.clone().into()),
             (TOKEN_ENV, door.token.into()),
             (PIPELINE_ENV, plan.name.clone().into()),
@@ -99,8 +99,15 @@ impl Reactor {
                 let descriptors = self.in_hand(stage, &door.name, replica);
                 let group = self.begin_limits(stage, post, replica, incarnation);
                 let ready = self.open_ready_line(stage, post, incarnation);
-                match (descriptors, group, ready) {
-                    (Ok(descriptors), Ok(group), Ok(ready)) => spawn::spawn(Launch {
+                let notify = self.open_notes(stage, post, incarnation).map(|way| {
+                    let usec = stage.watch.watchdog.map(|time| ("WATCHDOG_USEC", time.as_micros().to_string().into()));
+                    own_env.extend(way.as_ref().and(usec));
+                    let (path, socket) = way.map_or((None, None), |way| (way.path, way.socket));
+                    own_env.extend(path.map(|path| (NOTIFY_ENV, path)));
+                    socket
+                });
+                match (descriptors, group, ready, notify) {
+                    (Ok(descriptors), Ok(group), Ok(ready), Ok(notify)) => spawn::spawn(Launch {
                         program: &stage.program,
                         args: &stage.args,
                         cwd: &stage.cwd,
@@ -110,10 +117,12 @@ impl Reactor {
                         descriptors,
                         group,
                         ready,
+                        notify,
                     }),
-                    (Err(error), _, _) => Err(failed("open what it is to be given", &error)),
-                    (_, Err(error), _) => Err(failed("make its control group (memory_max)", &error)),
-                    (_, _, Err(error)) => Err(failed("make the pipe by which it says that it is ready", &error)),
+                    (Err(error), ..) => Err(failed("open what it is to be given", &error)),
+                    (_, Err(error), ..) => Err(failed("make its control group (memory_max)", &error)),
+                    (_, _, Err(error), _) => Err(failed("make the pipe by which it says that it is ready", &error)),
+                    (.., Err(error)) => Err(failed("make the socket by which it says how it is", &error)),
                 }
             }
             None => self.spawn_manager(own_env),
@@ -160,6 +169,7 @@ impl Reactor {
             descriptors: Vec::new(),
             group: None,
             ready: None,
+            notify: None,
         })
     }
 

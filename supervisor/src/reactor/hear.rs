@@ -90,6 +90,7 @@ impl Reactor {
             let Some(present) = self.roster.leave(post) else { continue };
             self.want_manager.remove(&post);
             self.ready_lines.close(post);
+            self.close_notes(post);
             if post == self.core.manager_post() {
                 self.manager = None;
             }

@@ -121,7 +121,7 @@ impl Reactor {
         }
     }
 
-    fn item_in_words(&self, stage: StageIx, input: u16, item: ItemId) -> String {
+    pub(super) fn item_in_words(&self, stage: StageIx, input: u16, item: ItemId) -> String {
         let plan = self.core.plan();
         // What stands in a page is input.
         match plan.stages[stage].inputs.get(usize::from(input)) {
@@ -147,7 +147,7 @@ mod tests {
     const LIFE: Life = Life { begun: 4, done: 3, waits: false };
 
     fn hangs_after(looks: &[(u32, Life, bool)]) -> Vec<bool> {
-        let rules = Rules { progress_timeout: Some(2 * SECOND), item_timeout: None };
+        let rules = Rules { progress_timeout: Some(2 * SECOND), item_timeout: None, watchdog: None };
         let mut seen = Seen::NOTHING;
         let look = |(incarnation, life, holds): &(u32, Life, bool)| {
             seen.look(Incarnation(*incarnation), *life, *holds, SECOND);
@@ -180,7 +180,7 @@ mod tests {
 
     #[test]
     fn an_item_that_takes_too_long_is_told_once_and_is_too_much_at_twice_the_time() {
-        let rules = Rules { progress_timeout: None, item_timeout: Some(2 * SECOND) };
+        let rules = Rules { progress_timeout: None, item_timeout: Some(2 * SECOND), watchdog: None };
         let mut seen = Seen::NOTHING;
         let mut look = |life: Life| {
             seen.look(Incarnation(1), life, true, SECOND);

@@ -12,6 +12,7 @@ mod hung;
 mod idle;
 mod keeper;
 mod limits;
+mod notify;
 mod operate;
 mod parent;
 mod pause;
@@ -59,6 +60,7 @@ use crate::view::View;
 const SIGNALS: Token = Token(0);
 const INBOX: Token = Token(1);
 const READY: Token = Token(2);
+const NOTES: Token = Token(3);
 
 /// How often the live view is drawn.
 const FRAME: Duration = Duration::from_millis(250);
@@ -127,6 +129,7 @@ pub struct Reactor {
     paused: BTreeSet<StageIx>,
     watch: hung::Watch,
     ready_lines: ready::Lines,
+    notes: notify::Notes,
     /// What the last failed run of a post wrote to stderr at last.
     last_words: BTreeMap<Post, Vec<String>>,
     spoilt: Vec<Spoilt>,
@@ -226,6 +229,7 @@ impl Reactor {
             paused: BTreeSet::new(),
             watch: hung::Watch::default(),
             ready_lines: ready::Lines::default(),
+            notes: notify::Notes::default(),
             last_words: BTreeMap::new(),
             spoilt: Vec::new(),
             started: now,
@@ -252,6 +256,7 @@ impl Reactor {
             self.hear_signals();
             self.hear_news();
             self.hear_ready_lines();
+            self.hear_notes();
             self.look_after_groups();
             self.look_at_loops();
             self.look_around();
@@ -293,7 +298,7 @@ impl Reactor {
 
     /// How long to sleep.
     fn patience(&self) -> Duration {
-        if !self.events.is_empty() || !self.to_spawn.is_empty() {
+        if !self.events.is_empty() || !self.to_spawn.is_empty() || self.notes.more {
             return Duration::ZERO;
         }
         let now = Instant::now();
@@ -325,6 +330,7 @@ impl Reactor {
         self.look_for_dead(now);
         self.look_at_memory();
         self.look_for_hung(now);
+        self.look_for_silent(now);
         self.tell_parent_status();
         if now >= self.next_long_round {
             self.next_long_round = now + LONG_ROUND;

@@ -97,8 +97,24 @@ impl Reactor {
             last_exit: worker.last_end.clone(),
             last_words: self.last_words.get(&worker.post).cloned().unwrap_or_default(),
             next_start_s: worker.next_start.map(|at| at.saturating_duration_since(now).as_secs_f64()),
+            doing: self.doing(worker),
             since_s: worker.since.map_or(0.0, |since| now.saturating_duration_since(since).as_secs_f64()),
         }
+    }
+
+    /// What it does at present. What stands in its page is input.
+    fn doing(&self, worker: &Worker) -> Option<String> {
+        worker.pid?;
+        if let Some(words) = self.noted_status(worker.post, worker.incarnation) {
+            return Some(words);
+        }
+        let (stage, page) = (worker.stage?, self.pages.get(&worker.post)?);
+        let mut lanes = (0..page.lanes()).map(|number| page.lane(number));
+        if let Some((input, item)) = lanes.find_map(|lane| lane.holds()) {
+            return Some(format!("at {}", self.item_in_words(stage, input, item)));
+        }
+        let takes = !self.core.plan().stages[stage].inputs.is_empty();
+        takes.then(|| "waits for an item".to_owned())
     }
 
     fn queue(&self, index: usize) -> QueueStatus {

@@ -70,7 +70,7 @@ impl Reactor {
         incarnation: Incarnation,
     ) -> io::Result<Option<OwnedFd>> {
         match stage.ready {
-            Readiness::Sdk | Readiness::Alive => return Ok(None),
+            Readiness::Sdk | Readiness::Alive | Readiness::Notify => return Ok(None),
             Readiness::Fd => {}
         }
         let (pipe, end) = io::pipe()?;

@@ -68,5 +68,6 @@ pub fn worker(id: &str, pid: Option<i32>, state: &str, processed: u64) -> Worker
         last_words: Vec::new(),
         next_start_s: None,
         since_s: 3.25,
+        doing: (state == "ready").then(|| "waits for an item".to_owned()),
     }
 }

@@ -7,7 +7,7 @@ use crate::config::raw::RawStage;
 
 /// The stage's. Those with queues are written with the SDK, which says it.
 pub(super) fn believe(raw: &RawStage, faults: &mut Vec<Fault>) -> Readiness {
-    let words = [("alive", Readiness::Alive), ("fd", Readiness::Fd)];
+    let words = [("alive", Readiness::Alive), ("fd", Readiness::Fd), ("notify", Readiness::Notify)];
     let ready = word(raw.ready.as_ref(), "ready", &words, faults);
     let is_empty = |queues: &Option<Vec<_>>| queues.as_ref().is_some_and(Vec::is_empty);
     if is_empty(&raw.inputs) && is_empty(&raw.outputs) {

@@ -38,6 +38,7 @@ pub(super) fn believe(
     let replicas = REPLICAS.hold(replicas(raw, surroundings).as_ref(), faults);
     let threads = THREADS.hold(raw.threads.as_ref(), faults);
     let batch = BATCH.hold(raw.batch.as_ref(), faults);
+    let ready = ready::believe(raw, faults);
     let stage = StagePlan {
         name: raw.name.get_ref().clone(),
         program,
@@ -55,11 +56,11 @@ pub(super) fn believe(
         restart_period: RESTART_PERIOD.hold(raw.restart_period.as_ref(), faults),
         backoff: BACKOFF.hold(raw.backoff.as_ref(), faults),
         backoff_max: BACKOFF_MAX.hold(raw.backoff_max.as_ref(), faults),
-        ready: ready::believe(raw, faults),
+        ready,
         start_timeout: START_TIMEOUT.hold(raw.start_timeout.as_ref(), faults),
         stop_timeout: STOP_TIMEOUT.hold(raw.stop_timeout.as_ref(), faults),
         stop_signal: stop_signal(raw, faults),
-        watch: watch::believe(raw, faults),
+        watch: watch::believe(raw, ready, faults),
         exit_on_panic: exit_on_panic(raw, faults),
         exits: exits::believe(raw, faults),
         significant: raw.significant.as_ref().is_some_and(|significant| *significant.get_ref()),

@@ -12,4 +12,6 @@ pub enum Readiness {
     Alive,
     /// The worker, by a newline on a descriptor that it is started with.
     Fd,
+    /// The worker, by `READY=1` to a socket, as by sd_notify(3).
+    Notify,
 }

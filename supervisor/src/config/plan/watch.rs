@@ -13,4 +13,6 @@ pub struct Watch {
     /// How long it may have one item in hand, without the time in which it waits at a queue: then it is told to stop with
     /// it, and after the same time again it counts as hung. 1 s or more; `None`: for ever.
     pub item_timeout: Option<Duration>,
+    /// A plain process has to say by sd_notify(3) that it lives within this time. 1 s or more; `None`: never.
+    pub watchdog: Option<Duration>,
 }

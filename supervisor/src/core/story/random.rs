@@ -141,6 +141,11 @@ fn happens(world: &mut World) {
             Event::Failed { post, incarnation, words: "no connection".into(), permanent }
         }
         10 => Event::Replace { post, incarnation, words: "it has grown".into() },
+        14 if world.chance(4) => Event::SaysStopping { post, incarnation },
+        15 if world.chance(4) => {
+            let time = Duration::from_secs([0, 1, 20, 40][world.below(4)]);
+            Event::Extend { post, incarnation, time }
+        }
         12 => Event::Hung { post, incarnation, words: "made no progress".into() },
         11 => Event::Leaving { post, incarnation, words: "it has done enough".into() },
         13 if world.chance(2) => Event::Restart { post, actor: Actor::Operator },

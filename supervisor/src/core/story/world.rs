@@ -128,6 +128,8 @@ impl World {
             Event::Hello { .. }
             | Event::Replace { .. }
             | Event::Hung { .. }
+            | Event::SaysStopping { .. }
+            | Event::Extend { .. }
             | Event::Leaving { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }

@@ -24,8 +24,11 @@ fn times_of_hung_workers_are_believed_and_printed_so_that_they_are_read_again() 
         plan.stages[1].watch
     };
     assert_eq!(believed(""), Watch::default());
-    let watch =
-        Watch { progress_timeout: Some(Duration::from_secs(90)), item_timeout: Some(Duration::from_secs(3600)) };
+    let watch = Watch {
+        progress_timeout: Some(Duration::from_secs(90)),
+        item_timeout: Some(Duration::from_secs(3600)),
+        watchdog: None,
+    };
     assert_eq!(believed("progress_timeout = '1m 30s'\nitem_timeout = '1h'"), watch);
 }
 
@@ -55,6 +58,11 @@ fn a_plain_process_says_that_it_is_ready_in_one_of_the_known_ways() {
     };
     assert_eq!([ready(""), ready("ready = 'alive'")], [Readiness::Alive; 2]);
     assert_eq!(ready("ready = 'fd'"), Readiness::Fd);
+    assert_eq!(ready("ready = 'notify'\nwatchdog = '20s'"), Readiness::Notify);
+    assert_eq!(
+        bench.stage_faults("watchdog = '20s'"),
+        ["4:12 watchdog is for processes that say by sd_notify that they live (set ready = \"notify\", or remove it)"]
+    );
     assert_eq!(bench.stage_faults("ready = 'alife'"), ["4:9 ready cannot be \"alife\" (did you mean \"alive\"?)"]);
     let faults = bench.load(&taker("ready = 'fd'")).expect_err("it is for plain processes").to_string();
     assert!(
