@@ -58,6 +58,8 @@ pub enum Request {
         /// By their names.
         sizes: Vec<(String, u16)>,
     },
+    /// Read the pipeline file again, and apply the difference.
+    Reload,
     /// Give a stage one worker more, while its others are started anew one by one. Refused where that may do harm.
     Spare {
         /// The stage.

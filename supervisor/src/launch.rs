@@ -18,7 +18,7 @@ use crate::kin::cookie::Cookie;
 use crate::kin::process;
 use crate::logs::own::{self, Console};
 use crate::logs::{Archive, Capture};
-use crate::reactor::{Ending, Keeping, Outfit, Reactor, Spoilt};
+use crate::reactor::{Ending, Keeping, Origin, Outfit, Reactor, Spoilt};
 use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
 use crate::state::{StateDir, StateError, StateFolder};
@@ -72,7 +72,7 @@ pub fn launch(launch: &Launch) -> ExitCode {
             return ExitCode::from(verdict::FAULT);
         }
     };
-    match run(launch, plan) {
+    match run(launch, plan, &here) {
         Ok(code) => code,
         Err(error) => {
             eprintln!("brigade: {error}");
@@ -89,7 +89,7 @@ pub fn launch(launch: &Launch) -> ExitCode {
     }
 }
 
-fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
+fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, LaunchError> {
     let io = |what: &str| {
         let what = what.to_owned();
         move |source| LaunchError::Io { what, source }
@@ -140,7 +140,8 @@ fn run(launch: &Launch, plan: Plan) -> Result<ExitCode, LaunchError> {
 
     let seed = u64::from(std::process::id()) ^ jiff::Timestamp::now().as_microsecond().unsigned_abs();
     let core = Core::new(plan.clone(), seed);
-    let outfit = Outfit { core, dir: dir.clone(), queues: resumed.queues, capture, signals, keeping, view };
+    let origin = Origin { sets: launch.sets.clone(), here: here.clone() };
+    let outfit = Outfit { core, dir: dir.clone(), origin, queues: resumed.queues, capture, signals, keeping, view };
     let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
     drop(archive);
     conclude(launch, &plan, folder, ending)

@@ -227,6 +227,19 @@ fn sweep(queue: &Queue, pages: &[Page], count: bool) {
     queue.sweep_all(count, |post, lane| committed(by_post.get(&post).copied(), lane));
 }
 
+/// A queue that a running pipeline gets, and its dead letters.
+///
+/// # Errors
+/// There is one of that name, with items in it; or it cannot be made.
+pub fn make(plan: &QueuePlan, dir: &StateDir) -> Result<(Queue, DeadFile), ResumeError> {
+    let path = dir.dead(&plan.name);
+    let mut dead =
+        DeadFile::open(&path).map_err(|source| ResumeError::Io { what: "open", path: path.clone(), source })?;
+    let queue = Queue::create(&dir.queue(&plan.name), &plan.geometry())?;
+    dead.begin_anew().map_err(|source| ResumeError::Io { what: "write", path, source })?;
+    Ok((queue, dead))
+}
+
 /// The queue to go on with, and whether it is a new one.
 fn open(
     plan: &QueuePlan,

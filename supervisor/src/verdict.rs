@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use crate::config::plan::Plan;
+use crate::config::plan::{MANAGER_STAGE, Plan};
 use crate::core::action::Verdict;
 use crate::status::{QueueReport, Report, StageReport, Status};
 
@@ -19,7 +19,8 @@ pub const LEFT: u8 = 4;
 
 /// The numbers of a run, from its last picture.
 pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status) -> Report {
-    let stages = picture.stages.iter().filter(|stage| plan.stages.iter().any(|planned| planned.name == stage.name));
+    // Those of the file as it was read last; the manager is none of them.
+    let stages = picture.stages.iter().filter(|stage| stage.name != MANAGER_STAGE);
     let stages: BTreeMap<String, StageReport> = stages
         .map(|stage| {
             let processed = stage.workers.iter().map(|worker| worker.processed).sum();

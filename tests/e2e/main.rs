@@ -24,6 +24,7 @@ mod pipelines;
 mod poison;
 mod policies;
 mod ready;
+mod reload;
 mod restart;
 mod restart_by_hand;
 mod retry;

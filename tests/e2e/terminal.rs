@@ -11,10 +11,11 @@ use rustix::pty;
 
 use crate::pipelines::{endless, finite};
 
-#[test]
-fn ctrl_c_on_a_terminal_drains_and_no_worker_hears_it() {
-    let sandbox = Sandbox::new();
-    let master = pty::openpt(pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY).expect("a terminal");
+/// A run in a session of its own whose terminal is ours.
+fn on_a_terminal(sandbox: &Sandbox, text: &str) -> (Run, File) {
+    // Close-on-exec: whoever has our end keeps the terminal there.
+    let flags = pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY | pty::OpenptFlags::CLOEXEC;
+    let master = pty::openpt(flags).expect("a terminal");
     pty::grantpt(&master).expect("granted");
     pty::unlockpt(&master).expect("unlocked");
     let name = pty::ptsname(&master, Vec::new()).expect("a name").into_string().expect("text");
@@ -23,15 +24,19 @@ fn ctrl_c_on_a_terminal_drains_and_no_worker_hears_it() {
         options.read(true).write(true).custom_flags(rustix::fs::OFlags::NOCTTY.bits().cast_signed());
         Stdio::from(options.open(&name).expect("the terminal opens"))
     };
-    let run_command = sandbox.run_command(&endless("replicas = 2"));
+    let run_command = sandbox.run_command(text);
     let mut command = std::process::Command::new("setsid");
     command.arg("--ctty").arg(run_command.get_program()).args(run_command.get_args());
     command.current_dir(sandbox.folder()).env("TERM", "xterm");
     let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().expect("setsid starts");
     drop(command); // Our ends of the terminal.
-    let mut run = Run::watch(child, &sandbox);
+    (Run::watch(child, sandbox), File::from(master))
+}
 
-    let mut master = File::from(master);
+#[test]
+fn ctrl_c_on_a_terminal_drains_and_no_worker_hears_it() {
+    let sandbox = Sandbox::new();
+    let (mut run, mut master) = on_a_terminal(&sandbox, &endless("replicas = 2"));
     let mut screen = master.try_clone().expect("a second descriptor");
     let reader = std::thread::spawn(move || {
         let mut shown = Vec::new();
@@ -50,6 +55,18 @@ fn ctrl_c_on_a_terminal_drains_and_no_worker_hears_it() {
     let restarts: u64 = report.stages.values().map(|stage| stage.restarts).sum();
     assert_eq!(restarts, 0, "a worker heard it:\n{shown}");
     assert!(shown.contains("again: stop now"), "the next step was not printed:\n{shown}");
+    sandbox.ledger().assert_once("kept", report.queues["raw"].sent);
+    run.assert_nobody_left();
+}
+
+#[test]
+fn a_terminal_that_goes_away_drains_although_nothing_can_be_shown_on_it_any_more() {
+    let sandbox = Sandbox::new();
+    let (mut run, master) = on_a_terminal(&sandbox, &endless("replicas = 2"));
+    until("items flow", || sandbox.ledger().count("kept") > 20);
+    drop(master);
+    let report = run.wait().with_code(0);
+    assert_eq!(report.verdict, "drained");
     sandbox.ledger().assert_once("kept", report.queues["raw"].sent);
     run.assert_nobody_left();
 }

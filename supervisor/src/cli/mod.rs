@@ -9,6 +9,7 @@ mod follow;
 pub mod logs;
 pub mod man;
 pub mod pause;
+pub mod reload;
 pub mod restart;
 pub mod run;
 pub mod say;
@@ -74,6 +75,8 @@ enum Command {
     Restart(restart::Restart),
     #[command(after_help = scale::AFTER_HELP)]
     Scale(scale::Scale),
+    #[command(after_help = reload::AFTER_HELP)]
+    Reload(reload::Reload),
     #[command(after_help = signal::AFTER_HELP)]
     Signal(signal::SendSignal),
     #[command(after_help = wait::AFTER_HELP)]
@@ -190,6 +193,7 @@ impl Command {
             Self::Pause(pause) => pause.run(),
             Self::Resume(resume) => resume.run(),
             Self::Restart(restart) => restart.run(),
+            Self::Reload(reload) => reload.run(),
             Self::Scale(scale) => scale.run(),
             Self::Signal(signal) => signal.run(),
             Self::Wait(wait) => wait.run(),

@@ -1,6 +1,7 @@
 //! The plan: what the supervisor believes after `check`. Nothing wrong can be written down in it, so nothing
 //! behind it has to check again.
 
+pub mod difference;
 mod exits;
 mod group;
 mod limits;
@@ -34,7 +35,7 @@ pub type StageIx = usize;
 pub type QueueIx = usize;
 
 /// A whole pipeline.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Plan {
     /// Its name: letters, digits, `-`, `_`; at most 64 bytes. Names the default state folder.
     pub name: String,
@@ -106,7 +107,7 @@ pub struct LogPlan {
 }
 
 /// Stages and queues of one circle.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Loop {
     /// Its stages.
     pub stages: Vec<StageIx>,
@@ -135,6 +136,9 @@ pub struct QueuePlan {
     pub producers: Vec<StageIx>,
     /// Stages that take from it. Never empty.
     pub consumers: Vec<StageIx>,
+    /// A later version of the file has not got it any more; its number stays taken, and nobody uses it.
+    #[serde(skip)]
+    pub removed: bool,
 }
 
 /// When an exit leads to another start.
@@ -150,7 +154,7 @@ pub enum RestartPolicy {
 }
 
 /// One stage: a command, and how many processes run it.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct StagePlan {
     /// Its name: letters, digits, `-`, `_`; at most 64 bytes.
     pub name: String,
@@ -210,6 +214,9 @@ pub struct StagePlan {
     /// Stages that must be gone before this one is asked to stop: those that depend on it; of a service, all that start
     /// after it.
     pub stops_after: Vec<StageIx>,
+    /// A later version of the file has not got it any more; its number stays taken, and its workers go.
+    #[serde(skip)]
+    pub removed: bool,
 }
 
 /// What part a stage plays, which follows from its queues and its policy.

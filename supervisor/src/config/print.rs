@@ -55,6 +55,7 @@ fn queue_text(queue: &QueuePlan) -> String {
         retry_delay_max,
         producers: _,
         consumers: _,
+        removed: _,
     } = queue;
     format!(
         "\n[queues.{name}]\ncapacity = {capacity}\nitem_bytes = \"{}\"\nmax_item_bytes = \"{}\"\nmax_deliveries = {}\n\

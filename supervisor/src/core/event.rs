@@ -5,6 +5,7 @@ use std::time::Duration;
 use brigade_protocol::id::{Incarnation, Post};
 
 use crate::config::plan::StageIx;
+use crate::config::plan::difference::Difference;
 
 /// How a process ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,6 +116,13 @@ pub enum Event {
         stage: StageIx,
         /// How many; at least 1.
         replicas: u16,
+        /// Who wants it.
+        actor: Actor,
+    },
+    /// Another plan is to be gone by. Everything that it needs is there.
+    Reload {
+        /// The plan, and what it changes.
+        difference: Box<Difference>,
         /// Who wants it.
         actor: Actor,
     },

@@ -44,6 +44,7 @@ impl Core {
         worker.incarnation = worker.incarnation.next();
         worker.process = Process::Asked;
         worker.run = Run::default();
+        worker.stale = false;
         worker.next_start = None;
         let (post, incarnation) = (worker.post, worker.incarnation);
         self.change(ix, State::Starting, cause, actor, now);

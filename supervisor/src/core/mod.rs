@@ -22,6 +22,7 @@ mod life;
 mod notified;
 mod order;
 mod policy;
+mod reload;
 mod replace;
 mod restart;
 mod scale;
@@ -165,6 +166,11 @@ impl Core {
         self.closed.get(queue).is_some_and(Option::is_some)
     }
 
+    /// Whether all the work is done, and the rest is being stopped.
+    pub fn is_winding_down(&self) -> bool {
+        self.winding_down
+    }
+
     /// The plan that it goes by.
     pub fn plan(&self) -> &Plan {
         &self.plan
@@ -224,6 +230,7 @@ impl Core {
                 }
             }
             Event::Restart { post, actor } => self.restart_at_will(post, actor, now),
+            Event::Reload { difference, actor } => self.reload(*difference, actor, now),
             Event::Scale { stage, replicas, actor } => self.scale(stage, replicas, actor, now),
             Event::Exited { post, incarnation, exit, items_left } => {
                 if let Some(ix) = self.current(post, incarnation) {
@@ -308,6 +315,7 @@ impl Core {
             self.wind_down();
             self.stop_stages(now);
             self.bring_down(now);
+            self.renew_stale(now);
             self.start_stages(now);
             if self.out.len() == before {
                 return;

@@ -62,10 +62,15 @@ impl Core {
             return;
         }
         self.plan.stages[stage].replicas = replicas;
+        self.resize(stage, replicas, &format!("its stage is scaled to {replicas}"), actor, now);
+    }
+
+    /// Lets workers go, calls them back or makes new ones, until there are so many.
+    pub(super) fn resize(&mut self, stage: StageIx, replicas: u16, why: &str, actor: Actor, now: Instant) {
         for (replica, ix) in self.crews[stage].clone().into_iter().enumerate() {
             match (replica < usize::from(replicas), self.workers[ix].let_go) {
-                (true, true) => self.call_back(ix, replicas, actor, now),
-                (false, false) => self.let_go(ix, replicas, actor, now),
+                (true, true) => self.call_back(ix, why, actor, now),
+                (false, false) => self.let_go(ix, why, actor, now),
                 (true, false) | (false, true) => {}
             }
         }
@@ -78,21 +83,21 @@ impl Core {
         }
     }
 
-    fn let_go(&mut self, ix: usize, replicas: u16, actor: Actor, now: Instant) {
+    fn let_go(&mut self, ix: usize, why: &str, actor: Actor, now: Instant) {
         let worker = &mut self.workers[ix];
         worker.let_go = true;
         worker.run.let_go = worker.process != Process::None;
-        self.ask(ix, Ask::Now, actor, &format!("its stage is scaled to {replicas}"), now);
+        self.ask(ix, Ask::Now, actor, why, now);
     }
 
     /// One whose last process is still on its way out is started when that has ended.
-    fn call_back(&mut self, ix: usize, replicas: u16, actor: Actor, now: Instant) {
+    fn call_back(&mut self, ix: usize, why: &str, actor: Actor, now: Instant) {
         let worker = &mut self.workers[ix];
         worker.let_go = false;
         (worker.failures, worker.intensity) = (0, Intensity::default());
         if worker.process == Process::None && worker.state == State::Exited {
             (worker.saw_end, worker.was_ready) = (false, false);
-            self.pend(ix, &format!("its stage is scaled to {replicas}"), actor, now);
+            self.pend(ix, why, actor, now);
         }
     }
 }

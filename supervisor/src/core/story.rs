@@ -12,6 +12,7 @@ mod matrix;
 mod notified;
 mod order;
 mod random;
+mod reload;
 mod replace;
 mod restart;
 mod scale;
@@ -104,6 +105,7 @@ impl Told for Plan {
             limits: Limits::default(),
             starts_after: Vec::new(),
             stops_after: Vec::new(),
+            removed: false,
         });
         self
     }
@@ -156,6 +158,7 @@ impl Told for Plan {
             retry_delay_max: Duration::from_secs(300),
             producers: Vec::new(),
             consumers: Vec::new(),
+            removed: false,
         });
         self.queues.len() - 1
     }

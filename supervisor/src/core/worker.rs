@@ -54,6 +54,8 @@ pub struct Worker {
     pub(super) intensity: Intensity,
     /// Its stage was made smaller, and it is to go, or has gone.
     pub let_go: bool,
+    /// Its process was started with what an earlier plan says, and is to be started anew.
+    pub(super) stale: bool,
     /// It exited 0 when all its inputs were closed: it has seen that nothing was left in them.
     pub(super) saw_end: bool,
     /// It was ready once, in whichever run, since its group went down last: who starts after it need not wait for it
@@ -188,6 +190,7 @@ impl Worker {
             failures: 0,
             intensity: Intensity::default(),
             let_go: false,
+            stale: false,
             saw_end: false,
             was_ready: false,
         }

@@ -30,6 +30,7 @@ impl Reactor {
                     // One by one: each is a rung of the ladder.
                     self.decide();
                 }
+                libc::SIGHUP if !self.signals.has_terminal() => _ = self.reload(Actor::Signal(number)),
                 libc::SIGHUP => self.events.push_back(Event::StopAt(StopLevel::Drain, Actor::Signal(number))),
                 _ => {} // SIGCHLD: looked after below, as signals are merged and may be missed.
             }
@@ -242,6 +243,7 @@ impl Reactor {
             }
             Request::Restart { who } => self.restart(&who),
             Request::Scale { sizes } => self.scale(&sizes),
+            Request::Reload => self.reload(Actor::Operator),
             Request::Spare { stage } => self.lend_spare(&stage),
             Request::Pause { stage, paused } => self.pause(stage, paused),
             Request::Shared { name } => {

@@ -7,7 +7,7 @@ use super::Reactor;
 use crate::core::event::Event;
 
 /// The watch over one loop.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Watch {
     on: bool,
     /// What all its queues looked like when last seen, if all were idle.

@@ -29,6 +29,13 @@ pub(super) struct Limited {
 }
 
 impl Limited {
+    /// The plan is another one: it may be the first that asks for something.
+    pub(super) fn go_by(&mut self, plan: &Plan) {
+        if self.groups.is_none() {
+            self.groups = Self::begin(plan).groups;
+        }
+    }
+
     /// Makes ready for what the plan asks for, and says which limits are not kept here.
     pub(super) fn begin(plan: &Plan) -> Self {
         let bounded = plan.stages.iter().filter(|stage| stage.limits.memory_max.is_some());

@@ -18,12 +18,14 @@ mod parent;
 mod pause;
 mod picture;
 mod ready;
+mod reload;
 mod scale;
 mod spoilt;
 
 pub use act::committed;
 pub use keeper::Keeping;
 pub use picture::keep;
+pub use reload::Origin;
 pub use spoilt::Spoilt;
 
 use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
@@ -101,10 +103,17 @@ struct QueueInUse {
     spoilt: bool,
 }
 
+impl QueueInUse {
+    fn new((queue, dead): (Queue, DeadFile)) -> Self {
+        Self { spoilt: false, deaths: 0, stuck: false, due: false, member: None, queue, dead }
+    }
+}
+
 /// All that the loop needs.
 pub struct Reactor {
     core: Core,
     dir: StateDir,
+    origin: Origin,
     queues: Vec<QueueInUse>,
     pages: BTreeMap<Post, Page>,
     roster: Roster,
@@ -149,6 +158,8 @@ pub struct Outfit {
     pub core: Core,
     /// The state folder.
     pub dir: StateDir,
+    /// Where the plan has come from.
+    pub origin: Origin,
     /// The queues, by their number in the plan.
     pub queues: Vec<(Queue, DeadFile)>,
     /// The reader of the workers' words.
@@ -187,16 +198,7 @@ impl Reactor {
             }
         })?;
         let loops = outfit.core.plan().loops.iter().map(|_| idle::Watch::default()).collect();
-        let in_use = |(queue, dead)| QueueInUse {
-            spoilt: false,
-            deaths: 0,
-            stuck: false,
-            due: false,
-            member: None,
-            queue,
-            dead,
-        };
-        let queues = outfit.queues.into_iter().map(in_use);
+        let queues = outfit.queues.into_iter().map(QueueInUse::new);
         let now = Instant::now();
         let limited = limits::Limited::begin(outfit.core.plan());
         let mut events = VecDeque::from([Event::Begin]);
@@ -207,6 +209,7 @@ impl Reactor {
         Ok(Self {
             core: outfit.core,
             dir: outfit.dir,
+            origin: outfit.origin,
             queues: queues.collect(),
             pages: BTreeMap::new(),
             roster: Roster::default(),

@@ -43,6 +43,7 @@ impl Reactor {
             .stages
             .iter()
             .enumerate()
+            .filter(|(index, stage)| !stage.removed || !self.core.is_gone(*index))
             .map(|(index, stage)| StageStatus {
                 name: stage.name.clone(),
                 state: self.stage_state(index).to_owned(),
@@ -70,7 +71,7 @@ impl Reactor {
             state: state.to_owned(),
             pid: i32::try_from(std::process::id()).unwrap_or(0),
             elapsed_s: now.duration_since(self.started).as_secs_f64(),
-            queues: (0..self.queues.len()).map(|index| self.queue(index)).collect(),
+            queues: self.queues_in_use().map(|index| self.queue(index)).collect(),
             stages,
             report: None,
         }
@@ -100,6 +101,13 @@ impl Reactor {
             doing: self.doing(worker),
             since_s: worker.since.map_or(0.0, |since| now.saturating_duration_since(since).as_secs_f64()),
         }
+    }
+
+    /// The queues of the plan, and those that were removed from it with an item on its way into them.
+    fn queues_in_use(&self) -> impl Iterator<Item = usize> {
+        let plan = self.core.plan();
+        (0..self.queues.len())
+            .filter(|index| !plan.queues[*index].removed || self.queues[*index].queue.depth().left() > 0)
     }
 
     /// What it does at present. What stands in its page is input.

@@ -68,7 +68,7 @@ impl Reactor {
         Ok(stage)
     }
 
-    fn keeps_checkpoints(&self, stage: StageIx) -> bool {
+    pub(super) fn keeps_checkpoints(&self, stage: StageIx) -> bool {
         let mut crew = self.core.workers().filter(|worker| worker.stage == Some(stage));
         crew.any(|worker| {
             let page = self.pages.get(&worker.post);

@@ -11,6 +11,7 @@ use signal_hook::consts::{SIGCHLD, SIGHUP, SIGINT, SIGTERM};
 #[derive(Debug)]
 pub struct Signals {
     reader: UnixStream,
+    has_terminal: bool,
 }
 
 impl Signals {
@@ -39,7 +40,14 @@ impl Signals {
             // full socket drops the byte, and a reader that has not read for so long finds enough others.
             unsafe { signal_hook::low_level::register(signal, note)? };
         }
-        Ok(Self { reader })
+        // A terminal of the session is a terminal that can go away, whatever our own descriptors are.
+        let has_terminal = std::fs::File::open("/dev/tty").is_ok();
+        Ok(Self { reader, has_terminal })
+    }
+
+    /// Whether there was a terminal at the start: then a SIGHUP says that it is gone.
+    pub fn has_terminal(&self) -> bool {
+        self.has_terminal
     }
 
     /// The signals that have come since the last call.

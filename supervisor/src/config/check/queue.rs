@@ -40,6 +40,7 @@ pub(super) fn believe(raw: &RawQueue, faults: &mut Vec<Fault>) -> QueuePlan {
         retry_delay_max,
         producers: Vec::new(),
         consumers: Vec::new(),
+        removed: false,
     }
 }
 

@@ -68,6 +68,7 @@ pub(super) fn believe(
         limits: limits::believe(raw, surroundings, faults),
         starts_after: Vec::new(),
         stops_after: Vec::new(),
+        removed: false,
     };
     check_restarts(raw, &stage, faults);
     check_service(raw, &stage, faults);

@@ -7,6 +7,7 @@ use super::super::action::Verdict;
 use super::super::backoff::Random;
 use super::world::World;
 use super::*;
+use crate::config::plan::difference::Difference;
 
 const STORIES: u64 = 3000;
 const EVENTS: usize = 200;
@@ -184,6 +185,42 @@ fn is_mad(world: &mut World) {
     world.tell(event);
 }
 
+/// Another plan: stages are scaled, renewed, and if they are plain added and removed.
+fn reloads(world: &mut World) {
+    if world.core.level().is_some() || world.core.is_winding_down() {
+        return;
+    }
+    let mut plan = world.core.plan().clone();
+    let mut renewed = Vec::new();
+    for ix in 0..plan.stages.len() {
+        if plan.stages[ix].role() == Role::Consumer && world.chance(3) {
+            plan.stages[ix].replicas = 1 + world.below(4) as u16;
+        }
+        if !plan.stages[ix].removed && world.chance(2) {
+            renewed.push(ix);
+        }
+    }
+    if world.chance(3) {
+        let new = pipeline().stage(&format!("new-{}", plan.stages.len()), &[], &[]).times(1 + world.below(2) as u16);
+        plan.stages.extend(new.stages);
+    }
+    let gone = world.below(plan.stages.len());
+    if plan.stages[gone].is_plain() && world.chance(2) {
+        let stage = &mut plan.stages[gone];
+        (stage.removed, stage.replicas, stage.significant) = (true, 0, false);
+        (stage.starts_after, stage.stops_after, stage.depends_on) = (Vec::new(), Vec::new(), Vec::new());
+        for stage in &mut plan.stages {
+            [&mut stage.starts_after, &mut stage.stops_after, &mut stage.depends_on]
+                .into_iter()
+                .for_each(|list| list.retain(|other| *other != gone));
+        }
+        plan.groups.iter_mut().for_each(|group| group.stages.retain(|stage| *stage != gone));
+        plan.groups.retain(|group| !group.stages.is_empty());
+    }
+    let difference = Box::new(Difference { plan, renewed, made: Vec::new(), words: Vec::new() });
+    world.tell(Event::Reload { difference, actor: Actor::Operator });
+}
+
 fn stops(world: &mut World) {
     let level = world.pick(&[StopLevel::Drain, StopLevel::Drain, StopLevel::Now, StopLevel::Kill]);
     let event = if world.chance(2) { Event::StopNext(TERM) } else { Event::StopAt(level, Actor::Operator) };
@@ -207,6 +244,7 @@ fn runs_wild(world: &mut World) {
             }
             // A busy reactor comes late.
             36 => world.now += Duration::from_secs(3),
+            37 if world.chance(2) => reloads(world),
             37 => world.tell(Event::WantManager),
             38 if world.chance(8) => stops(world),
             _ => is_mad(world),
@@ -254,9 +292,14 @@ fn a_stop_always_ends_whatever_happened_before() {
         assert!(count >= 20, "only {count} stories ended {verdict:?}");
     }
     let told = |words: &str| worlds.iter().filter(|world| world.log.iter().any(|line| line.contains(words))).count();
-    for words in
-        ["goes down with ", "starts again with the others", "its stage is scaled to ", "nobody takes what it sends"]
-    {
+    for words in [
+        "goes down with ",
+        "starts again with the others",
+        "its stage is scaled to ",
+        "its stage is removed",
+        "started anew",
+        "nobody takes what it sends",
+    ] {
         assert!(told(words) >= 100, "hardly any story tells that somebody {words}");
     }
     for action in ["Spawn ", "Stop ", "Kill ", "Sweep ", "Close(", "WatchLoop(", "Changed ", "Level(", "Finish("] {

@@ -138,6 +138,7 @@ impl World {
             | Event::WantManager
             | Event::Restart { .. }
             | Event::Scale { .. }
+            | Event::Reload { .. }
             | Event::Tick => {}
         }
         let actions = self.core.handle(self.now, event);
