@@ -16,5 +16,6 @@ pub mod page;
 pub mod queue;
 pub mod retry;
 pub mod shared;
+pub mod shielded;
 pub mod shm;
 pub mod sync;

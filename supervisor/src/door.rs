@@ -6,12 +6,13 @@
 //! will knock any more is ended by knocking ourselves ([`Door::give_up`]), and a panic is a fault of that worker.
 
 use std::io;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::thread;
 
 use brigade_protocol::control::{KNOCK_MAGIC, Knock, Order, PROTOCOL, Report};
 use brigade_protocol::id::{Incarnation, Post};
+use brigade_protocol::shielded::shielded;
+use ipc_channel::IpcError;
 use ipc_channel::ipc::{IpcOneShotServer, IpcSender};
 
 /// Room for a door's thread: it holds one message at a time, on the heap.
@@ -47,17 +48,18 @@ pub type Deliver = Arc<dyn Fn(Post, Incarnation, Entry) + Send + Sync>;
 impl Door {
     /// Opens a door for one incarnation.
     pub fn open(post: Post, incarnation: Incarnation, deliver: Deliver) -> io::Result<Self> {
-        let (server, name) = IpcOneShotServer::<Knock>::new()?;
+        let (server, name) = shielded(IpcOneShotServer::<Knock>::new).map_err(|_| no_place())?.map_err(no_socket)?;
         let token = crate::random::word()?;
         let expected = token.clone();
         let wait = move || {
             let tell = |entry| deliver(post, incarnation, entry);
             let _closing = Closing(&tell);
-            let knock = match catch_unwind(AssertUnwindSafe(|| server.accept())) {
+            let knock = match shielded(|| server.accept()) {
                 Ok(Ok((receiver, knock))) => {
                     drop(receiver); // Its descriptor is not close-on-exec.
                     knock
                 }
+                Ok(Err(IpcError::Io(error))) => return tell(Entry::Broke(format!("it could not be let in: {error}"))),
                 Ok(Err(_)) => return, // Nobody there any more: the exit will tell.
                 Err(_) => return tell(Entry::Refused("its first message is not that of a Brigade worker".into())),
             };
@@ -66,9 +68,9 @@ impl Door {
                 Err(words) => return tell(Entry::Refused(words)),
             }
             loop {
-                match catch_unwind(AssertUnwindSafe(|| knock.reports.recv())) {
+                match shielded(|| knock.reports.recv()) {
                     Ok(Ok(report)) => tell(Entry::Said(report)),
-                    Ok(Err(ipc_channel::IpcError::Disconnected)) => return,
+                    Ok(Err(IpcError::Disconnected)) => return,
                     Ok(Err(error)) => return tell(Entry::Broke(format!("its report cannot be read: {error}"))),
                     Err(_) => return tell(Entry::Broke("its report is malformed".into())),
                 }
@@ -83,6 +85,35 @@ impl Door {
         // Connects, says nothing and hangs up; the thread takes that for a worker that died.
         drop(IpcSender::<Knock>::connect(name));
     }
+}
+
+/// A door is a socket in a folder of its own; when that cannot be made, ipc-channel panics.
+fn no_place() -> io::Error {
+    let folder = tempfile::env::temp_dir();
+    match tempfile::tempdir() {
+        Err(error) => error,
+        Ok(_) => io::Error::other(format!("no folder for it could be made in {} a moment ago", folder.display())),
+    }
+}
+
+/// Without a socket ipc-channel goes on with the number of none.
+fn no_socket(error: io::Error) -> io::Error {
+    match error.raw_os_error() {
+        Some(libc::EBADF) => io::Error::other("there is no socket to be had: too many files are open, most likely"),
+        _ => error,
+    }
+}
+
+/// Opens nothing, but finds out what ipc-channel finds out only once, and would not try again if it failed then.
+///
+/// # Errors
+/// In words.
+pub fn prepare() -> Result<(), String> {
+    shielded(|| {
+        let (sender, receiver) = ipc_channel::ipc::channel::<()>().map_err(|error| error.to_string())?;
+        sender.send(()).map_err(|error| error.to_string())?;
+        receiver.recv().map_err(|error| error.to_string())
+    })?
 }
 
 /// Tells, however the thread behind a door ends, that it has ended.

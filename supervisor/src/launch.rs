@@ -12,6 +12,7 @@ use crate::config::plan::Plan;
 use crate::config::{self, Surroundings};
 use crate::core::Core;
 use crate::core::action::Verdict;
+use crate::door;
 use crate::earlier::{self, EarlierError};
 use crate::figures::counted;
 use crate::kin::cookie::Cookie;
@@ -75,7 +76,8 @@ pub fn launch(launch: &Launch) -> ExitCode {
     match run(launch, plan, &here) {
         Ok(code) => code,
         Err(error) => {
-            eprintln!("brigade: {error}");
+            // Nobody could be told that this fails: stderr may be a file on a full disk.
+            let _ = writeln!(io::stderr().lock(), "brigade: {error}");
             ExitCode::from(match error {
                 LaunchError::Resume(error) if error.is_of_the_plan() => verdict::FAULT,
                 LaunchError::State(_)
@@ -112,6 +114,8 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
     crash_point!("folder_taken");
     tempfile::env::override_temp_dir(&dir.tmp()).ok(); // Where ipc-channel makes its sockets.
     nix::sys::prctl::set_child_subreaper(true).map_err(|error| io("become the reaper of orphans")(error.into()))?;
+
+    door::prepare().map_err(|words| io("make a channel for workers")(io::Error::other(words)))?;
 
     let view = (!launch.quiet && io::stderr().is_terminal()).then(View::new);
     let console = match &view {
@@ -171,6 +175,12 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
         let words: Vec<String> = ending.spoilt.iter().map(|spoilt| put_spoilt_aside(spoilt, &folder.dir)).collect();
         numbers.verdict = words.join("; ");
         numbers.exit_code = verdict::ERROR;
+    }
+    let left: u64 = numbers.queues.values().map(|queue| queue.left + queue.dead).sum();
+    if folder.dir.is_gone() && left > 0 {
+        numbers.verdict =
+            format!("the state folder was removed while it ran, and what was left with it: {}", counted(left, "item"));
+        (numbers.exit_code, numbers.lost) = (verdict::ERROR, numbers.lost + left.cast_signed());
     }
     picture.report = Some(numbers.clone());
     if let Err(error) = crate::reactor::keep(&folder.dir, &picture) {

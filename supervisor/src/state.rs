@@ -119,6 +119,12 @@ impl StateDir {
         self.root.join("control.sock")
     }
 
+    /// Whether somebody has removed it, while it was in use.
+    pub fn is_gone(&self) -> bool {
+        let lock = std::fs::symlink_metadata(self.lock());
+        lock.is_err_and(|error| matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory))
+    }
+
     /// The last picture of the pipeline.
     pub fn status(&self) -> PathBuf {
         self.root.join("status.json")

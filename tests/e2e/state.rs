@@ -61,3 +61,80 @@ fn the_state_folder_is_private() {
     run.signal(Signal::SIGTERM);
     run.wait().with_code(0);
 }
+
+#[test]
+fn a_folder_that_is_removed_under_a_run_is_told_and_a_drain_still_ends_it_with_nothing_lost() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run(&endless(""));
+    until("items flow", || sandbox.ledger().count("kept") > 5);
+    std::fs::remove_dir_all(sandbox.state()).expect("it can be removed");
+    run.until_said("was removed: workers that end cannot be started again");
+    let kept = sandbox.ledger().count("kept");
+    until("items flow on", || sandbox.ledger().count("kept") > kept + 100);
+    let said = sandbox.ask(&["status"]);
+    assert_eq!(said.code, Some(1));
+    assert!(said.err.contains("is no state folder"), "{}", said.err);
+    run.signal(Signal::SIGTERM);
+    let report = run.wait().with_code(0);
+    sandbox.ledger().assert_once("kept", report.queues["raw"].sent);
+    run.assert_nobody_left();
+}
+
+#[test]
+fn what_is_left_when_the_folder_was_removed_is_not_called_kept() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run(&endless(""));
+    until("items flow", || sandbox.ledger().count("kept") > 5);
+    std::fs::remove_dir_all(sandbox.state()).expect("it can be removed");
+    let stop = |run: &Run| run.signal(Signal::SIGTERM);
+    stop(&run);
+    stop(&run);
+    let ended = run.wait();
+    if ended.code != Some(0) {
+        // Unless it was drained before the second signal came.
+        assert_eq!(ended.code, Some(1), "{}", ended.err);
+        assert!(ended.err.contains("the state folder was removed while it ran"), "{}", ended.err);
+        assert!(!ended.err.contains("nothing lost"), "{}", ended.err);
+    }
+    run.assert_nobody_left();
+}
+
+/// Nothing can be made or removed in a folder; for root that takes more than a mode.
+fn seal(folder: &Path, sealed: bool) -> bool {
+    if nix::unistd::geteuid().is_root() {
+        let flag = if sealed { "+i" } else { "-i" };
+        let status =
+            std::process::Command::new("chattr").arg(flag).arg(folder).stderr(std::process::Stdio::null()).status();
+        return status.is_ok_and(|status| status.success());
+    }
+    let mode = std::fs::Permissions::from_mode(if sealed { 0o500 } else { 0o700 });
+    std::fs::set_permissions(folder, mode).is_ok()
+}
+
+#[test]
+fn while_the_folder_is_read_only_workers_wait_for_their_start_and_then_all_goes_on() {
+    const ITEMS: u64 = 3_000;
+    let sandbox = Sandbox::new();
+    let keys = "max_restarts = \"unlimited\"\nbackoff = \"10ms\"\nbackoff_max = \"50ms\"";
+    let mut run = sandbox.run(&finite(ITEMS, &["bucket", "pass"], keys));
+    until("items flow", || sandbox.ledger().count("kept") > 50);
+    let folders = ["", "tmp", "queues", "pages"].map(|name| sandbox.state().join(name));
+    if !folders.iter().all(|folder| seal(folder, true)) {
+        folders.iter().for_each(|folder| _ = seal(folder, false));
+        eprintln!("NOT TESTED: this file system keeps no folder read-only for root");
+        return;
+    }
+    let sealed = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+        let victim = run.worker("middle/0").and_then(|worker| worker["pid"].as_i64());
+        if let Some(pid) = victim {
+            let _ = nix::sys::signal::kill(nix::unistd::Pid::from_raw(pid as i32), Signal::SIGKILL);
+            run.until_said("middle/0 backoff: cannot open a door for it");
+        }
+        assert_eq!(sandbox.ask(&["status"]).code, Some(0), "it answers");
+    }));
+    folders.iter().for_each(|folder| _ = seal(folder, false));
+    sealed.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+    run.wait().with_code(0);
+    sandbox.ledger().assert_once("kept", ITEMS);
+    run.assert_nobody_left();
+}

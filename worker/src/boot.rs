@@ -23,7 +23,7 @@ pub(crate) enum BootError {
     #[error("the supervisor did not answer: {0}")]
     Silent(IpcError),
     #[error(
-        "the supervisor sent no welcome; it speaks another protocol than this worker (version {PROTOCOL}): build both from the same Brigade"
+        "the supervisor closed the door without a welcome: its log says why; perhaps it speaks another protocol than this worker (version {PROTOCOL}), then build both from the same Brigade"
     )]
     NotWelcome,
     #[error("cannot listen to signals: {0}")]
@@ -35,8 +35,8 @@ pub(crate) enum BootError {
 impl BootError {
     fn is_permanent(&self) -> bool {
         match self {
-            Self::NotUnderSupervisor | Self::NotWelcome => true,
-            Self::Unreachable(_) | Self::Silent(_) | Self::Signals(_) | Self::Station(_) => false,
+            Self::NotUnderSupervisor => true,
+            Self::Unreachable(_) | Self::Silent(_) | Self::NotWelcome | Self::Signals(_) | Self::Station(_) => false,
         }
     }
 }

@@ -148,3 +148,19 @@ impl LateLane {
         })
     }
 }
+
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn of_several_hints_that_of_the_oldest_item_is_claimed_first_also_across_the_seam() {
+        for start in [5, u64::MAX - 11] {
+            let lane = LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(128)));
+            let born = |slot: usize| start.wrapping_add([30, 10, 20, 0][slot / 32]);
+            [0, 32, 64, 96].into_iter().for_each(|slot| lane.hint(slot));
+            let order: Vec<usize> = std::iter::from_fn(|| lane.claim(born)).collect();
+            assert_eq!(order, [96, 32, 64, 0]);
+        }
+    }
+}

@@ -17,6 +17,7 @@ use std::time::{Duration, Instant};
 
 use ipc_channel::ipc::IpcSharedMemory;
 
+use crate::shielded::shielded;
 use crate::shm::{EventCount, Region, Words};
 use crate::sync::Ordering;
 
@@ -37,8 +38,7 @@ const ELSEWHERE: u64 = u64::MAX;
 
 /// Memory for a desk, empty; `None` if the system has none to give.
 pub fn memory() -> Option<IpcSharedMemory> {
-    // ipc-channel panics when it gets no memory or no descriptor for it.
-    std::panic::catch_unwind(|| IpcSharedMemory::from_byte(0, BYTES)).ok()
+    shielded(|| IpcSharedMemory::from_byte(0, BYTES)).ok()
 }
 
 #[derive(Debug)]

@@ -1,9 +1,9 @@
 //! `brigade check`: shows all that `run` would refuse a pipeline file for, without starting anything.
 
-use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
+use super::say;
 use super::set::Sets;
 use super::trust::Trust;
 use crate::config::plan::Plan;
@@ -39,16 +39,10 @@ impl Check {
             }
         };
         for note in notes(&plan) {
-            eprintln!("note: {note}");
+            say::note(&format_args!("note: {note}"));
         }
         let text = if self.print { print::print(&plan) } else { format!("{}: no fault\n", summary(&plan)) };
-        match std::io::stdout().write_all(text.as_bytes()) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                eprintln!("cannot write to stdout: {error}");
-                ExitCode::FAILURE
-            }
-        }
+        say::result(&text)
     }
 }
 

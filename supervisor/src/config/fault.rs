@@ -2,7 +2,7 @@
 //! to search the file for the place.
 
 use std::fmt;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 
@@ -82,7 +82,8 @@ impl Faults {
     /// Writes the whole text to stderr: in colour if that is a terminal and `NO_COLOR` is not set.
     pub fn show(&self) {
         let colour = std::io::stderr().is_terminal() && std::env::var_os("NO_COLOR").is_none_or(|set| set.is_empty());
-        eprint!("{}", self.render(colour));
+        // Nobody could be told that this fails.
+        let _ = write!(std::io::stderr().lock(), "{}", self.render(colour));
     }
 
     fn group<'a>(&'a self, fault: &'a Fault) -> Group<'a> {

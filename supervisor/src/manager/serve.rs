@@ -2,7 +2,6 @@
 //! nonsense, reads nothing or is stopped in the middle of a request holds up nobody but itself. All of them meet at one
 //! [`Table`].
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -12,6 +11,7 @@ use brigade_protocol::shared::numbered::Numbered;
 use brigade_protocol::shared::op::{Op, Outcome, Refusal};
 use brigade_protocol::shared::parts::{self, Joined};
 use brigade_protocol::shared::{Connect, Reply, Request};
+use brigade_protocol::shielded::shielded;
 use ipc_channel::IpcError;
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
 
@@ -143,7 +143,7 @@ enum Received<T> {
 /// Waits for a message. ipc-channel panics over a frame that it did not write itself; that must not reach further.
 fn received<T: for<'de> serde::Deserialize<'de> + serde::Serialize>(from: &IpcReceiver<T>) -> Received<T> {
     loop {
-        match catch_unwind(AssertUnwindSafe(|| from.recv())) {
+        match shielded(|| from.recv()) {
             Ok(Ok(message)) => return Received::Message(message),
             Ok(Err(IpcError::Io(error))) if error.kind() == std::io::ErrorKind::Interrupted => {}
             Ok(Err(IpcError::Io(error))) => {

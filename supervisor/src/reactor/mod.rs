@@ -6,6 +6,7 @@
 mod act;
 mod change;
 mod dead;
+mod folder;
 mod hear;
 mod history;
 mod hung;
@@ -114,6 +115,8 @@ pub struct Reactor {
     core: Core,
     dir: StateDir,
     origin: Origin,
+    /// Somebody has removed the state folder.
+    folder_is_gone: bool,
     queues: Vec<QueueInUse>,
     pages: BTreeMap<Post, Page>,
     roster: Roster,
@@ -210,6 +213,7 @@ impl Reactor {
             core: outfit.core,
             dir: outfit.dir,
             origin: outfit.origin,
+            folder_is_gone: false,
             queues: queues.collect(),
             pages: BTreeMap::new(),
             roster: Roster::default(),
@@ -337,6 +341,7 @@ impl Reactor {
         self.tell_parent_status();
         if now >= self.next_long_round {
             self.next_long_round = now + LONG_ROUND;
+            self.look_for_folder();
             self.look_for_spoilt();
             self.keep_picture();
         }
@@ -344,6 +349,7 @@ impl Reactor {
 
     fn end(mut self) -> Ending {
         crash_point!("run_ended");
+        self.look_for_folder();
         self.look_for_spoilt();
         for index in 0..self.queues.len() {
             self.put_dead_aside(index);
