@@ -1,5 +1,6 @@
 """The trials: what is done to each tool, and what is looked at. Each gives a cell of the table and its figures."""
 
+import gzip
 import re
 import signal
 import time
@@ -149,9 +150,19 @@ def flood(tool):
         return cell, {"lines": count, "last": last, "seconds_after_the_end": took}
 
 
+def content(file):
+    """Of a log file, also of one that was compressed meanwhile."""
+    return gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+
+
 def read(tool, ground, program):
     """How many different lines the log has, and whether the unterminated last one is there."""
-    text = b"".join(file.read_bytes() for file in list(tool.logs(ground, program)))
+    text = None
+    while text is None:
+        try:
+            text = b"".join(content(file) for file in list(tool.logs(ground, program)))
+        except FileNotFoundError:
+            pass  # It was put aside, or compressed, in between.
     found = re.findall(rb"line (\d{6}) of what the child has to say", text)
     return len(set(found)), b"the last line, which has no end" in text
 

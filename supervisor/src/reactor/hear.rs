@@ -6,7 +6,7 @@ use brigade_protocol::control::{Order, Report, Welcome};
 use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 
-use super::{News, Reactor};
+use super::{News, Reactor, SLICE};
 use crate::control::{Answer, Request, StopRequest};
 use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Entry;
@@ -74,9 +74,17 @@ impl Reactor {
     /// An exit counts when the whole group is gone: only then can nothing of it touch shared memory any more. And when
     /// all that it had said has been heard: a worker says why it fails and exits, and the news of the exit, which the
     /// kernel brings, can overtake its words, which another thread reads.
+    ///
+    /// What follows from each exit is done at once, and after a while the rest has to wait for the next turn: a thousand
+    /// deaths at once take a while to sweep up, and meanwhile somebody may want an answer.
     pub(super) fn look_after_groups(&mut self) {
         let now = Instant::now();
+        self.more_exits = false;
         for post in self.roster.ended() {
+            if now.elapsed() >= SLICE {
+                self.more_exits = true;
+                return;
+            }
             let Some(present) = self.roster.at_mut(post) else { continue };
             if present.gone.is_none() && signal::is_gone(present.pid) {
                 present.gone = Some(now);
@@ -100,6 +108,7 @@ impl Reactor {
             let items_left = self.items_left(post);
             self.end_limits(post, incarnation);
             self.events.push_back(Event::Exited { post, incarnation, exit, items_left });
+            self.decide();
             self.decide();
         }
     }

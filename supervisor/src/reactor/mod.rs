@@ -74,7 +74,7 @@ const SOON: Duration = Duration::from_millis(10);
 /// How often it does so with what takes a look at every worker and every slot: whether shared memory was written over,
 /// and the picture in the state folder.
 const LONG_ROUND: Duration = Duration::from_secs(5);
-/// How long it does nothing but start processes before it listens again. A start waits for the system: with a thousand
+/// How long it does nothing but start processes, or look after those that have ended, before it listens again. A start waits for the system: with a thousand
 /// workers that adds up to seconds, in which nobody would hear a signal or get an answer.
 const SLICE: Duration = Duration::from_millis(10);
 
@@ -130,6 +130,8 @@ pub struct Reactor {
     deliver: Deliver,
     events: VecDeque<Event>,
     parent: Parent,
+    /// Not all of those that have ended were looked after in the last turn.
+    more_exits: bool,
     /// Who is to be started, in this order.
     to_spawn: VecDeque<(Post, Incarnation)>,
     loops: Vec<idle::Watch>,
@@ -227,6 +229,7 @@ impl Reactor {
             deliver,
             events,
             parent: Parent::of_this_process(),
+            more_exits: false,
             to_spawn: VecDeque::new(),
             loops,
             manager: None,
@@ -305,7 +308,7 @@ impl Reactor {
 
     /// How long to sleep.
     fn patience(&self) -> Duration {
-        if !self.events.is_empty() || !self.to_spawn.is_empty() || self.notes.more {
+        if !self.events.is_empty() || !self.to_spawn.is_empty() || self.notes.more || self.more_exits {
             return Duration::ZERO;
         }
         let now = Instant::now();
