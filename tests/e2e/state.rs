@@ -113,7 +113,7 @@ fn seal(folder: &Path, sealed: bool) -> bool {
 
 #[test]
 fn while_the_folder_is_read_only_workers_wait_for_their_start_and_then_all_goes_on() {
-    const ITEMS: u64 = 3_000;
+    const ITEMS: u64 = 40_000;
     let sandbox = Sandbox::new();
     let keys = "max_restarts = \"unlimited\"\nbackoff = \"10ms\"\nbackoff_max = \"50ms\"";
     let mut run = sandbox.run(&finite(ITEMS, &["bucket", "pass"], keys));

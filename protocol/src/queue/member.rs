@@ -35,7 +35,7 @@ pub struct Member {
     pub(super) leases: usize,
     pub(super) share: Share,
     pub(super) first_not_free: usize,
-    pub(super) patience: super::wait::Patience,
+    pub(super) patience: crate::shm::Patience,
 }
 
 impl Queue {
@@ -50,7 +50,7 @@ impl Queue {
                     leases: 0,
                     share: Share::default(),
                     first_not_free: 0,
-                    patience: super::wait::Patience::default(),
+                    patience: crate::shm::Patience::default(),
                 });
             }
         }

@@ -26,30 +26,6 @@ const LOOK_AROUND: Duration = Duration::from_secs(1);
 const FIRST_NAP: Duration = Duration::from_millis(10);
 const LONGEST_NAP: Duration = Duration::from_millis(200);
 
-/// How many times to look before sleeping. Spinning pays when the other side is at work on another core, and costs it
-/// its time when it is not, so each success doubles the length and each failure halves it.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience(u32);
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self(Self::LEAST)
-    }
-}
-
-impl Patience {
-    const LEAST: u32 = 16;
-    const MOST: u32 = 1024;
-
-    fn rewarded(&mut self) {
-        self.0 = (self.0 * 2).min(Self::MOST);
-    }
-
-    fn disappointed(&mut self) {
-        self.0 = (self.0 / 2).max(Self::LEAST);
-    }
-}
-
 /// A receiver's patience with a sender that has claimed a slot and not finished it: a moment of spinning, for one that
 /// is at work; a few turns of the processor, for one that was preempted; then its slot is passed over.
 #[derive(Default)]
@@ -116,7 +92,7 @@ impl Member {
     ) -> Result<T, Refused> {
         let mut nap = FIRST_NAP;
         loop {
-            for _ in 0..self.patience.0 {
+            for _ in 0..self.patience.looks() {
                 std::hint::spin_loop();
                 match attempt(self) {
                     Err(Refused::Full) => {}
@@ -172,7 +148,7 @@ pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Re
                 return answer;
             }
         }
-        let spins = members.iter().map(|member| member.patience.0).max().unwrap_or(0);
+        let spins = members.iter().map(|member| member.patience.looks()).max().unwrap_or(0);
         for _ in 0..spins {
             std::hint::spin_loop();
             match try_recv_any(members, next) {

@@ -18,7 +18,7 @@ use std::time::{Duration, Instant};
 use ipc_channel::ipc::IpcSharedMemory;
 
 use crate::shielded::shielded;
-use crate::shm::{EventCount, Region, Words};
+use crate::shm::{EventCount, Patience, Region, Words};
 use crate::sync::Ordering;
 
 /// Neither an operation nor an outcome on a desk is larger than this many bytes.
@@ -116,7 +116,7 @@ impl Asker {
         let number = self.number;
         // SeqCst: acquires the outcome from `Clerk::answer`, and is ordered with the making ready to sleep.
         let is_there = || words.at(ANSWERED).load(Ordering::SeqCst) == number;
-        if !self.patience.wait(answered, LOOK_AROUND, is_there, is_gone) {
+        if !wait(&mut self.patience, answered, LOOK_AROUND, is_there, is_gone) {
             return Answer::Gone;
         }
         match words.at(ANSWERED + 1).load(Ordering::Relaxed) {
@@ -154,7 +154,7 @@ impl Clerk {
         let last = self.number;
         // SeqCst: acquires the message from `Asker::ask`, and is ordered with the making ready to sleep.
         let is_there = || words.at(ASKED).load(Ordering::SeqCst) != last;
-        if !self.patience.wait(asked, FOR_EVER, is_there, is_over) {
+        if !wait(&mut self.patience, asked, FOR_EVER, is_there, is_over) {
             return None;
         }
         self.number = words.at(ASKED).load(Ordering::SeqCst);
@@ -188,51 +188,40 @@ impl Bell {
     }
 }
 
-/// How often to look before going to sleep.
-#[derive(Clone, Copy, Debug)]
-struct Patience(u32);
+/// Who has slept for less than this would have done better to look on: to sleep and to be woken takes about as long.
+const WORTH: Duration = Duration::from_micros(50);
 
-impl Default for Patience {
-    fn default() -> Self {
-        Self(Self::LEAST)
-    }
-}
-
-impl Patience {
-    const LEAST: u32 = 16;
-    const MOST: u32 = 1024;
-    /// Who has slept for less than this would have done better to look on: to sleep and to be woken takes about as long.
-    const WORTH: Duration = Duration::from_micros(50);
-
-    /// Waits until something is there; looks around by itself after each `nap`. `false`: it is over first.
-    fn wait(
-        &mut self,
-        event: &EventCount,
-        nap: Duration,
-        is_there: impl Fn() -> bool,
-        mut is_over: impl FnMut() -> bool,
-    ) -> bool {
-        for _ in 0..self.0 {
-            if is_there() {
-                return true;
-            }
-            std::hint::spin_loop();
+/// Waits until something is there; looks around by itself after each `nap`. `false`: it is over first.
+fn wait(
+    patience: &mut Patience,
+    event: &EventCount,
+    nap: Duration,
+    is_there: impl Fn() -> bool,
+    mut is_over: impl FnMut() -> bool,
+) -> bool {
+    for _ in 0..patience.looks() {
+        if is_there() {
+            return true;
         }
-        let begun = Instant::now();
-        loop {
-            let ticket = event.prepare();
-            if is_there() {
-                break;
-            }
-            if is_over() {
-                return false;
-            }
-            event.wait(ticket, nap);
-        }
-        self.0 =
-            if begun.elapsed() < Self::WORTH { (self.0 * 4).min(Self::MOST) } else { (self.0 / 2).max(Self::LEAST) };
-        true
+        std::hint::spin_loop();
     }
+    let begun = Instant::now();
+    loop {
+        let ticket = event.prepare();
+        if is_there() {
+            break;
+        }
+        if is_over() {
+            return false;
+        }
+        event.wait(ticket, nap);
+    }
+    if begun.elapsed() < WORTH {
+        patience.rewarded()
+    } else {
+        patience.disappointed()
+    }
+    true
 }
 
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]

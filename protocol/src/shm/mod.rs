@@ -8,6 +8,7 @@ mod guard;
 mod inherited;
 #[cfg_attr(all(test, any(model_loom, model_shuttle)), path = "kernel_model.rs")]
 mod kernel;
+mod patience;
 mod region;
 mod words;
 
@@ -16,5 +17,6 @@ pub use clock::clock;
 pub use futex::{EventCount, Ticket};
 pub use guard::survive_cut_files;
 pub use inherited::inherited;
+pub use patience::Patience;
 pub use region::Region;
 pub use words::Words;
