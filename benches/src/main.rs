@@ -46,7 +46,23 @@ fn measure(rounds: usize, items: u64) -> ExitCode {
             contestant("plain handles: send, then ack", move || pipeline::line("relay", 1, items)),
         ],
     };
-    let fine = [one_by_one, handed_on].map(|case| case.measure(rounds));
+    let pushed = Case {
+        name: "numbers added to a shared list one by one, by one process",
+        contestants: vec![
+            contestant("Brigade: SharedList::push", move || pipeline::alone("push", items / 4)),
+            contestant("Python Manager().list.append", move || {
+                python::run_with("mp_manager_list.py", &[items / 40, 1])
+            }),
+        ],
+    };
+    let extended = Case {
+        name: "numbers added to a shared list, a thousand at a time",
+        contestants: vec![
+            contestant("Brigade: SharedList::extend", move || pipeline::alone("extend", 2 * items)),
+            contestant("Python Manager().list.extend", move || python::run_with("mp_manager_list.py", &[items, 1000])),
+        ],
+    };
+    let fine = [one_by_one, handed_on, pushed, extended].map(|case| case.measure(rounds));
     if fine.iter().all(|fine| *fine) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -51,6 +51,20 @@ pub fn line(part: &str, batch: u32, items: u64) -> io::Result<f64> {
     })
 }
 
+/// One process that does this `part` with shared state. Gives its items per second.
+pub fn alone(part: &str, items: u64) -> io::Result<f64> {
+    measure(|own, result| {
+        format!(
+            r#"
+            name = "bench"
+            [stages.only]
+            command = [{own:?}, "worker", "{part}", "{items}"]
+            env = {{ RESULT = {result:?} }}
+            "#
+        )
+    })
+}
+
 /// Runs a pipeline of this same program once; one of its workers writes the result.
 fn measure(plan: impl Fn(&Path, &Path) -> String) -> io::Result<f64> {
     let folder = tempfile::tempdir()?;

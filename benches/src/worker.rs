@@ -9,8 +9,8 @@ use serde_bytes::ByteArray;
 /// With the format byte and its length it makes 64 bytes in the queue.
 type Item = ByteArray<62>;
 
-/// Does one part: `typed-send`, `typed-recv`, `raw-send`, `raw-recv`, `pass` (a handler), `relay` (the same by hand), `rest`
-/// or `sink`.
+/// Does one part: `typed-send`, `typed-recv`, `raw-send`, `raw-recv`, `pass` (a handler), `relay` (the same by hand), `rest`,
+/// `sink`, `push` or `extend` (a shared list).
 pub fn main(part: &str, items: &str) -> ExitCode {
     let items: u64 = items.parse().expect("a number of items");
     let exit = match part {
@@ -20,6 +20,8 @@ pub fn main(part: &str, items: &str) -> ExitCode {
         "relay" => work(relay),
         "rest" => work(rest),
         "sink" => sink(|_: Item| -> Result { Ok(()) }),
+        "push" => work(|ctx| push(ctx, items)),
+        "extend" => work(|ctx| extend(ctx, items)),
         "raw-send" => work(|ctx| raw_send(ctx, items)),
         "raw-recv" => work(|ctx| raw_recv(ctx, items)),
         _ => panic!("no part is named {part}"),
@@ -63,6 +65,28 @@ fn relay(ctx: &Context) -> Result {
 fn rest(ctx: &Context) -> Result {
     while ctx.sleep(Duration::from_secs(3600)) {}
     Ok(())
+}
+
+/// Each number is in the manager's journal, and seen by all, before the next one is added.
+fn push(ctx: &Context, items: u64) -> Result {
+    let list = ctx.list::<u64>("numbers");
+    list.clear()?; // Not in the time: the manager is started for it.
+    let start = Instant::now();
+    for number in 0..items {
+        list.push(&number)?;
+    }
+    keep(items, start)
+}
+
+/// The same for a thousand at a time.
+fn extend(ctx: &Context, items: u64) -> Result {
+    let list = ctx.list::<u64>("numbers");
+    list.clear()?;
+    let start = Instant::now();
+    for first in (0..items).step_by(1000) {
+        list.extend(first..first + 1000)?;
+    }
+    keep(items, start)
 }
 
 fn raw_send(ctx: &Context, items: u64) -> Result {

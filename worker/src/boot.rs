@@ -150,8 +150,8 @@ mod tests {
     }
 
     #[test]
-    fn a_door_that_is_closed_again_is_no_reason_to_try_once_more() {
+    fn whether_to_try_once_more_at_a_door_that_was_closed_again_is_for_the_supervisor_to_say() {
         let error = knock_at(drop).expect_err("we are not welcome");
-        assert!(error.is_permanent(), "{error}");
+        assert!(!error.is_permanent(), "{error}");
     }
 }

@@ -1,5 +1,5 @@
-//! How often to look before going to sleep. Spinning pays when the other side is at work on another core, and costs it its time
-//! when it is not, so each success doubles the length and each failure halves it.
+//! How often to look before going to sleep. Spinning pays when the other side is at work on another core, and costs it its
+//! time when it is not, so each success doubles the length and each failure halves it.
 
 /// See the module's text.
 #[derive(Clone, Copy, Debug)]

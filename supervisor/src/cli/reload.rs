@@ -22,7 +22,7 @@ wait --for ready` waits. If the file has a fault, or if a part of it cannot be h
 changed, and it says why. The values of `--set` are those of `brigade run`.
 
 What takes a stop and a new run: another name, other numbers of a queue, other threads of a stage, other replicas of a
-source, [logs]. A queue that still holds items is not removed.
+source, [logs]. A queue is removed when nothing is left in it and those who send to it are paused.
 
 SIGHUP to a `brigade run` without a terminal does the same.
 

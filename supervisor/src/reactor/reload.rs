@@ -2,7 +2,7 @@
 
 use super::{QueueInUse, Reactor, idle};
 use crate::config::plan::difference::{Difference, difference};
-use crate::config::plan::{QueueIx, Role};
+use crate::config::plan::{QueueIx, Role, StageIx, StagePlan};
 use crate::config::{self, Surroundings};
 use crate::control::Answer;
 use crate::core::event::{Actor, Event};
@@ -71,27 +71,57 @@ impl Reactor {
                     "queue {name} is removed and still holds {items} items: let them be worked off first"
                 ));
             }
+            if after.queues[ix].removed && !queue.removed {
+                refused.extend(queue.producers.iter().find_map(|stage| self.still_sends(*stage, name)));
+            }
             let is_fed_anew = after.queues[ix].producers.iter().any(|stage| !queue.producers.contains(stage));
             if self.core.is_closed(ix) && is_fed_anew && !after.queues[ix].removed {
                 refused.push(format!("queue {name} is closed: all that sent to it have come to their ends"));
             }
         }
-        for (ix, stage) in
-            before.stages.iter().enumerate().filter(|(ix, stage)| !stage.removed && !after.stages[*ix].removed)
-        {
-            let (name, new) = (&stage.name, &after.stages[ix]);
-            if new.replicas != stage.replicas && (stage.role() == Role::Source || new.role() == Role::Source) {
-                refused.push(format!("stage {name}: it is a source, and its workers share the work by their numbers; stop it and run it again"));
-            }
-            let keeps_checkpoints = self.keeps_checkpoints(ix);
-            if new.replicas > stage.replicas && keeps_checkpoints {
-                refused.push(format!("stage {name}: its workers keep checkpoints, and a new one would begin with none; stop it and run it again"));
-            }
-            if (&new.args, &new.cwd) != (&stage.args, &stage.cwd) && keeps_checkpoints {
-                refused.push(format!("stage {name}: its workers keep checkpoints, which mean nothing with other arguments or elsewhere; stop it and begin anew with --fresh"));
+        for (ix, stage) in before.stages.iter().enumerate() {
+            if !stage.removed && !after.stages[ix].removed {
+                refused.extend(self.objection(ix, &after.stages[ix]));
             }
         }
         refused
+    }
+
+    /// Whether a stage may still send to a queue that is removed, and what to do about that. What it sends while it is on its
+    /// way to be started anew would be left there.
+    fn still_sends(&self, stage: StageIx, queue: &str) -> Option<String> {
+        let (name, inputs) = (&self.core.plan().stages[stage].name, &self.core.plan().stages[stage].inputs);
+        let has_in_hand =
+            |ix: &QueueIx| self.queues[*ix].queue.depth().leased + self.queues[*ix].queue.depth().staged > 0;
+        if self.core.is_gone(stage) {
+            None
+        } else if !self.paused.contains(&stage) {
+            Some(format!(
+                "queue {queue} is removed and stage {name} sends to it: first `brigade pause {name}`, and after the reload \
+                 `brigade resume {name}`"
+            ))
+        } else if inputs.iter().any(has_in_hand) {
+            Some(format!("queue {queue} is removed and stage {name} has something in hand: try again in a moment"))
+        } else {
+            None
+        }
+    }
+
+    /// The same for a stage that stays.
+    fn objection(&self, ix: StageIx, new: &StagePlan) -> Option<String> {
+        let old = &self.core.plan().stages[ix];
+        let keeps_checkpoints = self.keeps_checkpoints(ix);
+        let why = if new.replicas != old.replicas && (old.role() == Role::Source || new.role() == Role::Source) {
+            "it is a source, and its workers share the work by their numbers; stop it and run it again"
+        } else if new.replicas > old.replicas && keeps_checkpoints {
+            "its workers keep checkpoints, and a new one would begin with none; stop it and run it again"
+        } else if (&new.args, &new.cwd) != (&old.args, &old.cwd) && keeps_checkpoints {
+            "its workers keep checkpoints, which mean nothing with other arguments or elsewhere; stop it and begin anew \
+             with --fresh"
+        } else {
+            return None;
+        };
+        Some(format!("stage {}: {why}", old.name))
     }
 
     fn make_queues(&self, found: &Difference) -> Result<Vec<QueueInUse>, String> {

@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(
             first,
             (
-                1_536_359_001,
+                3_015_862_462,
                 Decision { acks: 56, deed: Deed::KillWorker, choice: 12_634_733_894_835_514_069, start_dies: Some(7) },
             )
         );
