@@ -14,7 +14,7 @@ if __name__ == "__main__":
                 numbers.append(number)
         else:
             for first in range(0, items, at_once):
-                numbers.extend(range(first, first + at_once))
+                numbers.extend(list(range(first, first + at_once)))
         took = time.monotonic() - start
         assert len(numbers) == items
     print(items / took)
