@@ -4,8 +4,6 @@ use std::os::unix::process::CommandExt;
 use std::time::Duration;
 
 use brigade_tests::{Sandbox, holds_for_a_while, until};
-use nix::sys::signal::{Signal, kill};
-use nix::unistd::Pid;
 
 use crate::pipelines::{finite, line, task};
 
@@ -56,18 +54,5 @@ fn one_that_closes_all_its_descriptors_lives_on_and_is_stopped_like_any_other() 
     assert!(holds_for_a_while(Duration::from_secs(1), lives), "{}", run.said());
     sandbox.stop("--now");
     run.wait();
-    run.assert_nobody_left();
-}
-
-#[test]
-fn one_that_stops_itself_holds_up_only_what_it_has_in_hand() {
-    let sandbox = Sandbox::new();
-    let mut run = sandbox.run(&finite(500, &["bucket", "pass"], "replicas = 2\nstop_timeout = \"1s\""));
-    until("items flow", || sandbox.ledger().count("kept") > 10);
-    let stopped = run.pid_when("middle/0", "ready");
-    kill(Pid::from_raw(stopped), Signal::SIGSTOP).expect("it lives");
-    let report = run.wait().with_code(0);
-    sandbox.ledger().assert_once("kept", 500);
-    assert_eq!(report.lost, 0);
     run.assert_nobody_left();
 }
