@@ -19,6 +19,8 @@ mod redelivery;
 #[cfg(debug_assertions)]
 mod retry;
 #[cfg(debug_assertions)]
+mod runs;
+#[cfg(debug_assertions)]
 mod stage;
 mod storm;
 #[cfg(debug_assertions)]

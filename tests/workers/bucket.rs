@@ -2,14 +2,15 @@
 //!
 //! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket emit-then-wait N` (then does not end; the next run makes no more), `bucket drip` (for ever), `bucket pass`, `bucket tally` (passes, and changes shared state), `bucket keep`, `bucket hold FILE` (waits with each
 //! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
-//! `bucket babble N` (items of another type), `bucket emit-exact FIRST N [FILE]` (so many from number FIRST, of
+//! `bucket relay` and
+//! `bucket relay-runs` (pass with plain handles, one by one and eight at a time), `bucket emit-runs N` (eight at a time), `bucket babble N` (items of another type), `bucket emit-exact FIRST N [FILE]` (so many from number FIRST, of
 //! $ITEM_BYTES, each with a checkpoint, when FILE is there), `bucket keep-exact FILE` (a line with its number for each item in an exact file).
 
 use std::path::Path;
 use std::time::Duration;
 
 use brigade_tests::{Item, crash_only_in_the_first_run, note};
-use brigade_worker::{Context, ExactFile, Exit, Misconfigured, Output, Worker, run, sink, source, work};
+use brigade_worker::{Context, ExactFile, Exit, Misconfigured, Output, RecvError, Worker, run, sink, source, work};
 
 fn main() -> Exit {
     crash_only_in_the_first_run();
@@ -43,6 +44,8 @@ fn main() -> Exit {
         }),
         ["bounce", times] => run(|item: Item, out: &mut Output<Item>| bounce(number(times), &item, out)),
         ["relay"] => work(relay),
+        ["relay-runs"] => work(relay_runs),
+        ["emit-runs", n] => work(|ctx: &Context| emit_runs(ctx, number(n))),
         ["serve"] => work(serve),
         ["babble", n] => source(|out: &mut Output<String>| babble(number(n), out)),
         _ => work(|_: &Context| Err::<(), _>(Misconfigured::new("see the head of bucket.rs"))),
@@ -118,6 +121,31 @@ fn relay(ctx: &Context) -> brigade_worker::Result {
         done.send(item.clone())?;
         note("passed", item.n);
         item.ack();
+    }
+    Ok(())
+}
+
+/// As `relay`, eight at a time.
+fn relay_runs(ctx: &Context) -> brigade_worker::Result {
+    let (raw, done) = (ctx.receiver::<Item>("raw")?, ctx.sender::<Item>("done")?);
+    loop {
+        match raw.recv_many(8) {
+            Ok(items) => {
+                done.send_many(&items)?;
+                items.iter().for_each(|item| note("passed", item.n));
+                items.ack();
+            }
+            Err(RecvError::Ended | RecvError::Stopped) => return Ok(()),
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+fn emit_runs(ctx: &Context, n: u64) -> brigade_worker::Result {
+    let raw = ctx.sender::<Item>("raw")?;
+    for first in (0..n).step_by(8) {
+        let items: Vec<Item> = (first..n.min(first + 8)).map(|n| Item::new(n, 0)).collect();
+        raw.send_many(&items)?;
     }
     Ok(())
 }

@@ -135,6 +135,17 @@ impl<T> std::error::Error for SendError<T> {
     }
 }
 
+/// Several items were to be sent, and not all were.
+#[derive(Debug, thiserror::Error)]
+#[error("cannot send all items, only the first {sent}: {reason}")]
+pub struct SendManyError {
+    /// So many, the first of them, are in the queue; the others are not.
+    pub sent: usize,
+    /// Why the next one was not sent.
+    #[source]
+    pub reason: Refusal,
+}
+
 /// Why there is no item.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

@@ -41,6 +41,7 @@
 mod boot;
 mod change;
 mod context;
+mod deliveries;
 mod delivery;
 mod error;
 mod exact_file;
@@ -67,8 +68,9 @@ pub use brigade_protocol::id::ItemId;
 
 pub use change::{CounterChange, ListChange, MapChange};
 pub use context::Context;
+pub use deliveries::{Deliveries, RawDeliveries};
 pub use delivery::{Delivery, RawDelivery};
-pub use error::{CheckpointError, Error, OpenError, RecvError, Refusal, Result, SendError};
+pub use error::{CheckpointError, Error, OpenError, RecvError, Refusal, Result, SendError, SendManyError};
 pub use exact_file::ExactFile;
 pub use exit::Exit;
 pub use failure::{Misconfigured, Outage, RetryAfter};

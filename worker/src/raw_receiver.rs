@@ -9,6 +9,7 @@ use brigade_protocol::page::Lane;
 use brigade_protocol::queue::{Lease, Member, Nothing, Returned, Wait};
 
 use crate::context::Context;
+use crate::deliveries::RawDeliveries;
 use crate::delivery::RawDelivery;
 use crate::error::{OpenError, RecvError};
 use crate::station::{Line, Station};
@@ -23,6 +24,8 @@ pub struct RawReceiver {
     index: u16,
     /// Deliveries that are neither acknowledged nor given back.
     held: Cell<usize>,
+    /// Room for leases, kept from one [`RawReceiver::recv_many`] to the next.
+    room: RefCell<Vec<Lease>>,
     lane: Lane,
     ctx: Context,
 }
@@ -38,6 +41,7 @@ impl RawReceiver {
             line: line.clone(),
             index,
             held: Cell::new(0),
+            room: RefCell::default(),
             lane: ctx.station().stop.page().lane(ctx.thread()),
             ctx: ctx.clone(),
         })
@@ -59,7 +63,8 @@ impl RawReceiver {
         if self.ctx.station().stop.is_held() {
             return Err(RecvError::Empty);
         }
-        self.taken(|member| member.try_recv())
+        let lease = self.take(Member::try_recv)?;
+        Ok(self.taken(lease))
     }
 
     /// Takes the next item, and waits for it at most `time`.
@@ -83,7 +88,60 @@ impl RawReceiver {
         std::iter::from_fn(|| going_on(self.recv(), &self.line.name)).flatten()
     }
 
+    /// Takes up to `most` items in one go, and waits for the first of them as long as it takes: much faster than one by
+    /// one. It takes what is there, and never waits for more; nobody else can take them then, so that slow work should not
+    /// ask for many.
+    ///
+    /// # Errors
+    /// As [`recv`](Self::recv).
+    pub fn recv_many(&self, most: usize) -> Result<RawDeliveries<'_>, RecvError> {
+        self.take_many(most, |most, leases| {
+            self.take_until(None, |member, wait| match member.try_recv_many(most, leases) {
+                Err(Nothing::Empty) => member.recv_many(most, leases, wait),
+                answer => answer,
+            })
+        })
+    }
+
+    /// Takes up to `most` items that are there at this moment.
+    ///
+    /// # Errors
+    /// As [`try_recv`](Self::try_recv).
+    pub fn try_recv_many(&self, most: usize) -> Result<RawDeliveries<'_>, RecvError> {
+        if self.ctx.station().stop.is_held() {
+            return Err(RecvError::Empty);
+        }
+        self.take_many(most, |most, leases| self.take(|member| member.try_recv_many(most, leases)))
+    }
+
+    #[inline]
+    fn take_many(
+        &self,
+        most: usize,
+        take: impl FnOnce(usize, &mut Vec<Lease>) -> Result<(), RecvError>,
+    ) -> Result<RawDeliveries<'_>, RecvError> {
+        let mut leases = self.room.take();
+        take(self.ctx.station().allowed(most).min(most), &mut leases)?;
+        if let Some(first) = leases.first() {
+            self.lane.hold(self.index, first.id());
+        }
+        self.held.set(self.held.get() + leases.len());
+        Ok(RawDeliveries::new(self, leases))
+    }
+
+    #[inline]
     fn recv_until(&self, deadline: Option<Instant>) -> Result<RawDelivery<'_>, RecvError> {
+        let lease = self.take_until(deadline, |member, wait| member.recv(wait))?;
+        Ok(self.taken(lease))
+    }
+
+    /// Takes, and waits for it until the deadline.
+    #[inline]
+    fn take_until<T>(
+        &self,
+        deadline: Option<Instant>,
+        mut take: impl FnMut(&mut Member, &Wait<'_>) -> Result<T, Nothing>,
+    ) -> Result<T, RecvError> {
         let stop = &self.ctx.station().stop;
         // It may hold other items meanwhile.
         let waiting = self.lane.waiting();
@@ -92,11 +150,7 @@ impl RawReceiver {
             if !stop.while_held(deadline) {
                 return Err(RecvError::Timeout);
             }
-            let answer = self.taken(|member| match member.try_recv() {
-                Err(Nothing::Empty) => member.recv(&Wait { deadline, interrupted: &interrupted }),
-                answer => answer,
-            });
-            match answer {
+            match self.take(|member| take(member, &Wait { deadline, interrupted: &interrupted })) {
                 Err(RecvError::Stopped) if !stop.now() => {} // Only paused.
                 answer => return answer,
             }
@@ -104,32 +158,50 @@ impl RawReceiver {
     }
 
     #[inline]
-    fn taken(&self, take: impl FnOnce(&mut Member) -> Result<Lease, Nothing>) -> Result<RawDelivery<'_>, RecvError> {
-        let stop = &self.ctx.station().stop;
-        if stop.now() {
+    fn take<T>(&self, take: impl FnOnce(&mut Member) -> Result<T, Nothing>) -> Result<T, RecvError> {
+        if self.ctx.station().stop.now() {
             return Err(RecvError::Stopped);
         }
-        let lease = take(&mut self.member.borrow_mut())?;
-        self.lane.hold(self.index, lease.id());
-        self.held.set(self.held.get() + 1);
-        Ok(RawDelivery::new(self, lease))
+        Ok(take(&mut self.member.borrow_mut())?)
     }
 
+    #[inline]
+    fn taken(&self, lease: Lease) -> RawDelivery<'_> {
+        self.lane.hold(self.index, lease.id());
+        self.held.set(self.held.get() + 1);
+        RawDelivery::new(self, lease)
+    }
+
+    #[inline]
     pub(crate) fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
         self.line.queue.bytes(lease)
     }
 
+    #[inline]
     pub(crate) fn ack(&self, lease: Lease) {
         self.member.borrow_mut().ack(lease);
         self.lane.done();
-        self.let_go();
+        self.let_go(1);
         self.ctx.station().dealt_with_one();
+    }
+
+    pub(crate) fn ack_many(&self, leases: &mut Vec<Lease>) {
+        let items = leases.len();
+        self.member.borrow_mut().ack_many(leases);
+        self.lane.done_many(items as u64);
+        self.let_go(items);
+        self.ctx.station().dealt_with(items as u64);
+    }
+
+    /// The leases are done with; their memory is used again.
+    pub(crate) fn keep_room(&self, leases: Vec<Lease>) {
+        self.room.replace(leases);
     }
 
     /// `after`: when it is to come again; `None`: as the queue's policy says.
     pub(crate) fn nack(&self, lease: Lease, after: Option<Duration>, why: &str) {
         nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, after, why);
-        self.let_go();
+        self.let_go(1);
         self.ctx.station().dealt_with_one();
     }
 
@@ -142,11 +214,12 @@ impl RawReceiver {
             let why = "the delivery was dropped without an ack";
             nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, None, why);
         }
-        self.let_go();
+        self.let_go(1);
     }
 
-    fn let_go(&self) {
-        self.held.set(self.held.get() - 1);
+    #[inline]
+    fn let_go(&self, items: usize) {
+        self.held.set(self.held.get() - items);
         if self.held.get() == 0 {
             self.lane.release();
         }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use brigade_protocol::codec;
 use serde::de::DeserializeOwned;
 
+use crate::deliveries::{Deliveries, RawDeliveries};
 use crate::delivery::{Delivery, RawDelivery};
 use crate::error::RecvError;
 use crate::raw_receiver::{RawReceiver, going_on};
@@ -75,6 +76,52 @@ impl<T: DeserializeOwned> Receiver<T> {
         decoded(self.raw.recv_deadline(deadline))
     }
 
+    /// Takes up to `most` items in one go, and waits for the first of them as long as it takes: see
+    /// [`RawReceiver::recv_many`]. Items that are no `T` go back (nack) and are named in the log.
+    ///
+    /// # Errors
+    /// [`RecvError::Ended`], [`RecvError::Stopped`].
+    pub fn recv_many(&self, most: usize) -> Result<Deliveries<'_, T>, RecvError> {
+        self.some(most, || self.raw.recv_many(most))
+    }
+
+    /// Takes up to `most` items that are there at this moment. Items that are no `T` go back (nack) and are named in the
+    /// log.
+    ///
+    /// # Errors
+    /// [`RecvError::Empty`] if there are none, and all that [`recv_many`](Self::recv_many) has.
+    pub fn try_recv_many(&self, most: usize) -> Result<Deliveries<'_, T>, RecvError> {
+        self.some(most, || self.raw.try_recv_many(most))
+    }
+
+    /// Tries until one of the items can be decoded.
+    fn some<'r>(
+        &self,
+        most: usize,
+        take: impl Fn() -> Result<RawDeliveries<'r>, RecvError>,
+    ) -> Result<Deliveries<'r, T>, RecvError> {
+        loop {
+            let deliveries = self.decoded_many(take()?);
+            if !deliveries.is_empty() || most == 0 {
+                return Ok(deliveries);
+            }
+        }
+    }
+
+    fn decoded_many<'r>(&self, mut raw: RawDeliveries<'r>) -> Deliveries<'r, T> {
+        let mut items = Vec::with_capacity(raw.len());
+        while let Some(bytes) = raw.get(items.len()) {
+            match codec::decode(bytes) {
+                Ok(item) => items.push(item),
+                Err(error) => {
+                    let undecodable = undecodable(raw.remove(items.len()), error);
+                    let _ = going_on::<()>(Err(undecodable), self.queue()); // Says it.
+                }
+            }
+        }
+        Deliveries::new(items, raw)
+    }
+
     /// The items one after the other, until the end of the stream or until the worker is told to stop. Items that are
     /// no `T` go back (nack) and are named in the log.
     pub fn iter(&self) -> impl Iterator<Item = Delivery<'_, T>> {
@@ -115,12 +162,15 @@ fn decoded<T: DeserializeOwned>(taken: Result<RawDelivery<'_>, RecvError>) -> Re
     let raw = taken?;
     match codec::decode(&raw) {
         Ok(item) => Ok(Delivery::new(raw, item)),
-        Err(error) => {
-            let (id, deliveries) = (raw.id(), raw.deliveries());
-            raw.failed(None, &format!("the item cannot be decoded: {error}"));
-            Err(RecvError::Undecodable { id, deliveries, error })
-        }
+        Err(error) => Err(undecodable(raw, error)),
     }
+}
+
+#[cold]
+fn undecodable(raw: RawDelivery<'_>, error: codec::DecodeError) -> RecvError {
+    let (id, deliveries) = (raw.id(), raw.deliveries());
+    raw.failed(None, &format!("the item cannot be decoded: {error}"));
+    RecvError::Undecodable { id, deliveries, error }
 }
 
 #[cfg(test)]

@@ -12,7 +12,7 @@ use brigade_protocol::queue::{Member, Queue, Refused, Wait};
 use serde::Serialize;
 
 use crate::context::Context;
-use crate::error::{OpenError, Refusal, SendError};
+use crate::error::{OpenError, Refusal, SendError, SendManyError};
 use crate::station::Line;
 
 /// Sends bytes to a queue, as they are. Made by [`Context::raw_sender`].
@@ -80,6 +80,66 @@ impl RawSender {
         self.send_until(item, Some(deadline))
     }
 
+    /// Sends all of these in order, and waits for room as long as it takes: much faster than one by one. Each is in the
+    /// queue as soon as it is sent, before the call returns; a batch that comes whole or not at all is a handler's
+    /// [`Output`](crate::Output).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), with the number of those that were sent.
+    pub fn send_many(&self, items: &[impl AsRef<[u8]>]) -> Result<(), SendManyError> {
+        let mut sent = 0;
+        let all = self.send_some(items.len(), |n| items[n].as_ref(), &mut sent);
+        all.map_err(|reason| SendManyError { sent, reason })
+    }
+
+    /// Sends as many of these as there is room for at this moment, in order.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`] if that is not all of them, and all that [`try_send`](Self::try_send) has; with the number of
+    /// those that were sent.
+    pub fn try_send_many(&self, items: &[impl AsRef<[u8]>]) -> Result<(), SendManyError> {
+        let mut sent = 0;
+        let all = self.try_send_some(items.len(), |n| items[n].as_ref(), &mut sent);
+        all.map_err(|reason| SendManyError { sent, reason })
+    }
+
+    /// Sends `count` items, number `n` is `item(n)`, and adds to `sent` how many were.
+    fn send_some<'a>(&self, count: usize, item: impl Fn(usize) -> &'a [u8], sent: &mut usize) -> Result<(), Refusal> {
+        let stop = &self.ctx.station().stop;
+        if !self.ctx.station().takes_items() {
+            stop.while_held(None);
+        }
+        let waiting = self.lane.waiting();
+        let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
+        let mut now = 0;
+        let all = self.member.borrow_mut().send_many(count, item, &mut now, &wait);
+        self.counted_many(now, sent);
+        Ok(all?)
+    }
+
+    fn try_send_some<'a>(
+        &self,
+        count: usize,
+        item: impl Fn(usize) -> &'a [u8],
+        sent: &mut usize,
+    ) -> Result<(), Refusal> {
+        if !self.ctx.station().takes_items() && self.ctx.station().stop.is_held() {
+            return Err(Refusal::Full);
+        }
+        let mut now = 0;
+        let all = self.member.borrow_mut().try_send_many(count, item, &mut now);
+        self.counted_many(now, sent);
+        Ok(all?)
+    }
+
+    fn counted_many(&self, now: usize, sent: &mut usize) {
+        *sent += now;
+        if self.is_progress {
+            self.lane.done_many(now as u64);
+        }
+    }
+
+    #[inline]
     fn send_until(&self, item: &[u8], deadline: Option<Instant>) -> Result<ItemId, Refusal> {
         let stop = &self.ctx.station().stop;
         if !self.ctx.station().takes_items() && !stop.while_held(deadline) {
@@ -156,12 +216,14 @@ impl fmt::Debug for RawSender {
 pub struct Sender<T> {
     raw: RawSender,
     buffer: RefCell<Vec<u8>>,
+    /// Where the encoded items of a run end in the buffer.
+    ends: RefCell<Vec<usize>>,
     items: PhantomData<fn(T)>,
 }
 
 impl<T: Serialize> Sender<T> {
     pub(crate) fn new(raw: RawSender) -> Self {
-        Self { raw, buffer: RefCell::default(), items: PhantomData }
+        Self { raw, buffer: RefCell::default(), ends: RefCell::default(), items: PhantomData }
     }
 
     /// Sends, and waits for room as long as it takes. Returns the item's id.
@@ -194,6 +256,42 @@ impl<T: Serialize> Sender<T> {
     /// [`Refusal::Timeout`], and all that [`send`](Self::send) has.
     pub fn send_deadline(&self, item: T, deadline: Instant) -> Result<ItemId, SendError<T>> {
         self.encoded(item, |bytes| self.raw.send_deadline(bytes, deadline))
+    }
+
+    /// Sends all of these in order, and waits for room as long as it takes: see [`RawSender::send_many`].
+    ///
+    /// # Errors
+    /// As [`send`](Self::send), with the number of those that were sent.
+    pub fn send_many(&self, items: &[T]) -> Result<(), SendManyError> {
+        self.encoded_many(items, true)
+    }
+
+    /// Sends as many of these as there is room for at this moment, in order.
+    ///
+    /// # Errors
+    /// [`Refusal::Full`] if that is not all of them, and all that [`try_send`](Self::try_send) has; with the number of
+    /// those that were sent.
+    pub fn try_send_many(&self, items: &[T]) -> Result<(), SendManyError> {
+        self.encoded_many(items, false)
+    }
+
+    fn encoded_many(&self, items: &[T], waits: bool) -> Result<(), SendManyError> {
+        let (mut buffer, mut ends) = (self.buffer.take(), self.ends.take());
+        let mut sent = 0;
+        let mut all = Ok(());
+        while all.is_ok() && sent < items.len() {
+            let encoded = encode_some(&items[sent..], &mut buffer, &mut ends);
+            let item = |n: usize| &buffer[if n == 0 { 0 } else { ends[n - 1] }..ends[n]];
+            all = if waits {
+                self.raw.send_some(ends.len(), item, &mut sent)
+            } else {
+                self.raw.try_send_some(ends.len(), item, &mut sent)
+            };
+            all = all.and(encoded);
+        }
+        self.buffer.replace(buffer);
+        self.ends.replace(ends);
+        all.map_err(|reason| SendManyError { sent, reason })
     }
 
     fn encoded(&self, item: T, send: impl FnOnce(&[u8]) -> Result<ItemId, Refusal>) -> Result<ItemId, SendError<T>> {
@@ -241,6 +339,25 @@ impl<T> fmt::Debug for Sender<T> {
     }
 }
 
+/// Items that are encoded before they are sent, at most, and about how many bytes.
+const RUN: usize = 64;
+const RUN_BYTES: usize = 64 << 10;
+
+/// Encodes the first of the items one behind the other, each up to its place in `ends`. Those before one that has no
+/// encoding are there all the same.
+fn encode_some<T: Serialize>(items: &[T], buffer: &mut Vec<u8>, ends: &mut Vec<usize>) -> Result<(), Refusal> {
+    buffer.clear();
+    ends.clear();
+    for item in items.iter().take(RUN) {
+        codec::encode(item, buffer)?;
+        ends.push(buffer.len());
+        if buffer.len() >= RUN_BYTES {
+            break;
+        }
+    }
+    Ok(())
+}
+
 /// Encodes into a buffer that is used again and again, so that a send does not allocate.
 pub(crate) fn encode_into<T: Serialize>(item: &T, buffer: &mut Vec<u8>) -> Result<(), Refusal> {
     buffer.clear();
@@ -268,6 +385,46 @@ mod tests {
         assert!(matches!(refused.reason, Refusal::Timeout));
         assert_eq!(sandbox.page.progress(), u64::from(CAPACITY), "what a source has sent is its progress");
         assert_eq!(sandbox.take::<String>("words").len(), CAPACITY as usize);
+    }
+
+    #[test]
+    fn many_are_sent_in_order_as_far_as_there_is_room_and_the_number_is_told() {
+        let sandbox = sandbox(&[], &["words"]);
+        let words = sandbox.ctx.sender::<String>("words").expect("an output");
+        let items: Vec<String> = (0..=CAPACITY).map(|n| n.to_string()).collect();
+        let refused = words.try_send_many(&items).expect_err("it is full");
+        assert_eq!(refused.sent, CAPACITY as usize);
+        assert!(matches!(refused.reason, Refusal::Full));
+        assert_eq!(sandbox.page.progress(), u64::from(CAPACITY));
+        let taken: Vec<String> = sandbox.take("words").into_iter().map(|(_, item)| item).collect();
+        assert_eq!(taken, items[..CAPACITY as usize]);
+        words.send_many(&items[..2]).expect("there is room");
+        let long = ["1".to_owned(), "x".repeat(1000), "2".to_owned()];
+        let refused = words.send_many(&long).expect_err("one is too large");
+        assert_eq!(refused.sent, 1);
+        assert!(
+            refused.to_string().starts_with("cannot send all items, only the first 1: the item has 1004 bytes"),
+            "{refused}"
+        );
+        assert_eq!(sandbox.take::<String>("words").len(), 3);
+    }
+
+    #[test]
+    fn more_than_there_is_room_for_is_sent_as_others_take_it() {
+        let sandbox = sandbox(&[], &["numbers"]);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let numbers = sandbox.ctx.sender::<u32>("numbers").expect("an output");
+                numbers.send_many(&(0..1000).collect::<Vec<_>>()).expect("all are sent in the end");
+                sandbox.queue("numbers").close();
+            });
+            let mut taken: Vec<u32> = Vec::new();
+            crate::sandbox::until(|| !sandbox.queue("numbers").is_empty());
+            while taken.len() < 1000 {
+                taken.extend(sandbox.take::<u32>("numbers").into_iter().map(|(_, item)| item));
+            }
+            assert!(taken.iter().copied().eq(0..1000));
+        });
     }
 
     #[test]

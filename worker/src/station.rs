@@ -120,11 +120,25 @@ impl Station {
 
     /// One more item is dealt with, done or failed. After the last that this run may have, it takes no more.
     pub(crate) fn dealt_with_one(&self) {
+        self.dealt_with(1);
+    }
+
+    /// The same for several.
+    #[inline]
+    pub(crate) fn dealt_with(&self, items: u64) {
         let Some(most) = self.welcome.max_items else { return };
         // Relaxed: only the count matters.
-        if self.dealt.fetch_add(1, Ordering::Relaxed) + 1 >= most {
+        if self.dealt.fetch_add(items, Ordering::Relaxed) + items >= most {
             self.stop.retire();
         }
+    }
+
+    /// How many of so many items it may take, at least one: not more than this run of it is allowed.
+    #[inline]
+    pub(crate) fn allowed(&self, wanted: usize) -> usize {
+        let Some(most) = self.welcome.max_items else { return wanted };
+        let left = most.saturating_sub(self.dealt.load(Ordering::Relaxed)).max(1);
+        wanted.min(usize::try_from(left).unwrap_or(usize::MAX))
     }
 
     /// Whether it takes items; if not, it is a source or stands alone, and a drain is meant for it.

@@ -100,11 +100,17 @@ impl Ring {
         }
     }
 
+    /// Whether an item may wait for its time.
+    #[inline]
+    pub fn has_delayed(&self) -> bool {
+        self.delayed.lane.may_hold()
+    }
+
     /// Puts the items that are due where receivers find them, if it is time to look; gives how many those were. One load
     /// if nothing waits.
     #[inline]
     pub fn promote(&self, now: impl Fn() -> Instant) -> usize {
-        if self.delayed.lane.may_hold() { self.promote_due(now()) } else { 0 }
+        if self.has_delayed() { self.promote_due(now()) } else { 0 }
     }
 
     #[cold]

@@ -38,6 +38,13 @@ impl Lease {
 }
 
 impl Queue {
+    /// The item in a slot that was leased.
+    #[inline]
+    pub(super) fn lease(&self, held: Held) -> Lease {
+        let (id, offset, len) = self.content(held.slot);
+        Lease { held, offset, len, id }
+    }
+
     /// The bytes of an item that is leased from this queue, in place.
     #[inline]
     pub fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {

@@ -15,6 +15,7 @@ use super::place::{Count, Place};
 use super::recovery::Fate;
 use super::returned::Returned;
 use super::ring::{Held, Met, NoSlot};
+use super::wait::Unhurried;
 use crate::crash_point;
 use crate::id::{ItemId, Post};
 use crate::retry::LONGEST_WAIT;
@@ -34,6 +35,8 @@ pub struct Member {
     pub(super) place: Place,
     pub(super) leases: usize,
     pub(super) share: Share,
+    /// The slots of the run that is being sent: kept for its memory alone.
+    pub(super) run: Vec<Held>,
     pub(super) first_not_free: usize,
     pub(super) patience: crate::shm::Patience,
 }
@@ -49,6 +52,7 @@ impl Queue {
                     place,
                     leases: 0,
                     share: Share::default(),
+                    run: Vec::new(),
                     first_not_free: 0,
                     patience: crate::shm::Patience::default(),
                 });
@@ -72,22 +76,22 @@ impl Member {
 
     /// Sends one item if there is room. When this returns `Ok`, the item is in the queue, whatever happens to this
     /// process. If the process dies before, nothing was sent.
+    #[inline]
     pub fn try_send(&mut self, item: &[u8]) -> Result<ItemId, Refused> {
         let held = self.claim(item)?;
-        self.place.note(Count::Sent, held.slot);
         crash_point!("filling");
         let id = self.next_id(0);
         if !self.queue.write(held.slot, id, item) {
-            self.place.cancel(Count::Sent); // First: a freed slot looks like a sent one to who settles the note.
             return Err(self.no_space(held));
         }
         crash_point!("filled");
+        self.place.note(Count::Sent, 1);
         if !self.queue.shared.ring.publish(held, self.index) {
             self.place.cancel(Count::Sent);
             return Err(Refused::Spoilt);
         }
         crash_point!("published");
-        self.place.done(Count::Sent);
+        self.place.done(Count::Sent, 1);
         self.queue.shared.items.notify();
         Ok(id)
     }
@@ -135,22 +139,51 @@ impl Member {
     }
 
     /// Takes the next item if there is one: what came back first, then in the order of sending.
+    #[inline]
     pub fn try_recv(&mut self) -> Result<Lease, Nothing> {
+        match self.take_ready() {
+            Some(lease) => Ok(lease),
+            None => self.look_for_one(),
+        }
+    }
+
+    /// What all is about when nothing is late: the item at the head is ready.
+    #[inline]
+    fn take_ready(&mut self) -> Option<Lease> {
+        let ring = &self.queue.shared.ring;
+        if ring.has_delayed() {
+            return None;
+        }
+        let mut taken = None;
+        ring.lease_more(self.index, 1, |held| taken = Some(held));
+        let lease = self.queue.lease(taken?);
+        self.leases += 1;
+        Some(lease)
+    }
+
+    #[inline(never)]
+    fn look_for_one(&mut self) -> Result<Lease, Nothing> {
         let shared = &self.queue.shared;
         for _ in 0..shared.ring.promote(clock) {
             shared.items.notify();
         }
-        let mut patience = super::wait::Unhurried::default();
+        let mut unhurried = Unhurried::default();
+        let gathers = self.patience.gathers();
         loop {
             match self.queue.shared.ring.lease(self.index, clock) {
                 Met::Item(held) => {
                     self.leases += 1;
-                    let (id, offset, len) = self.queue.content(held.slot);
-                    return Ok(Lease { held, offset, len, id });
+                    if let Some(look) = unhurried.look() {
+                        self.patience.found(look);
+                    }
+                    return Ok(self.queue.lease(held));
                 }
                 Met::Empty => return Err(if self.is_at_end() { Nothing::Ended } else { Nothing::Empty }),
+                Met::Unfinished(_) if gathers && unhurried.look().is_none() => {
+                    unhurried.gather();
+                }
                 Met::Unfinished(unfinished) => {
-                    if !patience.more(unfinished) {
+                    if !unhurried.more(unfinished) {
                         self.queue.shared.ring.pass_over(unfinished);
                     }
                 }
@@ -166,9 +199,10 @@ impl Member {
     }
 
     /// The item is done and gone. If the process dies before this returns, it is either done or comes again.
+    #[inline]
     pub fn ack(&mut self, lease: Lease) {
         let shared = &self.queue.shared;
-        self.place.note(Count::Acked, lease.held.slot);
+        self.place.note(Count::Acked, self.leases as u64);
         crash_point!("acking");
         // A large item's bytes may only go when it can no longer come again, and while the slot is still ours.
         let is_large = self.queue.is_released(lease.len);
@@ -180,7 +214,7 @@ impl Member {
         }
         self.leases -= 1;
         crash_point!("acked");
-        self.place.done(Count::Acked);
+        self.place.done(Count::Acked, 1);
         if is_large {
             self.queue.release_large(lease.held.slot);
             crash_point!("large_released");
@@ -225,7 +259,7 @@ impl Member {
         }
     }
 
-    fn next_id(&self, ahead: u64) -> ItemId {
+    pub(super) fn next_id(&self, ahead: u64) -> ItemId {
         let number = self.place.total(Count::Sent).wrapping_add(1).wrapping_add(ahead);
         ItemId(u64::from(self.index) << 48 | number & ((1 << 48) - 1))
     }

@@ -23,6 +23,7 @@ mod place;
 mod recovery;
 mod returned;
 mod ring;
+mod run;
 mod slot;
 mod spoilt;
 mod sweep;
@@ -45,6 +46,8 @@ mod batch_tests;
 mod fuzz_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod retry_tests;
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod run_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod tests;
 

@@ -10,6 +10,7 @@ mod closing;
 mod deaths;
 mod line;
 mod retries;
+mod runs;
 mod sharing;
 mod sleeping;
 

@@ -1,8 +1,9 @@
 //! A member's place at a queue: whose it is, and how many items it has sent and acked.
 //!
-//! The counts are exact although their owner may be killed between changing a slot and counting it: before the change
-//! it notes `{ number, slot }`; whoever finds the note of a dead member sees from the slot's word whether the change was
-//! made. Only the owner touches its place while it lives; the supervisor reads along.
+//! The counts are exact although their owner may be killed between changing slots and counting that: before the changes,
+//! one or many, it notes `{ number, slots }`, how many slots it holds that such a change would take from it (it fills
+//! them, for sends; it has leased them, for acks). Whoever finds the note of a dead member counts how many it still
+//! holds: the others were changed. Only the owner touches its place while it lives; the supervisor reads along.
 
 use crate::sync::Ordering;
 
@@ -83,41 +84,40 @@ impl Place {
         self.words.at(count.total()).load(Ordering::Acquire) // Pairs with `done`.
     }
 
-    /// Notes that the change which makes the next count is about to be tried on `slot`.
+    /// Notes that changes are about to be tried which count: each takes one slot from the `held` that the member holds.
     #[inline]
-    pub fn note(&self, count: Count, slot: usize) {
+    pub fn note(&self, count: Count, held: u64) {
         let next = self.words.at(count.total()).load(Ordering::Relaxed).wrapping_add(1);
-        // Release: after the note, the change. A sweep that acquires the slot's word sees the note.
-        self.words.at(count.note()).store(next << 32 | slot as u64, Ordering::Release);
+        // Release: after the note, the changes. A sweep that acquires a slot's word sees the note.
+        self.words.at(count.note()).store(next << 32 | held & 0xffff_ffff, Ordering::Release);
     }
 
-    /// The change was made.
+    /// So many of the changes were made, at least one.
     #[inline]
-    pub fn done(&self, count: Count) {
+    pub fn done(&self, count: Count, changes: u64) {
         let total = self.words.at(count.total());
-        total.store(total.load(Ordering::Relaxed).wrapping_add(1), Ordering::Release);
+        total.store(total.load(Ordering::Relaxed).wrapping_add(changes), Ordering::Release);
     }
 
-    /// The change was not made.
+    /// None of the changes was made.
     pub fn cancel(&self, count: Count) {
         self.words.at(count.note()).store(0, Ordering::Release);
     }
 
-    /// The slot of a change that was noted and not counted.
-    pub fn open_note(&self, count: Count) -> Option<usize> {
+    /// What was noted of changes that are not counted.
+    pub fn open_note(&self, count: Count) -> Option<u64> {
         let note = self.words.at(count.note()).load(Ordering::Acquire);
         let next = self.total(count).wrapping_add(1);
-        (note != 0 && note >> 32 == next & 0xffff_ffff).then_some((note & 0xffff_ffff) as usize)
+        (note != 0 && note >> 32 == next & 0xffff_ffff).then_some(note & 0xffff_ffff)
     }
 
-    /// Finishes the count of a dead member: if it does not hold the noted slot any more as it did before the change,
-    /// the change was made. Before its slots change hands, or that is not to be seen any more.
-    pub fn settle(&self, count: Count, holds_as_before: impl Fn(usize) -> bool) {
-        let Some(slot) = self.open_note(count) else { return };
-        if holds_as_before(slot) {
-            self.cancel(count);
-        } else {
-            self.done(count);
+    /// Finishes the count of a dead member. `made` gets what was noted, and tells how many of the changes were made. Before
+    /// its slots change hands, or that is not to be seen any more.
+    pub fn settle(&self, count: Count, made: impl FnOnce(u64) -> u64) {
+        let Some(noted) = self.open_note(count) else { return };
+        match made(noted) {
+            0 => self.cancel(count),
+            changes => self.done(count, changes), // Closes the note as well: its number is not the next one any more.
         }
     }
 

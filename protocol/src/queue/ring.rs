@@ -102,9 +102,20 @@ impl Ring {
     /// Claims the next free slot for `owner`, to be filled.
     #[inline]
     pub fn claim(&self, owner: u16) -> Result<Held, NoSlot> {
-        loop {
-            let tail = self.tail.at(0).load(Ordering::Relaxed);
-            let tail = Position::read(tail, self.capacity).ok_or(NoSlot::Spoilt)?;
+        let mut claimed = None;
+        self.claim_many(owner, 1, |held| claimed = Some(held))?;
+        claimed.ok_or(NoSlot::Full)
+    }
+
+    /// Claims up to `count` free slots for `owner`, in the order of their positions, and moves the tail on once. Fewer if
+    /// there are no more; an error if there is none.
+    #[inline]
+    pub fn claim_many(&self, owner: u16, count: usize, mut claimed: impl FnMut(Held)) -> Result<(), NoSlot> {
+        let read = || Position::read(self.tail.at(0).load(Ordering::Relaxed), self.capacity).ok_or(NoSlot::Spoilt);
+        let mut seen = read()?;
+        let mut tail = seen;
+        let mut left = count;
+        while left > 0 {
             let word = self.word(tail.index());
             match word.lap().compared_to(tail.lap()) {
                 Compared::Same if word.kind() == Kind::Free => {
@@ -113,24 +124,33 @@ impl Ring {
                         crash_point!("slot_claimed");
                         // Relaxed: released with the word when the slot is published.
                         self.born.at(tail.index()).store(tail.word(), Ordering::Relaxed);
-                        self.move_on(&self.tail, tail);
-                        return Ok(Held { slot: tail.index(), word: filling });
+                        claimed(Held { slot: tail.index(), word: filling });
+                        left -= 1;
+                        tail = tail.next(self.capacity);
                     }
                 }
-                Compared::Same | Compared::Later => self.move_on(&self.tail, tail),
+                Compared::Same => tail = tail.next(self.capacity),
+                Compared::Later => {
+                    // Others are more than a lap ahead of what we have read.
+                    self.move_on(&self.tail, seen, tail.next(self.capacity));
+                    seen = read()?;
+                    tail = seen;
+                }
                 Compared::Earlier => {
                     // Still taken from an earlier lap. One that receivers have passed is skipped, but only towards a
                     // free slot: else a waiting sender and a waiting receiver would chase each other round the ring.
                     if !word.is_passed() || !self.free_ahead(tail) {
-                        return Err(NoSlot::Full);
+                        break;
                     }
                     if self.change(tail.index(), word, word.in_lap(tail.lap())) {
                         crash_point!("lap_bumped");
-                        self.move_on(&self.tail, tail);
+                        tail = tail.next(self.capacity);
                     }
                 }
             }
         }
+        self.move_on(&self.tail, seen, tail);
+        if left < count { Ok(()) } else { Err(NoSlot::Full) }
     }
 
     /// Whether a sender that skips the slot at `tail` comes to a free one before it comes to one that waits.
@@ -193,7 +213,7 @@ impl Ring {
             let word = self.word(head.index());
             match word.lap().compared_to(head.lap()) {
                 Compared::Earlier => return Met::Empty,
-                Compared::Later => self.move_on(&self.head, head),
+                Compared::Later => self.step(&self.head, head),
                 Compared::Same => match word.kind() {
                     Kind::Free => return Met::Empty,
                     Kind::Ready => {
@@ -207,7 +227,7 @@ impl Ring {
                         let leased = Word::new(Kind::Leased, word.lap(), owner, word.deliveries().saturating_add(1));
                         if self.change(head.index(), word, leased) {
                             crash_point!("leased");
-                            self.move_on(&self.head, head);
+                            self.step(&self.head, head);
                             return Met::Item(Held { slot: head.index(), word: leased });
                         }
                     }
@@ -215,11 +235,46 @@ impl Ring {
                         return Met::Unfinished(Unfinished { position: head, word });
                     }
                     Kind::Filling | Kind::Staged | Kind::Leased | Kind::Settled | Kind::Late | Kind::Dead => {
-                        self.move_on(&self.head, head);
+                        self.step(&self.head, head);
                     }
                 },
             }
         }
+    }
+
+    /// Leases up to `count` more items to `owner`: those at the head that are ready, up to the first that is not, and moves
+    /// the head on once. None while the late lane holds any: those come first, by [`Ring::lease`].
+    #[inline]
+    pub fn lease_more(&self, owner: u16, count: usize, mut leased: impl FnMut(Held)) {
+        let Some(seen) = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity) else { return };
+        let mut head = seen;
+        let mut left = count;
+        while left > 0 {
+            let word = self.word(head.index());
+            // As in `lease`: the late lane after the word.
+            if word.lap() != head.lap() || self.late.may_hold() {
+                break;
+            }
+            if word.kind() == Kind::Ready {
+                let lease = Word::new(Kind::Leased, word.lap(), owner, word.deliveries().saturating_add(1));
+                if !self.change(head.index(), word, lease) {
+                    break;
+                }
+                crash_point!("leased");
+                leased(Held { slot: head.index(), word: lease });
+                left -= 1;
+            } else if !word.is_passed() {
+                break;
+            }
+            head = head.next(self.capacity);
+        }
+        self.move_on(&self.head, seen, head);
+    }
+
+    /// Whether items may be in the late lane.
+    #[inline]
+    pub fn has_late(&self) -> bool {
+        self.late.may_hold()
     }
 
     fn lease_late(&self, owner: u16, now: impl Fn() -> Instant) -> Option<Held> {
@@ -256,7 +311,7 @@ impl Ring {
         let Unfinished { position, word } = unfinished;
         if self.change(position.index(), word, word.passed_over()) {
             crash_point!("marked_late");
-            self.move_on(&self.head, position);
+            self.step(&self.head, position);
         }
     }
 
@@ -293,6 +348,11 @@ impl Ring {
             (Some(head), Some(tail)) => tail.since(head, self.capacity),
             (None, _) | (_, None) => 0,
         }
+    }
+
+    /// How many slots of this kind are `owner`'s. Reads all words.
+    pub fn count(&self, kind: Kind, owner: u16) -> u64 {
+        (0..self.slots()).filter(|slot| self.word(*slot).is(kind, owner)).count() as u64
     }
 
     /// See [`LateLane::recheck`].
@@ -353,10 +413,29 @@ impl Ring {
         self.states.at(slot).compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 
+    /// Moves a hint on, from what was read of it, over positions that are all passed. When it returns, the hint is there
+    /// or further: what is published lies before the tail, what is leased before the head.
     #[inline]
-    fn move_on(&self, hint: &Words, from: Position) {
-        // Relaxed: a hint. Whoever reads it checks the state word.
-        let to = from.next(self.capacity).word();
-        let _ = hint.at(0).compare_exchange(from.word(), to, Ordering::Relaxed, Ordering::Relaxed);
+    fn move_on(&self, hint: &Words, from: Position, to: Position) {
+        let mut from = from;
+        for _ in 0..TRIES {
+            if to.since(from, self.capacity) == 0 {
+                return;
+            }
+            // Relaxed: a hint. Whoever reads it checks the state word.
+            match hint.at(0).compare_exchange(from.word(), to.word(), Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => match Position::read(now, self.capacity) {
+                    Some(now) => from = now, // Others have moved it as well, maybe not as far.
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Moves a hint on by one.
+    #[inline]
+    fn step(&self, hint: &Words, from: Position) {
+        self.move_on(hint, from, from.next(self.capacity));
     }
 }

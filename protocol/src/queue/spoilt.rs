@@ -22,8 +22,8 @@ impl Queue {
         let Some((head, tail)) = shared.ring.ends() else {
             return Some("its head or its tail points behind its last slot".to_owned());
         };
-        // A tail may lag behind the slot that was claimed last, by one.
-        if (tail.next(shared.geometry.capacity).word().wrapping_sub(head.word()) as i64) < 0 {
+        // A sender that is stopped while it claims slots leaves the tail behind them, and receivers pass over them.
+        if head.since(tail, shared.geometry.capacity) > u64::from(shared.geometry.capacity) {
             return Some("its head is ahead of its tail".to_owned());
         }
         for slot in 0..self.capacity() {

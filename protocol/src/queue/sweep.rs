@@ -39,7 +39,7 @@ impl Queue {
     /// `count` that were cut short: everybody has died, most likely with the supervisor and not of an item.
     pub fn sweep_all(&self, count: bool, committed: impl Fn(Post, u16) -> u64) -> Swept {
         let is_dead = |slot| slot >= self.capacity() || self.shared.ring.word(slot).kind() == Kind::Dead;
-        self.place(UNDERTAKER).settle(Count::Acked, is_dead);
+        self.place(UNDERTAKER).settle(Count::Acked, |slot| u64::from(!is_dead(slot as usize)));
         self.sweep_where(|_| true, count, committed)
     }
 
@@ -53,9 +53,11 @@ impl Queue {
                 let committed = committed(post, place.lane());
                 dead[usize::from(index)] = Some(committed);
                 // Before the slots change hands: from them it is seen whether what was noted came to be.
-                let holds = |slot, kind| slot >= self.capacity() || self.shared.ring.word(slot).is(kind, index);
-                place.settle(Count::Sent, |slot| holds(slot, Kind::Filling));
-                place.settle(Count::Acked, |slot| holds(slot, Kind::Leased));
+                let changed = |noted: u64, kind| {
+                    noted.min(self.capacity() as u64).saturating_sub(self.shared.ring.count(kind, index))
+                };
+                place.settle(Count::Sent, |noted| changed(noted, Kind::Filling));
+                place.settle(Count::Acked, |noted| changed(noted, Kind::Leased));
                 place.settle_batch(committed);
                 crash_point!("sweep_counts_settled");
             }
@@ -98,10 +100,10 @@ impl Queue {
             keep(DeadItem { id, deliveries: word.deliveries(), bytes })?;
             crash_point!("dead_letter_kept");
             let count = self.place(UNDERTAKER);
-            count.note(Count::Acked, slot);
+            count.note(Count::Acked, slot as u64); // Here it is which one: workers make others dead meanwhile.
             if self.shared.ring.bury(slot) {
                 crash_point!("dead_letter_buried");
-                count.done(Count::Acked);
+                count.done(Count::Acked, 1);
                 kept += 1;
                 self.shared.room.notify();
             }
@@ -111,6 +113,7 @@ impl Queue {
 
     /// Id, offset and length of the item in a slot. Read once and checked: what stands there is input, so a length that
     /// cannot be is cut to what the slot has room for.
+    #[inline]
     pub(super) fn content(&self, slot: usize) -> (ItemId, usize, usize) {
         let shared = &self.shared;
         let at = shared.layout.slots + slot * shared.layout.stride;

@@ -7,7 +7,7 @@ use super::lease::Lease;
 use super::member::Member;
 use super::ring::{Held, Unfinished};
 use crate::id::ItemId;
-use crate::shm::{EventCount, Ticket, clock};
+use crate::shm::{EventCount, Patience, Ticket, clock};
 
 /// Until when to wait, and what else ends it.
 #[derive(Clone, Copy)]
@@ -32,24 +32,41 @@ const LONGEST_NAP: Duration = Duration::from_millis(200);
 pub struct Unhurried {
     with: Option<Unfinished>,
     looks: u32,
+    /// Over all slots that it met.
+    total: u32,
 }
 
 impl Unhurried {
-    const SPINS: u32 = 100;
+    /// Pauses before the first look; each further one waits twice as long, for every look takes the sender the cache
+    /// line that it works on.
+    const PAUSES: u32 = 8;
+    const LOOKS: u32 = 4;
     const YIELDS: u32 = 4;
+
+    /// How many looks came after the first one that met such a slot, less one; `None` if none was met.
+    pub fn look(&self) -> Option<u32> {
+        self.total.checked_sub(1)
+    }
+
+    /// Lets a longer moment pass, with whichever slot it is.
+    pub fn gather(&mut self) {
+        Patience::gather();
+        self.total += 1;
+    }
 
     /// Waits a moment; false when it has been long enough.
     pub fn more(&mut self, unfinished: Unfinished) -> bool {
         if self.with != Some(unfinished) {
-            *self = Self { with: Some(unfinished), looks: 0 };
+            *self = Self { with: Some(unfinished), looks: 0, total: self.total };
         }
-        self.looks += 1;
-        if self.looks <= Self::SPINS {
-            std::hint::spin_loop();
+        self.total += 1;
+        if self.looks < Self::LOOKS {
+            (0..Self::PAUSES << self.looks).for_each(|_| std::hint::spin_loop());
         } else {
             std::thread::yield_now();
         }
-        self.looks <= Self::SPINS + Self::YIELDS
+        self.looks += 1;
+        self.looks <= Self::LOOKS + Self::YIELDS
     }
 }
 
@@ -85,19 +102,22 @@ impl Member {
     }
 
     /// Tries again and again, as long as there is no room and `wait` allows.
-    fn when_room<T>(
+    pub(super) fn when_room<T>(
         &mut self,
         wait: &Wait<'_>,
         mut attempt: impl FnMut(&mut Self) -> Result<T, Refused>,
     ) -> Result<T, Refused> {
         let mut nap = FIRST_NAP;
         loop {
-            for _ in 0..self.patience.looks() {
+            if self.patience.gathers() {
+                Patience::gather();
+            }
+            for look in 0..self.patience.looks() {
                 std::hint::spin_loop();
                 match attempt(self) {
                     Err(Refused::Full) => {}
                     answer => {
-                        self.patience.rewarded();
+                        self.patience.found(look);
                         return answer;
                     }
                 }
@@ -118,7 +138,16 @@ impl Member {
     }
 
     /// Takes the next item, waiting for one as long as `wait` says.
+    #[inline]
     pub fn recv(&mut self, wait: &Wait<'_>) -> Result<Lease, Nothing> {
+        match self.try_recv() {
+            Err(Nothing::Empty) => self.wait_for_one(wait),
+            answer => answer,
+        }
+    }
+
+    #[inline(never)]
+    fn wait_for_one(&mut self, wait: &Wait<'_>) -> Result<Lease, Nothing> {
         recv_any(std::slice::from_mut(self), wait, &mut 0).map(|(_, lease)| lease)
     }
 
@@ -149,12 +178,19 @@ pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Re
             }
         }
         let spins = members.iter().map(|member| member.patience.looks()).max().unwrap_or(0);
-        for _ in 0..spins {
+        let gathers = members.iter().any(|member| member.patience.gathers());
+        if gathers {
+            Patience::gather();
+        }
+        for look in 0..spins {
             std::hint::spin_loop();
             match try_recv_any(members, next) {
                 Err(Nothing::Empty) => {}
                 answer => {
-                    members.iter_mut().for_each(|member| member.patience.rewarded());
+                    members.iter_mut().for_each(|member| member.patience.found(look));
+                    if gathers && members.iter().all(|member| member.queue.is_empty()) {
+                        members.iter_mut().for_each(|member| member.patience.gathered_in_vain());
+                    }
                     return answer;
                 }
             }

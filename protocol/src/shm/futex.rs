@@ -98,6 +98,14 @@ impl EventCount {
         }
     }
 
+    /// The same for `count` sleepers.
+    #[inline]
+    pub fn notify_many(&self, count: usize) {
+        if self.word().load(Ordering::SeqCst) & WAITING != 0 {
+            self.notify_sleepers(u32::try_from(count).unwrap_or(u32::MAX).min(i32::MAX as u32));
+        }
+    }
+
     /// Something has changed that all sleepers wait for.
     #[inline]
     pub fn notify_all(&self) {

@@ -107,6 +107,7 @@ impl Region {
     ///
     /// # Panics
     /// If they do not lie within the region.
+    #[inline]
     pub fn bytes(&self, offset: usize, len: usize) -> &[u8] {
         self.check(offset, len);
         // SAFETY: in bounds, initialised (file content); nobody else writes by the contract above.
@@ -117,12 +118,14 @@ impl Region {
     ///
     /// # Panics
     /// If they do not lie within the region.
+    #[inline]
     pub fn write(&self, offset: usize, bytes: &[u8]) {
         self.check(offset, bytes.len());
         // SAFETY: in bounds; a private slice and a shared mapping do not overlap.
         unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(offset).as_ptr(), bytes.len()) }
     }
 
+    #[inline]
     fn check(&self, offset: usize, len: usize) {
         let end = offset.checked_add(len);
         assert!(

@@ -24,6 +24,8 @@ struct Parts {
     payload: Words,
     closed: Words,
     places: Vec<Place>,
+    /// As `Member::leases`, by member. Of the standard library: it is private memory.
+    leases: Vec<AtomicU64>,
     items: EventCount,
     room: EventCount,
     /// Of the standard library: it is no part of what is modelled.
@@ -74,6 +76,7 @@ impl Bench {
             payload: Words::on_heap(capacity as usize),
             closed: Words::on_heap(1),
             places: (0..members).map(|_| Place::new(Words::on_heap(6))).collect(),
+            leases: (0..members).map(|_| AtomicU64::new(0)).collect(),
             items: EventCount::on_heap(),
             room: EventCount::on_heap(),
             ledger: Mutex::default(),
@@ -97,6 +100,10 @@ impl Bench {
         &self.0.room
     }
 
+    fn leases(&self, owner: u16) -> &AtomicU64 {
+        &self.0.leases[usize::from(owner)]
+    }
+
     /// By each look at it half of the time goes by after which somebody looks for what is due.
     pub fn now(&self) -> Instant {
         self.0.time.fetch_add(LOOK_EVERY / 2, Ordering::SeqCst)
@@ -118,15 +125,71 @@ impl Bench {
             return Sent::Closed;
         }
         let place = &self.0.places[usize::from(owner)];
-        place.note(Count::Sent, held.slot);
         let item = u64::from(owner) << 32 | number;
         self.ledger().begun.push(item);
         self.0.payload.at(held.slot).store(item, Ordering::Relaxed);
+        place.note(Count::Sent, 1);
         assert!(self.ring().publish(held, owner), "the slot was taken from its sender");
         self.ledger().sent.push(item);
-        place.done(Count::Sent);
+        place.done(Count::Sent, 1);
         self.0.items.notify();
         Sent::Yes
+    }
+
+    /// As `Member::try_send_many` with one run: numbers from `first` on. Gives how many were sent.
+    pub fn try_send_run(&self, owner: u16, first: u64, count: usize) -> usize {
+        let mut run: Vec<Held> = Vec::new();
+        if self.is_closed() || self.ring().claim_many(owner, count, |held| run.push(held)).is_err() {
+            return 0;
+        }
+        if self.is_closed() {
+            run.iter().for_each(|held| self.ring().abandon(*held, owner));
+            self.0.items.notify_all();
+            return 0;
+        }
+        let place = &self.0.places[usize::from(owner)];
+        for (held, number) in run.iter().zip(first..) {
+            self.0.payload.at(held.slot).store(u64::from(owner) << 32 | number, Ordering::Relaxed);
+        }
+        place.note(Count::Sent, run.len() as u64);
+        for (held, number) in run.iter().zip(first..) {
+            let item = u64::from(owner) << 32 | number;
+            self.ledger().begun.push(item);
+            assert!(self.ring().publish(*held, owner), "the slot was taken from its sender");
+            self.ledger().sent.push(item);
+        }
+        place.done(Count::Sent, run.len() as u64);
+        self.0.items.notify_many(run.len());
+        run.len()
+    }
+
+    /// As `Member::try_recv_many`.
+    pub fn try_recv_run(&self, owner: u16, most: usize) -> Vec<Taken> {
+        let mut run: Vec<Taken> = self.try_recv(owner).into_iter().collect();
+        if !run.is_empty() {
+            self.ring().lease_more(owner, most - 1, |held| run.push(self.taken(owner, held)));
+        }
+        run
+    }
+
+    /// As `Member::ack_many`.
+    pub fn ack_run(&self, owner: u16, run: Vec<Taken>) {
+        if run.is_empty() {
+            return;
+        }
+        let (place, items) = (&self.0.places[usize::from(owner)], run.len() as u64);
+        place.note(Count::Acked, self.leases(owner).fetch_sub(items, Ordering::Relaxed));
+        for taken in run {
+            self.check_payload(&taken);
+            self.ledger().acking.push(taken.item);
+            assert!(self.ring().ack(taken.held, owner), "a lease was taken from its receiver");
+            self.ledger().acked.push(taken.item);
+        }
+        place.done(Count::Acked, items);
+        self.wake_senders();
+        if self.is_closed() {
+            self.0.items.notify_all();
+        }
     }
 
     /// As `Member::try_recv`, with the least patience: an unfinished slot is looked at twice.
@@ -137,19 +200,22 @@ impl Bench {
         }
         loop {
             match self.ring().lease(owner, || self.now()) {
-                Met::Item(held) => {
-                    let item = self.0.payload.at(held.slot).load(Ordering::Relaxed);
-                    let ledger = self.ledger();
-                    assert!(ledger.begun.contains(&item), "{item:x} was never sent");
-                    assert!(!ledger.acked.contains(&item), "{item:x} was acked and comes again");
-                    return Some(Taken { held, item });
-                }
+                Met::Item(held) => return Some(self.taken(owner, held)),
                 Met::Empty => return None,
                 Met::Unfinished(unfinished) if met == Some(unfinished) => self.ring().pass_over(unfinished),
                 Met::Unfinished(unfinished) => met = Some(unfinished),
                 Met::Spoilt => panic!("nobody scribbles here"),
             }
         }
+    }
+
+    fn taken(&self, owner: u16, held: Held) -> Taken {
+        let item = self.0.payload.at(held.slot).load(Ordering::Relaxed);
+        let ledger = self.ledger();
+        assert!(ledger.begun.contains(&item), "{item:x} was never sent");
+        assert!(!ledger.acked.contains(&item), "{item:x} was acked and comes again");
+        self.leases(owner).fetch_add(1, Ordering::Relaxed);
+        Taken { held, item }
     }
 
     fn check_payload(&self, taken: &Taken) {
@@ -170,12 +236,12 @@ impl Bench {
     fn end(&self, owner: u16, taken: Taken, is_large: bool) {
         self.check_payload(&taken);
         let (ring, place) = (self.ring(), &self.0.places[usize::from(owner)]);
-        place.note(Count::Acked, taken.held.slot);
+        place.note(Count::Acked, self.leases(owner).fetch_sub(1, Ordering::Relaxed));
         self.ledger().acking.push(taken.item);
         let done = if is_large { ring.ack_unfreed(taken.held, owner) } else { ring.ack(taken.held, owner) };
         assert!(done, "a lease was taken from its receiver");
         self.ledger().acked.push(taken.item);
-        place.done(Count::Acked);
+        place.done(Count::Acked, 1);
         if is_large {
             self.0.payload.at(taken.held.slot).store(0, Ordering::Relaxed);
             ring.abandon(taken.held, owner);
@@ -201,6 +267,7 @@ impl Bench {
     /// As `Member::nack_after`.
     pub fn nack_until(&self, owner: u16, taken: Taken, due: Instant) {
         self.check_payload(&taken);
+        self.leases(owner).fetch_sub(1, Ordering::Relaxed);
         match self.ring().nack(taken.held, owner, due).expect("a lease was taken from its receiver") {
             Returned::Late => self.0.items.notify(),
             Returned::Dead => {}
@@ -209,6 +276,7 @@ impl Bench {
 
     /// As `Member::give_back`.
     pub fn give_back(&self, owner: u16, taken: Taken) {
+        self.leases(owner).fetch_sub(1, Ordering::Relaxed);
         assert!(self.ring().give_back(taken.held, owner), "a lease was taken from its receiver");
         self.0.items.notify();
     }
@@ -216,9 +284,8 @@ impl Bench {
     /// As `Queue::sweep`, for one member.
     pub fn sweep(&self, owner: u16) {
         let place = &self.0.places[usize::from(owner)];
-        let holds = |slot: usize, kind| self.ring().word(slot).is(kind, owner);
-        place.settle(Count::Sent, |slot| holds(slot, Kind::Filling));
-        place.settle(Count::Acked, |slot| holds(slot, Kind::Leased));
+        place.settle(Count::Sent, |held| held - self.ring().count(Kind::Filling, owner));
+        place.settle(Count::Acked, |held| held - self.ring().count(Kind::Leased, owner));
         self.ring().sweep(self.now(), |_, other| if other == owner { Fate::Dead } else { Fate::Alive });
         self.0.items.notify_all();
         self.0.room.notify_all();

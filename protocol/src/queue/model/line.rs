@@ -63,10 +63,10 @@ impl Side {
     /// As `Member::try_send`, by somebody who never dies and always has room.
     fn send(&self, owner: u16, item: u64) {
         let held = self.ring.claim(owner).expect("a free slot");
-        self.place(owner).note(Count::Sent, held.slot);
+        self.place(owner).note(Count::Sent, 1);
         self.payload.at(held.slot).store(item, Ordering::Relaxed);
         assert!(self.ring.publish(held, owner));
-        self.place(owner).done(Count::Sent);
+        self.place(owner).done(Count::Sent, 1);
     }
 
     /// As `Member::try_recv`, with the least patience.
@@ -85,9 +85,9 @@ impl Side {
 
     /// As `Member::ack`.
     fn ack(&self, owner: u16, held: Held) {
-        self.place(owner).note(Count::Acked, held.slot);
+        self.place(owner).note(Count::Acked, self.ring.count(Kind::Leased, owner));
         assert!(self.ring.ack(held, owner), "a lease was taken from its receiver");
-        self.place(owner).done(Count::Acked);
+        self.place(owner).done(Count::Acked, 1);
     }
 
     /// As `Member::stage`. False if there is no room.
@@ -128,9 +128,8 @@ impl Side {
 
     /// As `Queue::sweep`, for one member.
     fn sweep(&self, owner: u16, committed: u64) {
-        let holds = |slot: usize, kind| self.ring.word(slot).is(kind, owner);
-        self.place(owner).settle(Count::Sent, |slot| holds(slot, Kind::Filling));
-        self.place(owner).settle(Count::Acked, |slot| holds(slot, Kind::Leased));
+        self.place(owner).settle(Count::Sent, |held| held - self.ring.count(Kind::Filling, owner));
+        self.place(owner).settle(Count::Acked, |held| held - self.ring.count(Kind::Leased, owner));
         self.place(owner).settle_batch(committed);
         self.ring.sweep(NOW, |slot, other| {
             if other != owner {
