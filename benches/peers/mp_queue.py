@@ -1,20 +1,20 @@
-"""64-byte items from one process to another through multiprocessing.Queue; prints items per second."""
+"""Items of so many bytes from one process to another through multiprocessing.Queue; prints items per second."""
 
 import multiprocessing
 import sys
 import time
 
 
-def send(queue, items):
-    item = b"x" * 64
+def send(queue, items, size):
+    item = b"x" * size
     for _ in range(items):
         queue.put(item)
 
 
 if __name__ == "__main__":
-    items = int(sys.argv[1])
-    queue = multiprocessing.Queue(1024)
-    sender = multiprocessing.Process(target=send, args=(queue, items))
+    items, size = int(sys.argv[1]), int(sys.argv[2])
+    queue = multiprocessing.Queue(1024 if size <= 4096 else 128)
+    sender = multiprocessing.Process(target=send, args=(queue, items, size))
     sender.start()
     queue.get()
     start = time.monotonic()

@@ -3,69 +3,100 @@
 //! Each case runs its contestants in turn, round after round, so that a busy machine disturbs all of them alike, and
 //! prints medians with the extremes, and the ratio of the medians. Numbers of different runs are not comparable.
 
+mod brigade;
 mod case;
-mod pipeline;
-mod python;
-mod threads;
-mod worker;
+mod figures;
+mod peers;
+mod plot;
+mod sample;
+mod suite;
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
-use case::{Case, Contestant};
+use suite::Scale;
+
+const USAGE: &str = "usage: brigade-benches [--quick] [--list] [--json FILE] [--plots FOLDER] [CASE…]";
 
 fn main() -> ExitCode {
     let args: Vec<String> = std::env::args().skip(1).collect();
-    match args.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        // The program is its own worker, its own supervisor and its own manager.
-        ["worker", part, items] => worker::main(part, items),
-        ["run", ..] | ["manager"] => brigade::cli::main(),
-        [] => measure(7, 2_000_000),
-        ["--quick"] => measure(3, 200_000),
-        _ => {
-            eprintln!("usage: brigade-benches [--quick]");
-            ExitCode::from(2)
-        }
+    match args.first().map(String::as_str) {
+        // The program is its own worker, its own supervisor and its own manager, and the other side of the peers.
+        Some("worker") => brigade::worker::main(&args[1], &args[2..]),
+        Some("peer") => peers::main(&args[1..]),
+        Some("run" | "manager" | "wait" | "events" | "stop") => ::brigade::cli::main(),
+        _ => match Wish::read(args) {
+            Ok(wish) => measure(&wish),
+            Err(fault) => {
+                eprintln!("{fault}\n{USAGE}");
+                ExitCode::from(2)
+            }
+        },
     }
 }
 
-fn measure(rounds: usize, items: u64) -> ExitCode {
-    let one_by_one = Case {
-        name: "64 B, acked one by one, one sender to one receiver",
-        contestants: vec![
-            contestant("Brigade: processes, Sender/Receiver", move || pipeline::pair("typed", items)),
-            contestant("Brigade: processes, raw bytes in place", move || pipeline::pair("raw", items)),
-            contestant("Brigade: threads, bare queue", move || threads::run(items)),
-            contestant("Python multiprocessing.Queue", move || python::run("mp_queue.py", items / 20)),
-        ],
-    };
-    let handed_on = Case {
-        name: "64 B through a stage in the middle, three processes",
-        contestants: vec![
-            contestant("exactly once, batch = 64", move || pipeline::line("pass", 64, items)),
-            contestant("exactly once, batch = 1", move || pipeline::line("pass", 1, items)),
-            contestant("plain handles: send, then ack", move || pipeline::line("relay", 1, items)),
-        ],
-    };
-    let pushed = Case {
-        name: "numbers added to a shared list one by one, by one process",
-        contestants: vec![
-            contestant("Brigade: SharedList::push", move || pipeline::alone("push", items / 4)),
-            contestant("Python Manager().list.append", move || {
-                python::run_with("mp_manager_list.py", &[items / 40, 1])
-            }),
-        ],
-    };
-    let extended = Case {
-        name: "numbers added to a shared list, a thousand at a time",
-        contestants: vec![
-            contestant("Brigade: SharedList::extend", move || pipeline::alone("extend", 2 * items)),
-            contestant("Python Manager().list.extend", move || python::run_with("mp_manager_list.py", &[items, 1000])),
-        ],
-    };
-    let fine = [one_by_one, handed_on, pushed, extended].map(|case| case.measure(rounds));
-    if fine.iter().all(|fine| *fine) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// What is to be measured.
+#[derive(Default)]
+struct Wish {
+    quick: bool,
+    list: bool,
+    json: Option<PathBuf>,
+    plots: Option<PathBuf>,
+    cases: Vec<String>,
 }
 
-fn contestant(name: &'static str, run: impl Fn() -> std::io::Result<f64> + 'static) -> Contestant {
-    Contestant { name, run: Box::new(run) }
+impl Wish {
+    fn read(args: Vec<String>) -> Result<Self, String> {
+        let mut wish = Self::default();
+        let mut args = args.into_iter();
+        while let Some(arg) = args.next() {
+            let mut path = || args.next().map(PathBuf::from).ok_or(format!("{arg} is not followed by a path"));
+            match arg.as_str() {
+                "--quick" => wish.quick = true,
+                "--list" => wish.list = true,
+                "--json" => wish.json = Some(path()?),
+                "--plots" => wish.plots = Some(path()?),
+                _ if arg.starts_with('-') => return Err(format!("there is no {arg}")),
+                _ => wish.cases.push(arg),
+            }
+        }
+        Ok(wish)
+    }
+
+    /// A case is meant by its name, or by the beginning of it.
+    fn means(&self, id: &str) -> bool {
+        self.cases.is_empty() || self.cases.iter().any(|case| id.starts_with(case))
+    }
+}
+
+fn measure(wish: &Wish) -> ExitCode {
+    let scale = if wish.quick { Scale::QUICK } else { Scale::WHOLE };
+    let cases: Vec<_> = suite::cases(scale).into_iter().filter(|case| wish.means(&case.id)).collect();
+    if wish.list {
+        cases.iter().for_each(|case| println!("{:<18} {}", case.id, case.title));
+        return ExitCode::SUCCESS;
+    }
+    if cases.is_empty() {
+        eprintln!("no case is named so: --list shows them");
+        return ExitCode::from(2);
+    }
+    let mut outcomes = Vec::new();
+    for case in cases {
+        let outcome = case.measure(scale.rounds);
+        outcome.print();
+        outcomes.push(outcome);
+    }
+    figures::print(&outcomes);
+    let kept = wish.json.as_ref().map_or(Ok(()), |path| {
+        std::fs::write(path, serde_json::to_vec_pretty(&outcomes)?)
+            .map_err(|error| format!("{}: {error}", path.display()).into())
+    });
+    let drawn = kept.and_then(|()| wish.plots.as_ref().map_or(Ok(()), |folder| plot::draw(&outcomes, folder)));
+    if let Err::<(), Box<dyn std::error::Error>>(error) = drawn {
+        eprintln!("{error}");
+        return ExitCode::FAILURE;
+    }
+    // A peer that is not here is no failure; Brigade always is.
+    let fine = outcomes.iter().all(|outcome| outcome.rows.first().is_some_and(|row| row.median.is_some()));
+    if fine { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -1,0 +1,168 @@
+//! A sender and a receiver at one queue.
+
+use brigade_worker::{Context, RecvError, Result};
+use serde::{Deserialize, Serialize};
+
+use super::{Item, Numbers, keep};
+use crate::sample::{Sample, now};
+
+/// So many items, so many bytes each, so many at a time.
+fn told(n: &Numbers) -> (u64, usize, usize) {
+    (n[0], n[1] as usize, n[2] as usize)
+}
+
+pub fn raw_send(ctx: &Context, n: &Numbers) -> Result {
+    let (items, bytes, batch) = told(n);
+    let (sender, item) = (ctx.raw_sender("items")?, vec![7; bytes]);
+    if batch == 1 {
+        for _ in 0..items {
+            sender.send(&item)?;
+        }
+        return Ok(());
+    }
+    let run = vec![&item[..]; batch];
+    for left in (1..=items).rev().step_by(batch) {
+        sender.send_many(&run[..batch.min(left as usize)])?;
+    }
+    Ok(())
+}
+
+/// The fourth number: whether the bytes are copied out, or only looked at where they lie.
+pub fn raw_recv(ctx: &Context, n: &Numbers) -> Result {
+    let (items, bytes, batch) = told(n);
+    let mut copy = vec![0; bytes];
+    let copies = n[3] == 1;
+    let mut look = |item: &[u8]| {
+        if copies {
+            copy.copy_from_slice(item);
+            std::hint::black_box(&copy);
+        } else {
+            // Each cache line of it.
+            std::hint::black_box(item.iter().step_by(64).fold(0u8, |sum, byte| sum.wrapping_add(*byte)));
+        }
+    };
+    let receiver = ctx.raw_receiver("items")?;
+    receiver.recv()?.ack();
+    let begun = now();
+    let mut left = items - 1;
+    while left > 0 {
+        if batch == 1 {
+            let delivery = receiver.recv()?;
+            look(&delivery);
+            delivery.ack();
+            left -= 1;
+        } else {
+            let deliveries = receiver.recv_many(batch)?;
+            deliveries.iter().for_each(&mut look);
+            left -= deliveries.len() as u64;
+            deliveries.ack();
+        }
+    }
+    keep(ctx, &Sample::Span { begun, ended: now(), items: items - 1 })
+}
+
+pub fn typed_send(ctx: &Context, n: &Numbers) -> Result {
+    let (items, _, batch) = told(n);
+    send(ctx, items, batch, || Item::new([7; 62]))
+}
+
+pub fn typed_recv(ctx: &Context, n: &Numbers) -> Result {
+    let (items, _, batch) = told(n);
+    recv::<Item>(ctx, items, batch)
+}
+
+/// What people send: a struct with strings, 64 bytes encoded.
+#[derive(Clone, Serialize, Deserialize)]
+struct Visit {
+    host: String,
+    path: String,
+    status: u16,
+    bytes: u64,
+}
+
+fn visit() -> Visit {
+    Visit {
+        host: "shop.example.org".into(),
+        path: "/catalogue/lamps/4711?colour=green".into(),
+        status: 200,
+        bytes: 1 << 33,
+    }
+}
+
+pub fn structs_send(ctx: &Context, n: &Numbers) -> Result {
+    let (items, _, batch) = told(n);
+    let visit = visit();
+    send(ctx, items, batch, || visit.clone())
+}
+
+pub fn structs_recv(ctx: &Context, n: &Numbers) -> Result {
+    let (items, _, batch) = told(n);
+    recv::<Visit>(ctx, items, batch)
+}
+
+fn send<T: Serialize + Clone + Send + Sync + 'static>(
+    ctx: &Context,
+    items: u64,
+    batch: usize,
+    make: impl Fn() -> T,
+) -> Result {
+    let sender = ctx.sender::<T>("items")?;
+    if batch == 1 {
+        for _ in 0..items {
+            sender.send(make())?;
+        }
+        return Ok(());
+    }
+    let run = vec![make(); batch];
+    for left in (1..=items).rev().step_by(batch) {
+        sender.send_many(&run[..batch.min(left as usize)])?;
+    }
+    Ok(())
+}
+
+fn recv<T: serde::de::DeserializeOwned>(ctx: &Context, items: u64, batch: usize) -> Result {
+    let queue = ctx.inputs().next().expect("an input").to_owned();
+    let receiver = ctx.receiver::<T>(&queue)?;
+    receiver.recv()?.ack();
+    let begun = now();
+    let mut left = items - 1;
+    while left > 0 {
+        if batch == 1 {
+            std::hint::black_box(receiver.recv()?.ack());
+            left -= 1;
+        } else {
+            let deliveries = receiver.recv_many(batch)?;
+            left -= deliveries.len() as u64;
+            std::hint::black_box(deliveries.ack());
+        }
+    }
+    keep(ctx, &Sample::Span { begun, ended: now(), items: items - 1 })
+}
+
+/// One of several receivers: takes until the end, and says from when to when it had something to do.
+pub fn count(ctx: &Context) -> Result {
+    let receiver = ctx.raw_receiver("items")?;
+    let (mut begun, mut ended, mut items) = (0, 0, 0);
+    loop {
+        let delivery = match receiver.try_recv() {
+            Err(RecvError::Empty) => {
+                ended = now();
+                receiver.recv()
+            }
+            answer => answer,
+        };
+        match delivery {
+            Ok(delivery) => {
+                std::hint::black_box(delivery[0]);
+                delivery.ack();
+                if items == 0 {
+                    begun = now();
+                }
+                items += 1;
+            }
+            Err(RecvError::Ended) => break,
+            Err(error) => return Err(error.into()),
+        }
+    }
+    keep(ctx, &Sample::Span { begun, ended: ended.max(begun), items })
+}
