@@ -41,6 +41,7 @@ impl Context {
         Self { station, lane }
     }
 
+    #[inline]
     pub(crate) fn station(&self) -> &Station {
         &self.station
     }

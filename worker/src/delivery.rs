@@ -28,6 +28,7 @@ impl<'r> RawDelivery<'r> {
         Self { receiver, lease: Some(lease) }
     }
 
+    #[inline]
     fn lease(&self) -> &Lease {
         self.lease.as_ref().expect(HELD)
     }
@@ -43,6 +44,7 @@ impl<'r> RawDelivery<'r> {
     }
 
     /// The work is done: the item is gone for good.
+    #[inline]
     pub fn ack(mut self) {
         self.receiver.ack(self.lease.take().expect(HELD));
     }

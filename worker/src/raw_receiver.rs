@@ -51,6 +51,7 @@ impl RawReceiver {
     ///
     /// # Errors
     /// [`RecvError::Ended`] at the end of the stream, [`RecvError::Stopped`] when the worker is told to stop.
+    #[inline]
     pub fn recv(&self) -> Result<RawDelivery<'_>, RecvError> {
         self.recv_until(None)
     }
@@ -185,6 +186,7 @@ impl RawReceiver {
         self.ctx.station().dealt_with_one();
     }
 
+    #[inline]
     pub(crate) fn ack_many(&self, leases: &mut Vec<Lease>) {
         let items = leases.len();
         self.member.borrow_mut().ack_many(leases);

@@ -132,6 +132,7 @@ impl RawSender {
         Ok(all?)
     }
 
+    #[inline]
     fn counted_many(&self, now: usize, sent: &mut usize) {
         *sent += now;
         if self.is_progress {

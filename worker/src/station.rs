@@ -119,6 +119,7 @@ impl Station {
     }
 
     /// One more item is dealt with, done or failed. After the last that this run may have, it takes no more.
+    #[inline]
     pub(crate) fn dealt_with_one(&self) {
         self.dealt_with(1);
     }
@@ -142,6 +143,7 @@ impl Station {
     }
 
     /// Whether it takes items; if not, it is a source or stands alone, and a drain is meant for it.
+    #[inline]
     pub(crate) fn takes_items(&self) -> bool {
         !self.inputs.is_empty()
     }

@@ -34,6 +34,7 @@ impl Stop {
     }
 
     /// The worker's page.
+    #[inline]
     pub(crate) fn page(&self) -> &Page {
         &self.page
     }
@@ -58,6 +59,7 @@ impl Stop {
     }
 
     /// Make nothing new; this is what a source asks, and is true for a drain as well.
+    #[inline]
     pub(crate) fn asked(&self) -> bool {
         self.now() || self.page.stop() == StopWord::Drain
     }
@@ -75,6 +77,7 @@ impl Stop {
     }
 
     /// Waits while the stage is paused. False: the deadline has passed, and it still is.
+    #[inline]
     pub(crate) fn while_held(&self, deadline: Option<Instant>) -> bool {
         while self.is_held() {
             let left = deadline.map_or(HELD_LOOK, |deadline| deadline.saturating_duration_since(Instant::now()));

@@ -1,10 +1,11 @@
 //! iceoryx2: samples in shared memory, asked for again and again; nothing is acked, and a full receiver blocks the sender.
 
-use std::io;
+use std::io::{self, Read};
+use std::process::Stdio;
 
 use iceoryx2::prelude::*;
 
-use super::{Shape, ended, start, timed};
+use super::{Shape, ended, start_with, timed};
 
 fn failed(error: impl std::fmt::Debug) -> io::Error {
     io::Error::other(format!("{error:?}"))
@@ -33,7 +34,7 @@ pub fn run(shape: Shape) -> io::Result<f64> {
     let node = node()?;
     let service = service(&node, shape, &name)?;
     let receiver = service.subscriber_builder().create().map_err(failed)?;
-    let sender = start("iceoryx", shape, &name)?;
+    let mut sender = start_with("iceoryx", shape, &name, |command| _ = command.stdin(Stdio::piped()))?;
     let rate = timed(shape, || {
         loop {
             if let Some(sample) = receiver.receive().map_err(failed)? {
@@ -44,6 +45,7 @@ pub fn run(shape: Shape) -> io::Result<f64> {
             std::hint::spin_loop();
         }
     })?;
+    drop(sender.stdin.take());
     ended(sender)?;
     Ok(rate)
 }
@@ -59,7 +61,7 @@ pub fn send(shape: Shape, name: &str) -> io::Result<()> {
         let sample = sender.loan_slice_uninit(shape.bytes).map_err(failed)?;
         sample.write_from_slice(&item).send().map_err(failed)?;
     }
-    // What is still under way goes with its sender.
-    std::thread::sleep(std::time::Duration::from_millis(200));
+    // What is still under way goes with its sender: it stays until the receiver has all.
+    io::stdin().read_to_end(&mut Vec::new())?;
     Ok(())
 }

@@ -44,11 +44,13 @@ impl Lane {
         Self { region: Arc::clone(region), words: words.clone(), number: number.into() }
     }
 
+    #[inline]
     pub(super) fn word(&self, number: usize) -> &crate::sync::AtomicU64 {
         self.words.at(self.number * (LANE_BYTES / 8) + number)
     }
 
     /// The number of the last batch that was committed; 0 before the first.
+    #[inline]
     pub fn committed(&self) -> u64 {
         self.word(COMMITTED).load(Ordering::Acquire) // Pairs with `commit`.
     }
@@ -166,6 +168,7 @@ impl Lane {
     }
 
     /// Items that it has finished.
+    #[inline]
     pub fn progress(&self) -> u64 {
         self.word(DONE).load(Ordering::Relaxed)
     }

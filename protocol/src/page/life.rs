@@ -37,6 +37,7 @@ impl Lane {
     }
 
     /// To be kept while it sends or takes: says, once it is told that this takes longer, that the thread waits.
+    #[inline]
     pub fn waiting(&self) -> Waiting<'_> {
         Waiting { lane: self, said: Cell::new(false) }
     }

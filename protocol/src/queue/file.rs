@@ -155,11 +155,13 @@ impl Queue {
     }
 
     /// The numbers that it was made with.
+    #[inline]
     pub fn geometry(&self) -> Geometry {
         self.shared.geometry
     }
 
     /// Slots.
+    #[inline]
     pub fn capacity(&self) -> usize {
         self.shared.geometry.capacity as usize
     }

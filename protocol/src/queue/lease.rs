@@ -17,21 +17,25 @@ pub struct Lease {
 
 impl Lease {
     /// The item's identity within its queue; a redelivered item keeps it.
+    #[inline]
     pub fn id(&self) -> ItemId {
         self.id
     }
 
     /// How often the item was delivered, this time included: 1 for the first (65,535 stands for that and more).
+    #[inline]
     pub fn deliveries(&self) -> u16 {
         self.held.word.deliveries()
     }
 
     /// Bytes of the item.
+    #[inline]
     pub fn len(&self) -> usize {
         self.len
     }
 
     /// Whether the item has no bytes.
+    #[inline]
     pub fn is_empty(&self) -> bool {
         self.len == 0
     }

@@ -64,6 +64,7 @@ impl Queue {
 
 impl Member {
     /// The queue.
+    #[inline]
     pub fn queue(&self) -> &Queue {
         &self.queue
     }
@@ -259,6 +260,7 @@ impl Member {
         }
     }
 
+    #[inline]
     pub(super) fn next_id(&self, ahead: u64) -> ItemId {
         let number = self.place.total(Count::Sent).wrapping_add(1).wrapping_add(ahead);
         ItemId(u64::from(self.index) << 48 | number & ((1 << 48) - 1))
@@ -354,6 +356,7 @@ impl Queue {
     }
 
     /// Whether the memory of an item of this length is given back to the system with it.
+    #[inline]
     pub(super) fn is_released(&self, len: usize) -> bool {
         len > KEPT_BYTES && len > self.shared.geometry.item_bytes as usize
     }

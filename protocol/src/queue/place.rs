@@ -105,6 +105,7 @@ impl Place {
     }
 
     /// What was noted of changes that are not counted.
+    #[inline]
     pub fn open_note(&self, count: Count) -> Option<u64> {
         let note = self.words.at(count.note()).load(Ordering::Acquire);
         let next = self.total(count).wrapping_add(1);

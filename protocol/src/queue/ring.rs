@@ -89,11 +89,13 @@ impl Ring {
     }
 
     /// How many slots.
+    #[inline]
     pub fn slots(&self) -> usize {
         self.capacity as usize
     }
 
     /// The word of a slot.
+    #[inline]
     pub fn word(&self, slot: usize) -> Word {
         // Acquire: pairs with the release of whoever changed it, so that what it wrote before is seen.
         Word(self.states.at(slot).load(Ordering::Acquire))
@@ -151,6 +153,13 @@ impl Ring {
         }
         self.move_on(&self.tail, seen, tail);
         if left < count { Ok(()) } else { Err(NoSlot::Full) }
+    }
+
+    /// The tail and the word of the slot there. As long as both stay as they are, a queue that was full most likely is.
+    #[inline]
+    pub fn at_tail(&self) -> (u64, Option<Word>) {
+        let tail = self.tail.at(0).load(Ordering::Relaxed);
+        (tail, Position::read(tail, self.capacity).map(|tail| self.word(tail.index())))
     }
 
     /// Whether a sender that skips the slot at `tail` comes to a free one before it comes to one that waits.

@@ -56,6 +56,7 @@ impl Member {
     }
 
     /// Sends the first of the items, at least one. Gives how many.
+    #[inline]
     fn try_send_run<'a>(&mut self, count: usize, item: impl Fn(usize) -> &'a [u8]) -> Result<usize, Refused> {
         let most = self.run_length(count, &item)?;
         if self.queue.is_closed() {
@@ -69,6 +70,7 @@ impl Member {
     }
 
     /// How many of the items to send at once.
+    #[inline]
     fn run_length<'a>(&self, count: usize, item: &impl Fn(usize) -> &'a [u8]) -> Result<usize, Refused> {
         let max = self.queue.shared.geometry.max_item_bytes as usize;
         let mut bytes = 0;

@@ -112,8 +112,13 @@ impl Member {
             if self.patience.gathers() {
                 Patience::gather();
             }
+            // A try walks over all slots in hands that stand at the tail: while nothing has changed there, none is made.
+            let before = self.queue.shared.ring.at_tail();
             for look in 0..self.patience.looks() {
                 std::hint::spin_loop();
+                if self.queue.shared.ring.at_tail() == before {
+                    continue;
+                }
                 match attempt(self) {
                     Err(Refused::Full) => {}
                     answer => {

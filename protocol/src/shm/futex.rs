@@ -61,6 +61,7 @@ impl EventCount {
         Self { word: Arc::as_ptr(&word), _keep: Keep::Heap(word) }
     }
 
+    #[inline]
     fn word(&self) -> &AtomicU32 {
         // SAFETY: aligned, in bounds and alive by the contract of the constructor.
         unsafe { &*self.word }
