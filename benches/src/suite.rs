@@ -126,6 +126,7 @@ fn redis(shape: Shape) -> Contestant {
 
 fn one_by_one(scale: Scale, bytes: usize) -> Case {
     let (shape, slow, slower) = (scale.shape(bytes, 1), scale.slower(bytes, 1, 8), scale.slower(bytes, 1, 40));
+    let slowest = scale.slower(bytes, 1, 160);
     let contestants = vec![
         Contestant::new(BRIGADE, move || pipeline::pair("raw", shape, true)),
         Contestant::new(RING, move || ring::run(shape, true)),
@@ -135,7 +136,7 @@ fn one_by_one(scale: Scale, bytes: usize) -> Case {
         Contestant::new(CHANNEL_TYPED, move || channel::run_typed(slow)),
         zeromq(slow),
         iceoryx(slow),
-        redis(slower),
+        redis(slowest),
         Contestant::new(PYTHON, move || python::queue(slower)),
     ];
     let title = format!("{}, copied out and acked one by one", size(bytes));
@@ -144,7 +145,7 @@ fn one_by_one(scale: Scale, bytes: usize) -> Case {
 
 fn in_batches(scale: Scale, bytes: usize) -> Case {
     let (shape, slow, slower) = (scale.shape(bytes, 64), scale.slower(bytes, 1, 8), scale.slower(bytes, 1, 40));
-    let redis_shape = scale.slower(bytes, 64, 10);
+    let redis_shape = scale.slower(bytes, 64, 20);
     let contestants = vec![
         Contestant::new(BRIGADE, move || pipeline::pair("raw", shape, true)),
         Contestant::new(RING, move || ring::run(shape, true)),
@@ -310,7 +311,7 @@ fn middle_of(times: usize, run: fn() -> io::Result<f64>) -> io::Result<f64> {
 }
 
 fn idle(scale: Scale) -> Case {
-    let time = Duration::from_secs(if scale.rounds > 3 { 10 } else { 2 });
+    let time = Duration::from_secs(if scale.rounds > 3 { 3 } else { 1 });
     let contestants = [1, 10, 100].map(|workers| {
         Contestant::new(format!("Brigade, {workers} workers at rest"), move || rest::idle(workers, time))
     });

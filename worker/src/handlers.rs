@@ -259,7 +259,7 @@ impl Inputs {
                     }
                     self.lane.done_many(done);
                 }
-                if self.taken.is_empty() {
+                if self.taken.is_empty() && self.batch > 1 {
                     self.since = Instant::now();
                 }
                 self.taken.push((queue, lease));

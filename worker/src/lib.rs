@@ -29,6 +29,9 @@
 //! | the last stage, which only takes | [`sink`] | [`Worker`] with `Output = ()` |
 //! | something of its own | [`work`], with [`Sender`] and [`Receiver`] | |
 //!
+//! A handler's `batch` in the pipeline file, and by hand [`Sender::send_many`] and [`Receiver::recv_many`], make small items
+//! two to three times as fast.
+//!
 //! All workers of a pipeline also see the same [lists, maps and counters](shared), by name: [`Context::list`],
 //! [`Context::map`], [`Context::counter`]; and change them exactly once per item: [`Output::list`], [`Output::map`],
 //! [`Output::counter`].

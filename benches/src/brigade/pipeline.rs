@@ -94,6 +94,10 @@ pub fn tasks(items: u64) -> io::Result<f64> {
             r#"
             [queues.tasks]
             [queues.results]
+            # A circle needs somebody outside of it who could begin.
+            [stages.nobody]
+            command = [{own:?}, "worker", "nothing"]
+            outputs = ["tasks"]
             [stages.driver]
             command = [{own:?}, "worker", "tasks", "{items}"]
             env = {{ RESULT = "${{result}}" }}
@@ -120,6 +124,10 @@ pub fn round_trip(items: u64, spins: bool, pause: u64) -> io::Result<(f64, f64)>
             item_bytes = "64B"
             [queues.back]
             item_bytes = "64B"
+            # A circle needs somebody outside of it who could begin.
+            [stages.nobody]
+            command = [{own:?}, "worker", "nothing"]
+            outputs = ["there"]
             [stages.ping]
             command = [{own:?}, "worker", "ping", {numbers}]
             env = {{ RESULT = "${{result}}" }}

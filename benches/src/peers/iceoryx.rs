@@ -2,6 +2,7 @@
 
 use std::io::{self, Read};
 use std::process::Stdio;
+use std::time::{Duration, Instant};
 
 use iceoryx2::prelude::*;
 
@@ -35,15 +36,20 @@ pub fn run(shape: Shape) -> io::Result<f64> {
     let service = service(&node, shape, &name)?;
     let receiver = service.subscriber_builder().create().map_err(failed)?;
     let mut sender = start_with("iceoryx", shape, &name, |command| _ = command.stdin(Stdio::piped()))?;
+    let begun = Instant::now();
     let rate = timed(shape, || {
-        loop {
+        for look in 0u64.. {
             if let Some(sample) = receiver.receive().map_err(failed)? {
                 let sum = sample.payload().iter().step_by(64).fold(0u8, |sum, byte| sum.wrapping_add(*byte));
                 std::hint::black_box(sum);
                 return Ok(());
             }
             std::hint::spin_loop();
+            if look % (1 << 20) == 0 && begun.elapsed() > Duration::from_secs(60) {
+                return Err(failed("not all samples have come in 60 s"));
+            }
         }
+        Ok(())
     })?;
     drop(sender.stdin.take());
     ended(sender)?;

@@ -1,14 +1,16 @@
 //! ZeroMQ, push to pull over its ipc transport.
 
-use std::io;
+use std::io::{self, Read};
+use std::process::Stdio;
 use std::time::Duration;
 
-use super::{Shape, ended, start, timed, trips};
+use super::{Shape, ended, start, start_with, timed, trips};
 
 fn socket(kind: zmq::SocketType, watermark: i32) -> io::Result<zmq::Socket> {
     let socket = zmq::Context::new().socket(kind)?;
     socket.set_sndhwm(watermark)?;
     socket.set_rcvhwm(watermark)?;
+    socket.set_rcvtimeo(20_000)?; // What it has lost does not come.
     Ok(socket)
 }
 
@@ -22,13 +24,14 @@ pub fn run(shape: Shape) -> io::Result<f64> {
     let address = format!("ipc://{}", folder.path().join("zmq").display());
     let receiver = socket(zmq::PULL, watermark(shape))?;
     receiver.bind(&address)?;
-    let sender = start("zeromq", shape, &address)?;
+    let mut sender = start_with("zeromq", shape, &address, |command| _ = command.stdin(Stdio::piped()))?;
     let mut item = zmq::Message::new();
     let rate = timed(shape, || {
         receiver.recv(&mut item, 0)?;
         std::hint::black_box(item[0]);
         Ok(())
     })?;
+    drop(sender.stdin.take());
     ended(sender)?;
     Ok(rate)
 }
@@ -38,7 +41,10 @@ pub fn send(shape: Shape, address: &str) -> io::Result<()> {
     let sender = socket(zmq::PUSH, watermark(shape))?;
     sender.connect(address)?;
     let item = vec![7; shape.bytes];
-    (0..shape.items).try_for_each(|_| Ok(sender.send(&item[..], 0)?))
+    (0..shape.items).try_for_each(|_| sender.send(&item[..], 0))?;
+    // What is still under way may go with its sender: it stays until the receiver has all.
+    io::stdin().read_to_end(&mut Vec::new())?;
+    Ok(())
 }
 
 /// Round trips between two paired sockets.

@@ -176,6 +176,9 @@ impl Member {
                     self.leases += 1;
                     if let Some(look) = unhurried.look() {
                         self.patience.found(look);
+                        if gathers {
+                            self.patience.gathered(self.queue.is_empty());
+                        }
                     }
                     return Ok(self.queue.lease(held));
                 }

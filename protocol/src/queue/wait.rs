@@ -127,7 +127,6 @@ impl Member {
                     }
                 }
             }
-            self.patience.disappointed();
             let ticket = self.queue.shared.room.prepare();
             match attempt(self) {
                 Err(Refused::Full) => {}
@@ -137,7 +136,9 @@ impl Member {
                 return Err(Refused::Interrupted);
             }
             let Some(sleep) = wait.sleep(nap) else { return Err(Refused::Timeout) };
+            let begun = Instant::now();
             self.queue.shared.room.wait(ticket, sleep);
+            self.patience.slept(begun.elapsed());
             nap = (nap * 2).min(LONGEST_NAP);
         }
     }
@@ -193,14 +194,14 @@ pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Re
                 Err(Nothing::Empty) => {}
                 answer => {
                     members.iter_mut().for_each(|member| member.patience.found(look));
-                    if gathers && members.iter().all(|member| member.queue.is_empty()) {
-                        members.iter_mut().for_each(|member| member.patience.gathered_in_vain());
+                    if gathers {
+                        let in_vain = members.iter().all(|member| member.queue.is_empty());
+                        members.iter_mut().for_each(|member| member.patience.gathered(in_vain));
                     }
                     return answer;
                 }
             }
         }
-        members.iter_mut().for_each(|member| member.patience.disappointed());
         let tickets: Vec<(EventCount, Ticket)> =
             members.iter().map(|member| (member.queue.shared.items.clone(), member.prepare())).collect();
         match try_recv_any(members, next) {
@@ -213,16 +214,20 @@ pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Re
         let due = members.iter().filter_map(|member| member.queue.shared.ring.until_due(clock)).min();
         let Some(sleep) = wait.sleep(due.unwrap_or(LOOK_AROUND).min(LOOK_AROUND)) else { return Err(Nothing::Timeout) };
         members.iter().for_each(Member::wake_senders);
+        let begun = Instant::now();
         EventCount::wait_any(&tickets, sleep);
+        let time = begun.elapsed();
+        members.iter_mut().for_each(|member| member.patience.slept(time));
         slept = true;
     }
 }
 
 /// The same without waiting: [`Nothing::Empty`] if there is none at present.
+#[inline]
 pub fn try_recv_any(members: &mut [Member], next: &mut usize) -> Result<(usize, Lease), Nothing> {
     let mut all_ended = true;
     for _ in 0..members.len() {
-        let index = *next % members.len();
+        let index = if *next < members.len() { *next } else { 0 };
         *next = index + 1;
         match members[index].try_recv() {
             Ok(lease) => return Ok((index, lease)),

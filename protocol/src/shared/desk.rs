@@ -188,9 +188,6 @@ impl Bell {
     }
 }
 
-/// Who has slept for less than this would have done better to look on: to sleep and to be woken takes about as long.
-const WORTH: Duration = Duration::from_micros(50);
-
 /// Waits until something is there; looks around by itself after each `nap`. `false`: it is over first.
 fn wait(
     patience: &mut Patience,
@@ -216,11 +213,7 @@ fn wait(
         }
         event.wait(ticket, nap);
     }
-    if begun.elapsed() < WORTH {
-        patience.rewarded()
-    } else {
-        patience.disappointed()
-    }
+    patience.slept(begun.elapsed());
     true
 }
 
