@@ -5,7 +5,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::pipelines::{endless, finite, line, pair, task};
+use crate::pipelines::{endless, line, pair, task};
 
 fn workers(run: &Run, stage: &str, fits: impl Fn(&Value) -> bool) -> usize {
     let status = run.status();
@@ -28,7 +28,10 @@ fn every_item_comes_out_once_while_a_stage_grows_and_shrinks_and_workers_are_kil
     const ITEMS: u64 = 30_000;
     let sandbox = Sandbox::new();
     let keys = "replicas = 2\nbatch = 4\nmax_restarts = \"unlimited\"\nbackoff = \"1ms\"";
-    let mut run = sandbox.run(&finite(ITEMS, &["bucket", "pass"], keys));
+    let source = ["bucket", "emit-after", "${here}/gate", &ITEMS.to_string()];
+    let mut run = sandbox.run(&line(&source, &["bucket", "pass"], keys));
+    until("there is somebody to talk to", || sandbox.ask(&["scale", "middle=6"]).code == Some(0));
+    sandbox.write("gate", "");
     let mut kept = 0;
     for size in [4, 1, 3, 2, 6, 1, 2].into_iter().cycle() {
         until("items flow, or all is done", || sandbox.ledger().count("kept") > kept + 500 || !run.is_running());
@@ -52,11 +55,6 @@ fn every_item_comes_out_once_while_a_stage_grows_and_shrinks_and_workers_are_kil
         assert_eq!((queue.sent, queue.acked, queue.left, queue.dead), (ITEMS, ITEMS, 0, 0), "{queue:?}");
     }
     assert_eq!(report.stages["middle"].processed, ITEMS, "also what those did that were let go");
-    let grown = |end: &str| sandbox.ask(&["events"]).out.matches(end).count();
-    assert!(
-        grown("its stage is scaled to 6 (operator)") > 0,
-        "it never was of six: the machine is too fast for this test"
-    );
     run.assert_nobody_left();
 }
 

@@ -8,8 +8,9 @@ use serde::{Serialize, de::DeserializeOwned};
 
 use crate::error::OpenError;
 use crate::raw_receiver::RawReceiver;
+use crate::raw_sender::RawSender;
 use crate::receiver::Receiver;
-use crate::sender::{RawSender, Sender};
+use crate::sender::Sender;
 use crate::shared::{SharedCounter, SharedList, SharedMap};
 use crate::station::{Line, Station};
 

@@ -57,6 +57,7 @@ mod outbox;
 mod output;
 mod panics;
 mod raw_receiver;
+mod raw_sender;
 mod receiver;
 #[cfg(test)]
 mod sandbox;
@@ -79,7 +80,8 @@ pub use exit::Exit;
 pub use failure::{Misconfigured, Outage, RetryAfter};
 pub use output::{Output, Port};
 pub use raw_receiver::RawReceiver;
+pub use raw_sender::RawSender;
 pub use receiver::Receiver;
-pub use sender::{RawSender, Sender};
+pub use sender::Sender;
 pub use shared::{SharedCounter, SharedError, SharedList, SharedMap};
 pub use worker::{Source, Worker, run, sink, source, work};

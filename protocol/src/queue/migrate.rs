@@ -2,11 +2,33 @@
 
 use std::path::Path;
 
+use super::delayed::Instant;
 use super::error::QueueError;
 use super::file::Queue;
 use super::geometry::{Geometry, UNDERTAKER};
-use super::slot::{Kind, Position};
+use super::ring::Ring;
+use super::slot::{Kind, Position, Word};
 use crate::crash_point;
+use crate::sync::Ordering;
+
+impl Ring {
+    /// Puts an item into a ring that is being made and that nobody else uses yet; a late one comes when it is `due`.
+    /// Gives the position behind it.
+    pub fn lay(&self, position: Position, kind: Kind, deliveries: u16, due: Instant) -> Position {
+        let word = Word::new(kind, position.lap(), 0, deliveries);
+        let next = position.next(self.capacity);
+        self.states.at(position.index()).store(word.0, Ordering::Release); // Pairs with `word`.
+        self.born.at(position.index()).store(position.word(), Ordering::Relaxed);
+        self.tail.at(0).store(next.word(), Ordering::Relaxed);
+        if kind == Kind::Late {
+            self.delayed.set_due(position.index(), due);
+            // Whoever uses the new queue first looks what of it is due already.
+            let lane = if due == 0 { &self.late } else { &self.delayed.lane };
+            lane.hint(position.index());
+        }
+        next
+    }
+}
 
 impl Queue {
     /// Makes a queue like `wanted` and puts it in the place of this one, at `path`, with all items in their order, their

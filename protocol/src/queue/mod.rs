@@ -27,6 +27,7 @@ mod run;
 mod slot;
 mod spoilt;
 mod sweep;
+mod view;
 mod wait;
 
 pub use depth::{Depth, Totals};

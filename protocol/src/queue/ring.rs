@@ -24,14 +24,14 @@ const TRIES: usize = 1 << 16;
 /// State words and hints of one queue.
 #[derive(Clone, Debug)]
 pub struct Ring {
-    states: Words,
+    pub(super) states: Words,
     /// By slot: the position at which it was claimed last. Only the late lane asks.
-    born: Words,
-    head: Words,
-    tail: Words,
+    pub(super) born: Words,
+    pub(super) head: Words,
+    pub(super) tail: Words,
     pub(super) late: LateLane,
     pub(super) delayed: Delayed,
-    capacity: u32,
+    pub(super) capacity: u32,
     pub(super) max_deliveries: u16,
 }
 
@@ -155,13 +155,6 @@ impl Ring {
         if left < count { Ok(()) } else { Err(NoSlot::Full) }
     }
 
-    /// The tail and the word of the slot there. As long as both stay as they are, a queue that was full most likely is.
-    #[inline]
-    pub fn at_tail(&self) -> (u64, Option<Word>) {
-        let tail = self.tail.at(0).load(Ordering::Relaxed);
-        (tail, Position::read(tail, self.capacity).map(|tail| self.word(tail.index())))
-    }
-
     /// Whether a sender that skips the slot at `tail` comes to a free one before it comes to one that waits.
     fn free_ahead(&self, tail: Position) -> bool {
         let mut ahead = tail.next(self.capacity);
@@ -280,12 +273,6 @@ impl Ring {
         self.move_on(&self.head, seen, head);
     }
 
-    /// Whether items may be in the late lane.
-    #[inline]
-    pub fn has_late(&self) -> bool {
-        self.late.may_hold()
-    }
-
     fn lease_late(&self, owner: u16, now: impl Fn() -> Instant) -> Option<Held> {
         while let Some(slot) = self.late.claim(|slot| self.born_at(slot)) {
             if slot >= self.capacity as usize {
@@ -347,29 +334,6 @@ impl Ring {
         self.leave(held.slot, |word| word.is(Kind::Leased, owner), emptied).is_some()
     }
 
-    /// How many items wait in the ring, roughly: leased ones and the late lane do not count. By this senders decide
-    /// when to wake up, so it must come from the shared words and not from somebody's own position.
-    #[inline]
-    pub fn backlog(&self) -> u64 {
-        let head = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity);
-        let tail = Position::read(self.tail.at(0).load(Ordering::Relaxed), self.capacity);
-        match (head, tail) {
-            (Some(head), Some(tail)) => tail.since(head, self.capacity),
-            (None, _) | (_, None) => 0,
-        }
-    }
-
-    /// How many slots of this kind are `owner`'s. Reads all words.
-    pub fn count(&self, kind: Kind, owner: u16) -> u64 {
-        (0..self.slots()).filter(|slot| self.word(*slot).is(kind, owner)).count() as u64
-    }
-
-    /// See [`LateLane::recheck`].
-    pub fn recheck_late(&self) {
-        self.late.recheck();
-        self.delayed.lane.recheck();
-    }
-
     /// Changes a slot's word by `next` as long as `expected` holds of it; only its lap or its late mark can change under
     /// the hands of an owner. Gives the new word.
     pub(super) fn leave(
@@ -389,30 +353,6 @@ impl Ring {
             }
         }
         None
-    }
-
-    /// Puts an item into a ring that is being made and that nobody else uses yet; a late one comes when it is `due`.
-    /// Gives the position behind it.
-    pub fn lay(&self, position: Position, kind: Kind, deliveries: u16, due: Instant) -> Position {
-        let word = Word::new(kind, position.lap(), 0, deliveries);
-        let next = position.next(self.capacity);
-        self.states.at(position.index()).store(word.0, Ordering::Release); // Pairs with `word`.
-        self.born.at(position.index()).store(position.word(), Ordering::Relaxed);
-        self.tail.at(0).store(next.word(), Ordering::Relaxed);
-        if kind == Kind::Late {
-            self.delayed.set_due(position.index(), due);
-            // Whoever uses the new queue first looks what of it is due already.
-            let lane = if due == 0 { &self.late } else { &self.delayed.lane };
-            lane.hint(position.index());
-        }
-        next
-    }
-
-    /// The receivers' hint and the senders', if they can be ones.
-    pub fn ends(&self) -> Option<(Position, Position)> {
-        // Acquire, and the head first: it is never ahead of a tail that is read after it.
-        let head = Position::read(self.head.at(0).load(Ordering::Acquire), self.capacity)?;
-        Some((head, Position::read(self.tail.at(0).load(Ordering::Acquire), self.capacity)?))
     }
 
     #[inline]

@@ -1,0 +1,50 @@
+//! What can be seen of a ring by who does nothing to it: how much waits, where its ends are, what somebody holds.
+
+use super::ring::Ring;
+use super::slot::{Kind, Position, Word};
+use crate::sync::Ordering;
+
+impl Ring {
+    /// The tail and the word of the slot there. As long as both stay as they are, a queue that was full most likely is.
+    #[inline]
+    pub fn at_tail(&self) -> (u64, Option<Word>) {
+        let tail = self.tail.at(0).load(Ordering::Relaxed);
+        (tail, Position::read(tail, self.capacity).map(|tail| self.word(tail.index())))
+    }
+
+    /// How many items wait in the ring, roughly: leased ones and the late lane do not count. By this senders decide
+    /// when to wake up, so it must come from the shared words and not from somebody's own position.
+    #[inline]
+    pub fn backlog(&self) -> u64 {
+        let head = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity);
+        let tail = Position::read(self.tail.at(0).load(Ordering::Relaxed), self.capacity);
+        match (head, tail) {
+            (Some(head), Some(tail)) => tail.since(head, self.capacity),
+            (None, _) | (_, None) => 0,
+        }
+    }
+
+    /// How many slots of this kind are `owner`'s. Reads all words.
+    pub fn count(&self, kind: Kind, owner: u16) -> u64 {
+        (0..self.slots()).filter(|slot| self.word(*slot).is(kind, owner)).count() as u64
+    }
+
+    /// See [`LateLane::recheck`].
+    pub fn recheck_late(&self) {
+        self.late.recheck();
+        self.delayed.lane.recheck();
+    }
+
+    /// The receivers' hint and the senders', if they can be ones.
+    pub fn ends(&self) -> Option<(Position, Position)> {
+        // Acquire, and the head first: it is never ahead of a tail that is read after it.
+        let head = Position::read(self.head.at(0).load(Ordering::Acquire), self.capacity)?;
+        Some((head, Position::read(self.tail.at(0).load(Ordering::Acquire), self.capacity)?))
+    }
+
+    /// Whether items may be in the late lane.
+    #[inline]
+    pub fn has_late(&self) -> bool {
+        self.late.may_hold()
+    }
+}
