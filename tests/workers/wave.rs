@@ -4,7 +4,7 @@
 //! `wave emit SEED CHUNK PAUSE` (items until the file `ENOUGH` is there, CHUNK to a commit), `wave pass SEED PAUSE` (to its
 //! outputs in turn), `wave tally SEED PAUSE` (the same, and adds to a shared counter), `wave nack SEED PAUSE` (the same, and
 //! fails some once or twice), `wave poison SEED PAUSE` (the same, and fails some until `MENDED` is there), `wave relay SEED
-//! PAUSE` (the same with plain handles),
+//! PAUSE` (the same with plain handles, up to 64 at a time),
 //! `wave keep SEED PAUSE` (a line `NUMBER BYTES` for each in the file `KEPT`), `wave hold` (with an item, until `ENOUGH`
 //! is there; it writes down when it began). PAUSE is in microseconds per item.
 
@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use brigade_tests::{Dice, Item, monotonic_ns, size_in_storm};
-use brigade_worker::{Context, ExactFile, Exit, Misconfigured, Output, Result, Worker, run, source, work};
+use brigade_worker::{Context, ExactFile, Exit, Misconfigured, Output, RecvError, Result, Worker, run, source, work};
 
 fn main() -> Exit {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -97,11 +97,21 @@ fn relay(ctx: &Context, seed: u64, pause: u64) -> Result {
     let input = ctx.inputs().next().expect("an input").to_owned();
     let items = ctx.receiver::<Item>(&input)?;
     let outputs = ctx.outputs().map(|name| ctx.sender::<Item>(name)).collect::<std::result::Result<Vec<_>, _>>()?;
-    for item in items.iter() {
-        check(&item, seed)?;
-        nap(pause);
-        outputs[item.n as usize % outputs.len()].send(item.clone())?;
-        item.ack();
+    for most in [1, 7, 64].into_iter().cycle() {
+        let run = match items.recv_many(most) {
+            Ok(run) => run,
+            Err(RecvError::Ended | RecvError::Stopped) => break,
+            Err(error) => return Err(error.into()),
+        };
+        for item in run.iter() {
+            check(item, seed)?;
+            nap(pause);
+        }
+        for (to, output) in outputs.iter().enumerate() {
+            let its = run.iter().filter(|item| item.n as usize % outputs.len() == to);
+            output.send_many(&its.cloned().collect::<Vec<Item>>())?;
+        }
+        run.ack();
     }
     Ok(())
 }

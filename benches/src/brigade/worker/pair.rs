@@ -146,23 +146,24 @@ pub fn count(ctx: &Context) -> Result {
     loop {
         let delivery = match receiver.try_recv() {
             Err(RecvError::Empty) => {
-                ended = now();
-                receiver.recv()
-            }
-            answer => answer,
-        };
-        match delivery {
-            Ok(delivery) => {
-                std::hint::black_box(delivery[0]);
-                delivery.ack();
-                if items == 0 {
-                    begun = now();
+                ended = now(); // If none comes any more, it was the last one's end.
+                match receiver.recv() {
+                    Err(RecvError::Ended) => break,
+                    answer => answer?,
                 }
-                items += 1;
             }
-            Err(RecvError::Ended) => break,
-            Err(error) => return Err(error.into()),
+            Err(RecvError::Ended) => {
+                ended = now();
+                break;
+            }
+            answer => answer?,
+        };
+        std::hint::black_box(delivery[0]);
+        delivery.ack();
+        if items == 0 {
+            begun = now();
         }
+        items += 1;
     }
     keep(ctx, &Sample::Span { begun, ended: ended.max(begun), items })
 }
