@@ -142,20 +142,17 @@ fn recv<T: serde::de::DeserializeOwned>(ctx: &Context, items: u64, batch: usize)
 /// One of several receivers: takes until the end, and says from when to when it had something to do.
 pub fn count(ctx: &Context) -> Result {
     let receiver = ctx.raw_receiver("items")?;
-    let (mut begun, mut ended, mut items) = (0, 0, 0);
-    loop {
+    let (mut begun, mut items) = (0, 0);
+    let ended = loop {
         let delivery = match receiver.try_recv() {
             Err(RecvError::Empty) => {
-                ended = now(); // If none comes any more, it was the last one's end.
+                let last = now(); // If none comes any more.
                 match receiver.recv() {
-                    Err(RecvError::Ended) => break,
+                    Err(RecvError::Ended) => break last,
                     answer => answer?,
                 }
             }
-            Err(RecvError::Ended) => {
-                ended = now();
-                break;
-            }
+            Err(RecvError::Ended) => break now(),
             answer => answer?,
         };
         std::hint::black_box(delivery[0]);
@@ -164,6 +161,6 @@ pub fn count(ctx: &Context) -> Result {
             begun = now();
         }
         items += 1;
-    }
+    };
     keep(ctx, &Sample::Span { begun, ended: ended.max(begun), items })
 }
