@@ -75,7 +75,7 @@ impl Patience {
         }
     }
 
-    /// It had to sleep for so long in the end. To sleep and to be woken takes about [`Self::WORTH`]: who has slept for less
+    /// It had to sleep for so long in the end. To sleep and to be woken takes about 50 µs: who has slept for less
     /// would have done better to look on.
     pub fn slept(&mut self, time: Duration) {
         if time < Self::WORTH { self.rewarded() } else { self.disappointed() }
