@@ -12,7 +12,7 @@ use serde::Serialize;
 use crate::error::{Refusal, SendError, SendManyError};
 use crate::raw_sender::RawSender;
 
-/// Sends items of one type to a queue. Made by [`Context::sender`].
+/// Sends items of one type to a queue. Made by [`Context::sender`](crate::Context::sender).
 ///
 /// It may be moved to another thread, and is used by one at a time. When a call returns `Ok`, the item is in the
 /// queue: killing the process in the next instruction does not lose it. When it returns an error, the item comes back.
