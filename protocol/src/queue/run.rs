@@ -120,13 +120,13 @@ impl Member {
             published += u64::from(shared.ring.publish(*held, self.index));
             crash_point!("run_published_one");
         }
-        if published == 0 {
-            self.place.cancel(Count::Sent);
-            return Err(Refused::Spoilt);
+        match published {
+            0 => self.place.cancel(Count::Sent),
+            published => self.place.done(Count::Sent, published),
         }
-        self.place.done(Count::Sent, published);
         shared.items.notify_many(filled);
-        Ok(filled)
+        // Less only if a broken process has written over the words.
+        if published == filled as u64 { Ok(filled) } else { Err(Refused::Spoilt) }
     }
 
     #[cold]

@@ -112,11 +112,12 @@ impl Member {
             if self.patience.gathers() {
                 Patience::gather();
             }
-            // A try walks over all slots in hands that stand at the tail: while nothing has changed there, none is made.
+            // A try walks over all slots in hands that stand at the tail: after the first one, none is made while nothing has
+            // changed there.
             let before = self.queue.shared.ring.at_tail();
             for look in 0..self.patience.looks() {
                 std::hint::spin_loop();
-                if self.queue.shared.ring.at_tail() == before {
+                if look > 0 && self.queue.shared.ring.at_tail() == before {
                     continue;
                 }
                 match attempt(self) {
