@@ -1,8 +1,9 @@
 //! A worker's page: a small mapped file per post, in which the worker shows how far it is and finds its stop word.
 //!
-//! The supervisor makes it and reads it; nobody sends heartbeats or counts. It outlives the worker, so that the counts
-//! go on through restarts. Each handler thread writes to a lane of its own. What a worker writes there is input: the
-//! supervisor reads numbers, and follows none of them.
+//! The supervisor makes it and reads it; nobody sends heartbeats. It outlives the worker, so that its batches and
+//! checkpoints go on through restarts. Each handler thread writes to a lane of its own. How much it has done stands at the
+//! queues, in the places of its members. What a worker writes to its page is input: the supervisor reads numbers, and follows
+//! none of them.
 
 mod lane;
 mod life;
@@ -22,7 +23,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 use crate::control::PROTOCOL;
 use crate::id::{Incarnation, Post};
 use crate::shm::{Region, Words, boot_id};
-use lane::{COMMITTED, DONE, FINISH, LANE_BYTES, SHARED};
+use lane::{COMMITTED, FINISH, LANE_BYTES, SHARED};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEP");
 
@@ -167,7 +168,7 @@ impl Page {
         for number in 0..self.lanes() {
             let lane = self.lane(number);
             // The batch that is at work is the next one, as far as a worker can be after a million years.
-            let numbers = [COMMITTED, FINISH, SHARED, DONE].map(|word| lane.word(word).load(Ordering::Relaxed));
+            let numbers = [COMMITTED, FINISH, SHARED].map(|word| lane.word(word).load(Ordering::Relaxed));
             let long = (0..2).any(|half| {
                 let word = |word| lane.checkpoint_word(half, word).load(Ordering::SeqCst);
                 word(0) != 0 && word(1) > MAX_CHECKPOINT as u64
@@ -197,8 +198,7 @@ impl Page {
         self.head.at(INCARNATION).store(incarnation.0.into(), Ordering::Release); // Pairs with `incarnation`.
     }
 
-    /// The page of an earlier run, now for this post: with its committed batches and checkpoints, its counts from 0.
-    /// Makes a new one if there is none, or none that can be used. Only when nothing of the earlier run lives, and after
+    /// The page of an earlier run, now for this post: with its committed batches and checkpoints. Makes a new one if there is none, or none that can be used. Only when nothing of the earlier run lives, and after
     /// the sweep of what it held.
     pub fn renew(path: &Path, post: Post, lanes: u16) -> Result<Self, PageError> {
         let Ok(old) = Self::open(path) else { return Self::create(path, post, lanes) };
@@ -207,7 +207,6 @@ impl Page {
         let lanes = lanes.max(1).max(needed.map_or(0, |number| number + 1));
         if old.lanes() == lanes {
             old.head.at(POST).store(post.0.into(), Ordering::Relaxed);
-            (0..old.lanes()).for_each(|lane| old.lane(lane).word(DONE).store(0, Ordering::Relaxed));
             return Ok(old);
         }
         // Another number of threads: those that stay keep their checkpoints.
@@ -280,12 +279,6 @@ impl Page {
         assert!(number < self.lanes(), "lane {number} of {}", self.lanes());
         Lane::new(&self.region, &self.lanes, number)
     }
-
-    /// Items that all lanes have finished, through all incarnations.
-    pub fn progress(&self) -> u64 {
-        // What stands there is input: no sum of it is to overflow.
-        (0..self.lanes()).map(|lane| self.lane(lane).progress()).fold(0, u64::saturating_add).min(MOST)
-    }
 }
 
 #[cfg(test)]
@@ -306,15 +299,13 @@ mod tests {
         assert!(theirs.is_paused() && theirs.spoilt().is_none());
         ours.set_paused(false);
         assert!(!theirs.is_paused());
-        theirs.lane(0).done();
-        theirs.lane(2).done_many(2);
         theirs.lane(2).hold(1, ItemId(7));
-        assert_eq!((ours.progress(), ours.lane(2).holds()), (3, Some((1, ItemId(7)))));
+        assert_eq!(ours.lane(2).holds(), Some((1, ItemId(7))));
         ours.ask_stop(StopWord::Now);
         ours.ask_stop(StopWord::Drain);
         assert_eq!(theirs.stop(), StopWord::Now);
         ours.begin(Incarnation(5));
-        assert_eq!((theirs.stop(), theirs.lane(2).holds(), theirs.progress()), (StopWord::None, None, 3));
+        assert_eq!((theirs.stop(), theirs.lane(2).holds()), (StopWord::None, None));
     }
 
     #[test]

@@ -37,14 +37,15 @@ fn goes_on(case: &Case, sandbox: &Sandbox) {
 }
 
 /// Where the supervisor comes by in the sweep after a worker's death: the point, the how manieth time there, and how often it
-/// comes there in a whole sweep of the two queues. `returned_late` only if the worker had items in hand.
+/// comes there in a whole sweep of the two queues for one who has a place at one of them. `returned_late` only if the worker had
+/// items in hand.
 const IN_THE_SWEEP: [(&str, u64, u64); 9] = [
     ("worker_reaped", 1, 1),
-    ("sweep_counts_settled", 1, 0),
+    ("sweep_counts_settled", 1, 1),
     ("sweep_slot_done", 1, 32),
     ("sweep_slot_done", 4, 32),
     ("sweep_slots_done", 1, 2),
-    ("sweep_place_freed", 1, 0),
+    ("sweep_place_freed", 1, 1),
     ("queue_swept", 1, 2),
     ("queue_swept", 2, 2),
     ("returned_late", 1, 0),

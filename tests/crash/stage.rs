@@ -70,6 +70,11 @@ env = {{ LEDGER = "${{ledger}}" }}
         for (name, queue) in &report.queues {
             assert_eq!((queue.left, queue.acked + queue.dead), (0, queue.sent), "{name}");
         }
+        // Also what the killed one had done, wherever it was killed.
+        let (raw, done) = (&report.queues["raw"], &report.queues["done"]);
+        for (stage, queues_say) in [("source", raw.sent), ("middle", raw.acked), ("sink", done.acked)] {
+            assert_eq!(report.stages[stage].processed, queues_say, "processed by {stage}: {report:?}");
+        }
         report
     }
 }

@@ -185,7 +185,7 @@ mod tests {
         let second = numbers.recv_many(64).expect("the third");
         assert_eq!(second.ack(), [3]);
         assert_eq!(first.ack(), [1, 2]);
-        assert_eq!(sandbox.page.progress(), 3);
+        assert_eq!(sandbox.processed(), 3);
         assert!(matches!(numbers.try_recv_many(64), Err(RecvError::Empty)));
         sandbox.queue("numbers").close();
         assert!(matches!(numbers.recv_many(64), Err(RecvError::Ended)));

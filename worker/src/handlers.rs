@@ -167,10 +167,7 @@ impl Inputs {
 
     /// Commits what is dealt with.
     fn commit(&mut self, outbox: &mut Outbox) -> Result {
-        let done = self.taken.len() as u64;
-        outbox.commit(&mut self.members, &mut self.taken)?;
-        self.lane.done_many(done);
-        Ok(())
+        Ok(outbox.commit(&mut self.members, &mut self.taken)?)
     }
 
     fn give_back_taken(&mut self) {
@@ -251,13 +248,12 @@ impl Inputs {
         out.outbox().end();
         match outcome {
             Outcome::Done => {
-                if out.outbox().is_overladen() && !self.taken.is_empty() {
-                    let done = self.taken.len() as u64;
-                    if let Err(error) = out.outbox().commit_before(&mark, &mut self.members, &mut self.taken) {
-                        self.members[queue].give_back(lease);
-                        return Err(error.into());
-                    }
-                    self.lane.done_many(done);
+                if out.outbox().is_overladen()
+                    && !self.taken.is_empty()
+                    && let Err(error) = out.outbox().commit_before(&mark, &mut self.members, &mut self.taken)
+                {
+                    self.members[queue].give_back(lease);
+                    return Err(error.into());
                 }
                 if self.taken.is_empty() && self.batch > 1 {
                     self.since = Instant::now();

@@ -154,9 +154,6 @@ impl Outbox {
         let waiting = self.lane.waiting();
         let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
         self.ports[port].member.send(&self.bytes[range], &wait)?;
-        if self.mode == Mode::AtOnce {
-            self.lane.done();
-        }
         Ok(())
     }
 
@@ -209,9 +206,7 @@ impl Outbox {
             Mode::WithItem => Ok(()),
             Mode::AtOnce | Mode::WithCheckpoint => {
                 self.mode = Mode::WithCheckpoint;
-                let sent = self.entries.len() as u64;
                 self.commit(&mut [], &mut Vec::new())?;
-                self.lane.done_many(sent);
                 Ok(())
             }
         }

@@ -181,7 +181,6 @@ impl RawReceiver {
     #[inline]
     pub(crate) fn ack(&self, lease: Lease) {
         self.member.borrow_mut().ack(lease);
-        self.lane.done();
         self.let_go(1);
         self.ctx.station().dealt_with_one();
     }
@@ -190,7 +189,6 @@ impl RawReceiver {
     pub(crate) fn ack_many(&self, leases: &mut Vec<Lease>) {
         let items = leases.len();
         self.member.borrow_mut().ack_many(leases);
-        self.lane.done_many(items as u64);
         self.let_go(items);
         self.ctx.station().dealt_with(items as u64);
     }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::id::ItemId;
 use brigade_protocol::page::Lane;
-use brigade_protocol::queue::{Member, Queue, Refused, Wait};
+use brigade_protocol::queue::{Member, Queue, Wait};
 
 use crate::context::Context;
 use crate::error::{OpenError, Refusal, SendManyError};
@@ -22,8 +22,6 @@ pub struct RawSender {
     name: String,
     ctx: Context,
     lane: Lane,
-    /// What a worker without inputs has sent is its progress.
-    is_progress: bool,
 }
 
 impl RawSender {
@@ -37,7 +35,6 @@ impl RawSender {
             queue: line.queue.clone(),
             name: line.name.clone(),
             lane: ctx.station().stop.page().lane(ctx.thread()),
-            is_progress: !ctx.station().takes_items(),
             ctx: ctx.clone(),
         })
     }
@@ -58,7 +55,7 @@ impl RawSender {
         if !self.ctx.station().takes_items() && self.ctx.station().stop.is_held() {
             return Err(Refusal::Full);
         }
-        self.counted(self.member.borrow_mut().try_send(item))
+        Ok(self.member.borrow_mut().try_send(item)?)
     }
 
     /// Sends, and waits for room at most `time`.
@@ -115,7 +112,7 @@ impl RawSender {
         let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
         let mut now = 0;
         let all = self.member.borrow_mut().send_many(count, item, &mut now, &wait);
-        self.counted_many(now, sent);
+        *sent += now;
         Ok(all?)
     }
 
@@ -130,16 +127,8 @@ impl RawSender {
         }
         let mut now = 0;
         let all = self.member.borrow_mut().try_send_many(count, item, &mut now);
-        self.counted_many(now, sent);
-        Ok(all?)
-    }
-
-    #[inline]
-    fn counted_many(&self, now: usize, sent: &mut usize) {
         *sent += now;
-        if self.is_progress {
-            self.lane.done_many(now as u64);
-        }
+        Ok(all?)
     }
 
     #[inline]
@@ -150,16 +139,7 @@ impl RawSender {
         }
         let waiting = self.lane.waiting();
         let wait = Wait { deadline, interrupted: &|| stop.now_or_wait(&waiting) };
-        self.counted(self.member.borrow_mut().send(item, &wait))
-    }
-
-    #[inline]
-    fn counted(&self, sent: Result<ItemId, Refused>) -> Result<ItemId, Refusal> {
-        let id = sent?;
-        if self.is_progress {
-            self.lane.done();
-        }
-        Ok(id)
+        Ok(self.member.borrow_mut().send(item, &wait)?)
     }
 
     /// This handle sends no more. The queue itself is closed by the supervisor, when all its producers are complete.

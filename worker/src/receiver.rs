@@ -224,7 +224,7 @@ mod tests {
         assert!(matches!(numbers.try_recv(), Err(RecvError::Empty)), "while items are held there is no end");
         let values: Vec<_> = held.into_iter().rev().map(crate::Delivery::ack).collect();
         assert_eq!(values, [3, 2, 1]);
-        assert_eq!((sandbox.page.progress(), sandbox.page.lane(0).holds()), (3, None));
+        assert_eq!((sandbox.processed(), sandbox.page.lane(0).holds()), (3, None));
         assert!(matches!(numbers.recv(), Err(RecvError::Ended)));
     }
 

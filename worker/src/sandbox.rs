@@ -101,6 +101,17 @@ impl Sandbox {
         self.queue(queue).depth().dead as usize
     }
 
+    /// What the supervisor would say that the worker has processed.
+    pub(crate) fn processed(&self) -> u64 {
+        let (station, post) = (self.ctx.station(), self.ctx.station().welcome.post);
+        let work = |line: &crate::station::Line| line.queue.work().filter(|it| it.post == post).collect::<Vec<_>>();
+        if station.takes_items() {
+            station.inputs.iter().flat_map(work).map(|it| it.acked).sum()
+        } else {
+            station.outputs.iter().flat_map(work).map(|it| it.sent).sum()
+        }
+    }
+
     /// What the worker has reported since the last call.
     pub(crate) fn reports(&self) -> Vec<Report> {
         let reports = self.reports.lock().expect("no panic while it is held");

@@ -200,7 +200,7 @@ mod tests {
         assert!(matches!(refused.reason, Refusal::Full));
         let refused = words.send_timeout("still".into(), Duration::from_millis(1)).expect_err("it is full");
         assert!(matches!(refused.reason, Refusal::Timeout));
-        assert_eq!(sandbox.page.progress(), u64::from(CAPACITY), "what a source has sent is its progress");
+        assert_eq!(sandbox.processed(), u64::from(CAPACITY), "what a source has sent is its progress");
         assert_eq!(sandbox.take::<String>("words").len(), CAPACITY as usize);
     }
 
@@ -212,7 +212,7 @@ mod tests {
         let refused = words.try_send_many(&items).expect_err("it is full");
         assert_eq!(refused.sent, CAPACITY as usize);
         assert!(matches!(refused.reason, Refusal::Full));
-        assert_eq!(sandbox.page.progress(), u64::from(CAPACITY));
+        assert_eq!(sandbox.processed(), u64::from(CAPACITY));
         let taken: Vec<String> = sandbox.take("words").into_iter().map(|(_, item)| item).collect();
         assert_eq!(taken, items[..CAPACITY as usize]);
         words.send_many(&items[..2]).expect("there is room");

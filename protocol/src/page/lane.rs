@@ -11,7 +11,6 @@ use crate::sync::Ordering;
 /// Words of a lane, four cache lines: what its thread writes disturbs no other.
 const LANE_WORDS: usize = 32;
 
-pub(super) const DONE: usize = 0;
 pub(super) const HOLDS_QUEUE: usize = 1;
 const HOLDS_ITEM: usize = 2;
 pub(super) const BEGUN: usize = 3;
@@ -153,24 +152,6 @@ impl Lane {
 
     pub(super) fn checkpoint_word(&self, half: usize, word: usize) -> &crate::sync::AtomicU64 {
         self.word(LANE_WORDS + half * (CHECKPOINT_BYTES / 8) + word)
-    }
-
-    /// One more item is finished.
-    #[inline]
-    pub fn done(&self) {
-        self.done_many(1);
-    }
-
-    /// So many more items are finished. Threads that an author starts may share the lane of another.
-    #[inline]
-    pub fn done_many(&self, more: u64) {
-        self.word(DONE).fetch_add(more, Ordering::Relaxed);
-    }
-
-    /// Items that it has finished.
-    #[inline]
-    pub fn progress(&self) -> u64 {
-        self.word(DONE).load(Ordering::Relaxed)
     }
 
     /// It begins with this item of the stage's input number `queue`.

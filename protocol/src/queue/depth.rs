@@ -4,6 +4,7 @@ use super::file::Queue;
 use super::geometry::UNDERTAKER;
 use super::place::Count;
 use super::slot::Kind;
+use crate::id::Post;
 use crate::shm::clock;
 
 /// Slots by what they are. Each slot is counted at the instant at which it was looked at.
@@ -48,7 +49,28 @@ pub struct Totals {
     pub buried: u64,
 }
 
+/// What a member has done at a queue since it joined. What stands in the file is input: the numbers are there to be shown.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Work {
+    /// Whose it is.
+    pub post: Post,
+    /// The number of its thread.
+    pub lane: u16,
+    /// Items sent.
+    pub sent: u64,
+    /// Items acked.
+    pub acked: u64,
+}
+
 impl Queue {
+    /// What the members that are present have done. Exact for those that rest.
+    pub fn work(&self) -> impl Iterator<Item = Work> + '_ {
+        self.places().filter_map(|(_, place)| {
+            let (post, lane) = (place.post()?, place.lane());
+            Some(Work { post, lane, sent: place.own(Count::Sent), acked: place.own(Count::Acked) })
+        })
+    }
+
     /// Counts the slots. Reads `capacity` words.
     pub fn depth(&self) -> Depth {
         let (mut depth, ring, now) = (Depth::default(), &self.shared.ring, clock());

@@ -5,7 +5,7 @@ use std::fs::{File, OpenOptions};
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 use nix::fcntl::{FallocateFlags, fallocate};
 
@@ -42,6 +42,9 @@ pub(super) struct Shared {
     /// What the fixed part of the header holds, and has to hold.
     fixed: Words,
     made: [u64; header::FIXED_WORDS],
+    /// Places of members of this process that were dropped: the next member of the same thread takes them over. To everybody
+    /// else they are taken until the process is gone, so that a place has one owner from one sweep to the next.
+    pub(super) idle: Mutex<Vec<u16>>,
 }
 
 impl Queue {
@@ -150,6 +153,7 @@ impl Queue {
                 geometry,
                 layout,
                 ring,
+                idle: Mutex::default(),
             }),
         })
     }

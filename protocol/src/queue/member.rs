@@ -1,6 +1,7 @@
 //! A member: one thread's place at a queue, by which it sends and receives.
 
 use std::io;
+use std::sync::PoisonError;
 use std::time::Duration;
 
 use nix::errno::Errno;
@@ -44,21 +45,32 @@ pub struct Member {
 impl Queue {
     /// Joins the queue for one thread of the worker at `post`; `lane` is the number of the thread, for the records.
     pub fn join(&self, post: Post, lane: u16) -> Result<Member, QueueError> {
-        for (index, place) in self.places() {
-            if place.post().is_none() && place.take(post, lane) {
-                return Ok(Member {
-                    queue: self.clone(),
-                    index,
-                    place,
-                    leases: 0,
-                    share: Share::default(),
-                    run: Vec::new(),
-                    first_not_free: 0,
-                    patience: crate::shm::Patience::default(),
-                });
-            }
-        }
-        Err(QueueError::MembersFull(MEMBERS))
+        let takes = |place: &Place| place.post().is_none() && place.take(post, lane);
+        let (index, place) = self
+            .take_idle(post, lane)
+            .or_else(|| self.places().find(|(_, place)| takes(place)))
+            .ok_or(QueueError::MembersFull(MEMBERS))?;
+        Ok(Member {
+            queue: self.clone(),
+            index,
+            place,
+            leases: 0,
+            share: Share::default(),
+            run: Vec::new(),
+            first_not_free: 0,
+            patience: crate::shm::Patience::default(),
+        })
+    }
+
+    /// The place that an earlier member of this thread had.
+    fn take_idle(&self, post: Post, lane: u16) -> Option<(u16, Place)> {
+        let mut idle = self.shared.idle.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_its = |index: &u16| {
+            let place = self.place(*index);
+            place.post() == Some(post) && place.lane() == lane
+        };
+        let index = idle.iter().position(is_its).map(|at| idle.swap_remove(at))?;
+        Some((index, self.place(index)))
     }
 }
 
@@ -306,7 +318,7 @@ impl Drop for Member {
             }
             self.queue.wake_all();
         }
-        self.place.free();
+        self.queue.shared.idle.lock().unwrap_or_else(PoisonError::into_inner).push(self.index);
     }
 }
 

@@ -30,7 +30,7 @@ mod sweep;
 mod view;
 mod wait;
 
-pub use depth::{Depth, Totals};
+pub use depth::{Depth, Totals, Work};
 pub use error::{Nothing, QueueError, Refused};
 pub use file::Queue;
 pub use geometry::Geometry;

@@ -20,6 +20,9 @@ const RETURNED: usize = 5;
 const BATCH_SENT: usize = 6;
 const BATCH_ACKED: usize = 7;
 const BATCH: usize = 8;
+/// What the counts were when its owner took the place.
+const FROM_SENT: usize = 9;
+const FROM_ACKED: usize = 10;
 
 const USED: u64 = 1 << 63;
 
@@ -46,6 +49,13 @@ impl Count {
         }
     }
 
+    const fn from(self) -> usize {
+        match self {
+            Self::Sent => FROM_SENT,
+            Self::Acked => FROM_ACKED,
+        }
+    }
+
     const fn note(self) -> usize {
         match self {
             Self::Sent => SENDING,
@@ -67,8 +77,9 @@ impl Place {
         self.words.at(OWNER).compare_exchange(0, word, Ordering::AcqRel, Ordering::Relaxed).is_ok()
     }
 
-    /// Gives the place back. Its counts stay.
+    /// Frees the place of a dead member. Its counts stay, and the next owner goes on from them.
     pub fn free(&self) {
+        self.mark();
         self.words.at(OWNER).store(0, Ordering::Release); // Pairs with `take`.
     }
 
@@ -82,6 +93,18 @@ impl Place {
     #[inline]
     pub fn total(&self, count: Count) -> u64 {
         self.words.at(count.total()).load(Ordering::Acquire) // Pairs with `done`.
+    }
+
+    /// How much of a count is its present owner's.
+    pub fn own(&self, count: Count) -> u64 {
+        self.total(count).saturating_sub(self.words.at(count.from()).load(Ordering::Relaxed))
+    }
+
+    /// What is counted from now on is the next owner's.
+    fn mark(&self) {
+        for count in [Count::Sent, Count::Acked] {
+            self.words.at(count.from()).store(self.total(count), Ordering::Relaxed); // Released with the owner's word.
+        }
     }
 
     /// Notes that changes are about to be tried which count: each takes one slot from the `held` that the member holds.
@@ -163,6 +186,7 @@ impl Place {
         for word in [SENT, ACKED, RETURNED] {
             self.words.at(word).store(from.words.at(word).load(Ordering::Relaxed), Ordering::Release);
         }
+        self.mark();
     }
 
     /// Items that came back through this member.

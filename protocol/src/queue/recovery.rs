@@ -19,6 +19,17 @@ pub struct Swept {
     pub rolled_back: u64,
     /// Slots of a committed batch that were not finished yet: they are now.
     pub rolled_forward: u64,
+    /// Items that the dead had sent since they joined, as their places say now.
+    pub sent: u64,
+    /// Items that they had acked since then.
+    pub acked: u64,
+}
+
+impl Swept {
+    /// Whether the dead held anything that had to be given back or put aside.
+    pub fn is_clean(&self) -> bool {
+        (self.returned, self.dead, self.rolled_back) == (0, 0, 0)
+    }
 }
 
 /// What is known of the owner of a slot.

@@ -62,7 +62,7 @@ impl Queue {
                 crash_point!("sweep_counts_settled");
             }
         }
-        let swept = self.shared.ring.sweep(clock(), |slot, owner| match dead.get(usize::from(owner)) {
+        let mut swept = self.shared.ring.sweep(clock(), |slot, owner| match dead.get(usize::from(owner)) {
             None | Some(None) => Fate::Alive,
             // What is leased is part of no batch, whatever number stands beside it.
             Some(Some(_)) if !count && self.shared.ring.word(slot).kind() == Kind::Leased => Fate::Cut,
@@ -77,6 +77,8 @@ impl Queue {
         for (index, place) in self.places() {
             if dead[usize::from(index)].is_some() {
                 place.count_returned(std::mem::take(&mut returned));
+                swept.sent = swept.sent.saturating_add(place.own(Count::Sent));
+                swept.acked = swept.acked.saturating_add(place.own(Count::Acked));
                 place.free();
                 crash_point!("sweep_place_freed");
             }

@@ -23,6 +23,7 @@ impl Reactor {
         self.look_for_spoilt_of(post);
         let (name, replica) = self.name_of(post);
         let is_page_spoilt = self.is_page_spoilt(post);
+        let stage = self.core.worker(post).and_then(|worker| worker.stage);
         self.note_death(post, incarnation);
         for index in 0..self.queues.len() {
             if self.queues[index].spoilt {
@@ -31,7 +32,10 @@ impl Reactor {
             let page = |of: Post| self.pages.get(&of).filter(|_| of != post || !is_page_spoilt);
             let committed = |post, lane| committed(page(post), lane);
             let swept = self.queues[index].queue.sweep(post, committed);
-            if swept != Default::default() {
+            if let Some(stage) = stage {
+                self.add_progress(post, stage, index, &swept);
+            }
+            if !swept.is_clean() {
                 let queue = &self.core.plan().queues[index].name;
                 let (returned, dead, rolled_back) = (swept.returned, swept.dead, swept.rolled_back);
                 tracing::info!(

@@ -82,6 +82,10 @@ impl Reactor {
     pub(super) fn look_for_hung(&mut self, now: Instant) {
         let last = self.watch.last_look.replace(now).unwrap_or(now);
         let step = now.saturating_duration_since(last).min(2 * ROUND);
+        if self.core.plan().stages.iter().all(|stage| stage.watch == Rules::default()) {
+            return;
+        }
+        let progress = self.progress();
         let (mut events, mut late, mut seen) = (Vec::new(), Vec::new(), std::mem::take(&mut self.watch.seen));
         for worker in self.core.workers() {
             let Some(stage) = worker.stage.filter(|_| is_at_work(worker)) else { continue };
@@ -91,7 +95,7 @@ impl Reactor {
             for number in 0..page.lanes() {
                 let (lane, seen) = (page.lane(number), seen.entry((post, number)).or_insert(Seen::NOTHING));
                 let holds = lane.holds().filter(|_| worker.paused.is_none());
-                let life = lane.life();
+                let life = lane.life(progress.of_thread(post, number));
                 seen.look(incarnation, life, holds.is_some(), step);
                 let Some((input, item)) = holds else { continue };
                 let item = || self.item_in_words(stage, input, item);

@@ -24,8 +24,6 @@ pub(super) struct Limited {
     /// `None`: no stage wants any, or there can be none.
     groups: Option<Groups>,
     group_of: HashMap<Post, Group>,
-    /// How much each had done before its present run.
-    done_before: HashMap<Post, u64>,
 }
 
 impl Limited {
@@ -63,7 +61,7 @@ impl Reactor {
         hand_over(Path::new(door), &self.dir.page(&stage.name, replica), &queues, uid)
     }
 
-    /// Notes where a run begins, and makes its control group if it is to have one: gives where its process enters.
+    /// Makes a worker's control group if it is to have one: gives where its process enters.
     pub(super) fn begin_limits(
         &mut self,
         stage: &StagePlan,
@@ -72,8 +70,6 @@ impl Reactor {
         incarnation: Incarnation,
     ) -> io::Result<Option<OwnedFd>> {
         self.end_group(post); // Of a run whose process could not be started.
-        let done = self.pages.get(&post).map_or(0, |page| page.progress());
-        self.limited.done_before.insert(post, done);
         let (Some(groups), Some(most)) = (&self.limited.groups, stage.limits.memory_max) else { return Ok(None) };
         let (group, entrance) = groups.make(&stage.name, replica, incarnation.0, most)?;
         self.limited.group_of.insert(post, group);
@@ -102,7 +98,10 @@ impl Reactor {
     /// Has those replaced that have grown beyond their `max_rss`. Only when they have done something in this run: one that
     /// is too large from the start would be replaced for ever, and nothing would be done.
     pub(super) fn look_at_memory(&mut self) {
-        let mut events = Vec::new();
+        if self.core.plan().stages.iter().all(|stage| stage.limits.max_rss.is_none()) {
+            return;
+        }
+        let (mut events, done) = (Vec::new(), self.progress().by_post());
         for worker in self.core.workers() {
             let at_work = matches!(worker.state, State::Ready | State::Draining);
             let stage = worker.stage.map(|stage| &self.core.plan().stages[stage]);
@@ -111,8 +110,7 @@ impl Reactor {
                 continue;
             };
             let (post, incarnation) = (worker.post, worker.incarnation);
-            let done = self.pages.get(&post).map_or(0, |page| page.progress());
-            let has_done = self.limited.done_before.get(&post).is_none_or(|before| done > *before);
+            let has_done = done.get(&post).is_some_and(|done| *done > 0);
             if let Some(own) = memory::own(pid).filter(|own| *own > most && has_done) {
                 let (own, most) = (show_size(own), show_size(most));
                 let words = format!("it has grown to {own}, more than its max_rss of {most}");

@@ -18,6 +18,7 @@ mod operate;
 mod parent;
 mod pause;
 mod picture;
+mod progress;
 mod ready;
 mod reload;
 mod scale;
@@ -144,6 +145,8 @@ pub struct Reactor {
     watch: hung::Watch,
     ready_lines: ready::Lines,
     notes: notify::Notes,
+    /// What the earlier runs of a post have processed, all together.
+    done_before: BTreeMap<Post, u64>,
     /// What the last failed run of a post wrote to stderr at last.
     last_words: BTreeMap<Post, Vec<String>>,
     spoilt: Vec<Spoilt>,
@@ -240,6 +243,7 @@ impl Reactor {
             watch: hung::Watch::default(),
             ready_lines: ready::Lines::default(),
             notes: notify::Notes::default(),
+            done_before: BTreeMap::new(),
             last_words: BTreeMap::new(),
             spoilt: Vec::new(),
             started: now,

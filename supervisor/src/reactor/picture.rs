@@ -1,6 +1,9 @@
 //! The picture of the pipeline, as it is now.
 
+use std::collections::HashMap;
 use std::time::Instant;
+
+use brigade_protocol::id::Post;
 
 use super::Reactor;
 use crate::config::plan::{MANAGER_STAGE, StageIx};
@@ -39,6 +42,7 @@ impl Reactor {
     pub(super) fn picture(&self) -> Status {
         let plan = self.core.plan();
         let now = Instant::now();
+        let done = self.progress().by_post();
         let mut stages: Vec<StageStatus> = plan
             .stages
             .iter()
@@ -51,13 +55,17 @@ impl Reactor {
                     .core
                     .workers()
                     .filter(|worker| worker.stage == Some(index))
-                    .map(|worker| self.worker(worker, now))
+                    .map(|worker| self.worker(worker, &done, now))
                     .collect(),
             })
             .collect();
         if let Some(manager) = self.core.workers().find(|worker| worker.stage.is_none()) {
             let state = word(manager.state).to_owned();
-            stages.push(StageStatus { name: MANAGER_STAGE.into(), state, workers: vec![self.worker(manager, now)] });
+            stages.push(StageStatus {
+                name: MANAGER_STAGE.into(),
+                state,
+                workers: vec![self.worker(manager, &done, now)],
+            });
         }
         let running = |word: &str| stages.iter().any(|stage| stage.state == word);
         let state = match self.core.level() {
@@ -85,14 +93,15 @@ impl Reactor {
         }
     }
 
-    fn worker(&self, worker: &Worker, now: Instant) -> WorkerStatus {
+    fn worker(&self, worker: &Worker, done: &HashMap<Post, u64>, now: Instant) -> WorkerStatus {
+        let done = [done.get(&worker.post), self.done_before.get(&worker.post)].into_iter().flatten();
         let paused = worker.paused.is_some() && worker.pid.is_some();
         WorkerStatus {
             id: worker.name.clone(),
             pid: worker.pid,
             incarnation: worker.incarnation.0,
             state: if paused { "paused" } else { word(worker.state) }.to_owned(),
-            processed: self.pages.get(&worker.post).map_or(0, |page| page.progress()),
+            processed: done.fold(0, |sum, more| sum.saturating_add(*more)),
             let_go: worker.let_go,
             restarts: worker.restarts.into(),
             last_exit: worker.last_end.clone(),

@@ -25,7 +25,7 @@ fn every_item_is_handled_and_acked_until_the_end() {
     let mut sums: Vec<_> = sandbox.take::<u64>("sums").into_iter().map(|(_, n)| n).collect();
     sums.sort_unstable();
     assert_eq!(sums, [2, 4, 6]);
-    assert_eq!(sandbox.page.progress(), 3);
+    assert_eq!(sandbox.processed(), 3);
     assert!(matches!(sandbox.reports()[..], [Report::Ready]));
 }
 
@@ -47,7 +47,7 @@ fn errors_and_panics_are_the_items_failure_and_end_as_dead_letters() {
     let calls = calls.into_inner().expect("no panic in here");
     let times = |wanted| calls.iter().filter(|n| **n == wanted).count();
     assert_eq!((times(1), times(2), times(3)), (MAX_DELIVERIES.into(), MAX_DELIVERIES.into(), 1));
-    assert_eq!((sandbox.dead("numbers"), sandbox.page.progress()), (2, 1));
+    assert_eq!((sandbox.dead("numbers"), sandbox.processed()), (2, 1));
 }
 
 #[test]

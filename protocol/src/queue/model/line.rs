@@ -52,7 +52,7 @@ impl Side {
             payload: words(),
             batches: words(),
             closed: Words::on_heap(1),
-            places: (0..MEMBERS).map(|_| Place::new(Words::on_heap(9))).collect(),
+            places: (0..MEMBERS).map(|_| Place::new(Words::on_heap(11))).collect(),
         }
     }
 
