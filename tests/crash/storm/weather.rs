@@ -3,7 +3,7 @@
 
 use std::time::{Duration, Instant};
 
-use brigade_tests::{PATIENCE, Run, Sandbox, holds_for_a_while, until};
+use brigade_tests::{PATIENCE, Run, Sandbox, holds_for_a_while};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use serde_json::Value;
@@ -29,7 +29,8 @@ pub struct Weather<'a> {
     run: Run,
     acked: u64,
     /// Descriptors of this supervisor when all workers were ready for the first time.
-    descriptors: Option<usize>,
+    /// Those of the supervisor after its start: what each is.
+    descriptors: Option<Vec<String>>,
     /// Of this supervisor.
     manager_kills: u64,
     /// The source has been told that it is enough.
@@ -216,29 +217,27 @@ impl<'a> Weather<'a> {
     }
 
     fn count_descriptors(&mut self, status: &Value) {
-        // Also of one who has no process yet: its descriptors are still to come.
-        let not_all =
-            status.pointer("/stages").and_then(Value::as_array).into_iter().flatten().any(|stage| {
-                stage["workers"].as_array().into_iter().flatten().any(|worker| worker["state"] != "ready")
-            });
-        if not_all {
-            return;
-        }
-        if let Some(now) = descriptors(self.run.pid()) {
-            let first = *self.descriptors.get_or_insert(now);
+        let Some(all) = all_ready(status) else { return };
+        let Some(now) = descriptors(self.run.pid()) else { return };
+        if let Some(first) = &self.descriptors {
             // A question from outside, and a worker that says hello, have some for a moment.
-            assert!(now <= first + 12, "seed {}: from {first} to {now} descriptors", self.seed);
+            assert!(now.len() <= first.len() + 12, "seed {}: from {first:?} to {now:?}", self.seed);
+        } else if self.run.try_status().as_ref().and_then(all_ready) == Some(all) {
+            self.descriptors = Some(now); // Nobody has died meanwhile, of a poison, say.
         }
     }
 
     /// When nobody is killed any more, the supervisor has no more descriptors than after its start. (The manager, if it is
     /// asked for only later, has some.)
     fn await_calm(&mut self) {
-        let Some(first) = self.descriptors else { return };
+        let Some(first) = &self.descriptors else { return };
         let spare = if self.plan.has(Work::Tally) { 6 } else { 0 };
-        until("the supervisor has no more descriptors than after its start", || {
-            descriptors(self.run.pid()).is_none_or(|now| now <= first + spare)
-        });
+        let begun = Instant::now();
+        while let Some(now) = descriptors(self.run.pid()).filter(|now| now.len() > first.len() + spare) {
+            let seed = self.seed;
+            assert!(begun.elapsed() < PATIENCE, "seed {seed}: after its start it had {first:?}, and now {now:?}");
+            holds_for_a_while(Duration::from_millis(2), || true);
+        }
     }
 
     fn check_end(mut self) -> Figures {
@@ -275,6 +274,16 @@ fn workers(status: &Value, fits: impl Fn(&str) -> bool) -> Vec<i32> {
     fitting.filter_map(|worker| i32::try_from(worker["pid"].as_i64()?).ok()).collect()
 }
 
-fn descriptors(pid: i32) -> Option<usize> {
-    Some(std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.count())
+/// All processes, if all workers are ready. One who has no process yet, or not any more, has its descriptors still to come.
+fn all_ready(status: &Value) -> Option<Vec<i64>> {
+    let stages = status["stages"].as_array().into_iter().flatten();
+    let workers = stages.flat_map(|stage| stage["workers"].as_array().into_iter().flatten());
+    workers.map(|worker| worker["pid"].as_i64().filter(|_| worker["state"] == "ready")).collect()
+}
+
+fn descriptors(pid: i32) -> Option<Vec<String>> {
+    let all = std::fs::read_dir(format!("/proc/{pid}/fd")).ok()?.flatten();
+    // One that is closed before it is looked at is none.
+    let links = all.filter_map(|entry| std::fs::read_link(entry.path()).ok());
+    Some(links.map(|link| link.display().to_string()).collect())
 }
