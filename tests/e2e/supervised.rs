@@ -59,7 +59,7 @@ fn workers_do_not_get_at_the_socket_of_who_supervises_us() {
 }
 
 /// A command that runs in a container of its own, as its first process; `None` where that is not allowed.
-fn as_first_process(command: &Command) -> Option<Command> {
+pub fn as_first_process(command: &Command) -> Option<Command> {
     let contain = |program: &OsStr| {
         let mut contained = Command::new("unshare");
         contained.args(["--user", "--map-root-user", "--pid", "--fork", "--mount-proc"]).arg(program);

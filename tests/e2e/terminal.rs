@@ -3,16 +3,17 @@
 use std::fs::File;
 use std::io::{Read, Write};
 use std::os::unix::fs::OpenOptionsExt;
-use std::process::Stdio;
+use std::process::{Command, Stdio};
 
 use brigade_tests::{Run, Sandbox, until};
 use nix::sys::signal::Signal;
 use rustix::pty;
 
 use crate::pipelines::{endless, finite};
+use crate::supervised::as_first_process;
 
 /// A run in a session of its own whose terminal is ours.
-fn on_a_terminal(sandbox: &Sandbox, text: &str) -> (Run, File) {
+fn on_a_terminal(sandbox: &Sandbox, run_command: &Command) -> (Run, File) {
     // Close-on-exec: whoever has our end keeps the terminal there.
     let flags = pty::OpenptFlags::RDWR | pty::OpenptFlags::NOCTTY | pty::OpenptFlags::CLOEXEC;
     let master = pty::openpt(flags).expect("a terminal");
@@ -24,8 +25,7 @@ fn on_a_terminal(sandbox: &Sandbox, text: &str) -> (Run, File) {
         options.read(true).write(true).custom_flags(rustix::fs::OFlags::NOCTTY.bits().cast_signed());
         Stdio::from(options.open(&name).expect("the terminal opens"))
     };
-    let run_command = sandbox.run_command(text);
-    let mut command = std::process::Command::new("setsid");
+    let mut command = Command::new("setsid");
     command.arg("--ctty").arg(run_command.get_program()).args(run_command.get_args());
     command.current_dir(sandbox.folder()).env("TERM", "xterm");
     let child = command.stdin(slave()).stdout(slave()).stderr(slave()).spawn().expect("setsid starts");
@@ -33,10 +33,21 @@ fn on_a_terminal(sandbox: &Sandbox, text: &str) -> (Run, File) {
     (Run::watch(child, sandbox), File::from(master))
 }
 
+/// There the process group has no number.
+#[test]
+fn the_first_process_of_a_container_can_have_a_terminal() {
+    let sandbox = Sandbox::new();
+    let contained = as_first_process(&sandbox.run_command(&finite(100, &["bucket", "pass"], "")));
+    let Some(contained) = contained else { return };
+    let (mut run, _master) = on_a_terminal(&sandbox, &contained);
+    run.wait().with_code(0);
+    sandbox.ledger().assert_once("kept", 100);
+}
+
 #[test]
 fn ctrl_c_on_a_terminal_drains_and_no_worker_hears_it() {
     let sandbox = Sandbox::new();
-    let (mut run, mut master) = on_a_terminal(&sandbox, &endless("replicas = 2"));
+    let (mut run, mut master) = on_a_terminal(&sandbox, &sandbox.run_command(&endless("replicas = 2")));
     let mut screen = master.try_clone().expect("a second descriptor");
     let reader = std::thread::spawn(move || {
         let mut shown = Vec::new();
@@ -62,7 +73,7 @@ fn ctrl_c_on_a_terminal_drains_and_no_worker_hears_it() {
 #[test]
 fn a_terminal_that_goes_away_drains_although_nothing_can_be_shown_on_it_any_more() {
     let sandbox = Sandbox::new();
-    let (mut run, master) = on_a_terminal(&sandbox, &endless("replicas = 2"));
+    let (mut run, master) = on_a_terminal(&sandbox, &sandbox.run_command(&endless("replicas = 2")));
     until("items flow", || sandbox.ledger().count("kept") > 20);
     drop(master);
     let report = run.wait().with_code(0);

@@ -3,7 +3,6 @@
 
 use std::io;
 
-use rustix::process::getpgrp;
 use rustix::termios::{LocalModes, OptionalActions, tcgetattr, tcgetpgrp, tcsetattr};
 
 /// For as long as this lives, control characters are not echoed in letters. If the process is killed, it stays so until
@@ -32,7 +31,8 @@ impl Drop for Echo {
 fn set(on: bool) -> bool {
     let stdin = io::stdin();
     // Who sets the terminal from the background is stopped by it.
-    if tcgetpgrp(&stdin).ok() != Some(getpgrp()) {
+    // (Our group is 0 if it lies outside of our PID namespace; of that rustix makes what cannot be.)
+    if tcgetpgrp(&stdin).map(|group| group.as_raw_pid()).ok() != Some(nix::unistd::getpgrp().as_raw()) {
         return false;
     }
     let Ok(mut modes) = tcgetattr(&stdin) else { return false };
