@@ -1,19 +1,20 @@
 //! What a new process is bound to between fork and exec: whose it is, how much it may use, and that it dies with us. A step
 //! that cannot be taken keeps the program from being started: a limit that is not there is worse than no worker.
 //!
-//! Everything here happens in a copy of a process with several threads, of which only this one exists: system calls alone,
-//! no memory is asked for, no lock is taken. The calls are those of rustix, which go to the kernel directly: libc's own
-//! change of user would look for the other threads.
+//! Everything here happens in a process that has only this one of our threads, in our memory or a copy of it: system calls
+//! alone, no memory is asked for, no lock is taken. The calls are those of rustix, which go to the kernel directly: libc's
+//! own change of user would look for the other threads.
 
-use std::io::{self, Write};
 use std::os::fd::OwnedFd;
 
-use nix::sys::prctl;
-use nix::sys::signal::Signal;
 use rustix::fs::Mode;
-use rustix::io::{FdFlags, fcntl_setfd, write};
-use rustix::process::{Pid, Resource, Rlimit, getppid, setpriority_process, setrlimit, umask};
-use rustix::thread::{CpuSet, Gid, Uid, sched_setaffinity, set_thread_groups, set_thread_res_gid, set_thread_res_uid};
+use rustix::io::{Errno, FdFlags, fcntl_setfd, write};
+use rustix::process::{
+    Pid, Resource, Rlimit, Signal, getppid, set_parent_process_death_signal, setpriority_process, setrlimit, umask,
+};
+use rustix::thread::{
+    CpuSet, Gid, Uid, sched_setaffinity, set_no_new_privs, set_thread_groups, set_thread_res_gid, set_thread_res_uid,
+};
 
 use crate::config::plan::Limits;
 
@@ -32,8 +33,6 @@ pub(super) struct Confine {
     uid: Option<Uid>,
     no_new_privs: bool,
     keep: Vec<OwnedFd>,
-    /// Where the step is written that could not be taken.
-    failed: Option<io::PipeWriter>,
 }
 
 /// A step, so that it can be named.
@@ -88,34 +87,28 @@ impl Confine {
             uid: limits.uid().map(Uid::from_raw),
             no_new_privs: limits.no_new_privs,
             keep,
-            failed: None,
         }
     }
 
-    /// A step that cannot be taken will be written there.
-    pub(super) fn tell(&mut self, failed: io::PipeWriter) {
-        self.failed = Some(failed);
+    /// Whether it makes the process another user's.
+    pub(super) fn changes_user(&self) -> bool {
+        self.groups.is_some() || self.gid.is_some() || self.uid.is_some()
     }
 
-    /// Does all of it to this process.
-    pub(super) fn apply(&self) -> io::Result<()> {
-        self.limit().map_err(|(step, error)| {
-            if let Some(mut failed) = self.failed.as_ref() {
-                let _ = failed.write(&[step as u8]);
-            }
-            error
-        })?;
+    /// Does all of it to this process. The step that could not be taken, if it is one that has a name.
+    pub(super) fn apply(&self) -> Result<(), (Option<Step>, Errno)> {
+        self.limit().map_err(|(step, error)| (Some(step), error))?;
         // Last, because a change of user clears it.
-        prctl::set_pdeathsig(Signal::SIGKILL)?;
+        set_parent_process_death_signal(Some(Signal::KILL)).map_err(|error| (None, error))?;
         // We may have died before the line above; then nobody would ever tell the child.
         if getppid() != self.parent {
-            return Err(io::Error::from(nix::errno::Errno::ESRCH));
+            return Err((None, Errno::SRCH));
         }
         Ok(())
     }
 
-    fn limit(&self) -> Result<(), (Step, io::Error)> {
-        let failed = |step| move |error: rustix::io::Errno| (step, error.into());
+    fn limit(&self) -> Result<(), (Step, Errno)> {
+        let failed = |step| move |error| (step, error);
         if let Some(group) = &self.group {
             write(group, b"0").map_err(failed(Step::Group))?;
         }
@@ -133,13 +126,13 @@ impl Confine {
         }
         self.become_somebody().map_err(failed(Step::User))?;
         if self.no_new_privs {
-            prctl::set_no_new_privs().map_err(|error| (Step::Privileges, error.into()))?;
+            set_no_new_privs(true).map_err(failed(Step::Privileges))?;
         }
         Ok(())
     }
 
     /// Groups first and the user last: afterwards there are no rights left to change anything by.
-    fn become_somebody(&self) -> Result<(), rustix::io::Errno> {
+    fn become_somebody(&self) -> Result<(), Errno> {
         if self.uid.is_some() {
             // A program may open /dev/stderr, which is this pipe again.
             for stream in [rustix::stdio::stdout(), rustix::stdio::stderr()] {
@@ -159,11 +152,8 @@ impl Confine {
     }
 
     /// Lets the program have the listed descriptors, when everything else has become close-on-exec.
-    pub(super) fn keep_listed(&self) -> io::Result<()> {
-        for fd in &self.keep {
-            fcntl_setfd(fd, FdFlags::empty())?;
-        }
-        Ok(())
+    pub(super) fn keep_listed(&self) -> Result<(), Errno> {
+        self.keep.iter().try_for_each(|fd| fcntl_setfd(fd, FdFlags::empty()))
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is done to the world: processes started, signalled and told; dead letters put aside. Nothing here decides, and
 //! nothing here waits.
 
+mod child;
 mod confine;
 pub mod dead;
 pub mod group;

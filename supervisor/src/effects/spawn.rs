@@ -1,17 +1,16 @@
 //! Starts a worker's process. Only the reactor's thread does this: the signal that a worker gets when its parent dies
 //! follows the *thread* that made it.
-#![expect(unsafe_code, reason = "what happens between fork and exec")]
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
-use std::io::{self, Read};
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::os::unix::process::CommandExt;
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use brigade_protocol::descriptors::{self, DESCRIPTORS_ENV, Use};
 
+use super::child::{self, Failed, Image};
 use super::confine::{Confine, Step};
 use crate::config::plan::Limits;
 
@@ -73,91 +72,60 @@ pub const NOTIFY_ENV: &str = "NOTIFY_SOCKET";
 /// Starts it. The child has no descriptors but its standard ones and those listed, an empty signal mask, and dies when we
 /// die.
 pub fn spawn(launch: Launch<'_>) -> Result<Process, NotSpawned> {
-    let Launch { program, args, cwd, limits, .. } = launch;
-    let mut command = Command::new(program);
-    command.args(args).current_dir(cwd).process_group(0);
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    give_env(&mut command, &launch);
+    let Launch { program, cwd, limits, .. } = launch;
+    let env = environment(&launch);
     let keep = launch.descriptors.into_iter().map(|(_, fd)| fd).chain(launch.ready).chain(launch.notify).collect();
-    let mut confine = Confine::new(limits, launch.group, keep);
-    let steps = if *limits == Limits::default() { None } else { io::pipe().ok() };
-    let steps = steps.map(|(reader, writer)| {
-        confine.tell(writer);
-        reader
-    });
-    let prepare = move || {
-        heed_signals();
-        confine.apply()?;
-        // ipc-channel's accepted sockets are not close-on-exec; here everything becomes so, the standard ones excepted.
-        // SAFETY: a system call without pointers.
-        match unsafe { libc::close_range(3, u32::MAX, libc::CLOSE_RANGE_CLOEXEC as i32) } {
-            0 => confine.keep_listed(),
-            _ => Err(io::Error::last_os_error()),
-        }
-    };
-    // SAFETY: the closure makes system calls only; it neither allocates nor takes a lock.
-    unsafe { command.pre_exec(prepare) };
-    let spawned = command.spawn();
-    drop(command); // And with it our end of what the child may have written to.
-    let mut child = spawned.map_err(|error| {
-        let step = steps.and_then(|mut steps| {
-            let mut byte = [0];
-            steps.read_exact(&mut byte).ok()?;
-            Step::of(byte[0])
-        });
-        not_spawned(program, cwd, limits, step, &error)
-    })?;
-    let pid = i32::try_from(child.id()).expect("pids fit into 31 bits");
-    let pipes = (child.stdout.take(), child.stderr.take());
-    let (Some(stdout), Some(stderr)) = pipes else { unreachable!("both were asked for") };
-    // `Child` does not kill or reap when it is dropped: that is the reactor's.
+    let confine = Confine::new(limits, launch.group, keep);
+    start(program, launch.args, env, cwd, &confine)
+        .map_err(|Failed { step, error }| not_spawned(program, cwd, limits, step, &error))
+}
+
+fn start(
+    program: &Path,
+    args: &[String],
+    env: BTreeMap<OsString, OsString>,
+    cwd: &Path,
+    confine: &Confine,
+) -> Result<Process, Failed> {
+    let failed = |error| Failed { step: None, error };
+    let image = Image::new(program, args, env, cwd).map_err(failed)?;
+    let stdin = File::open("/dev/null").map_err(failed)?;
+    let (stdout, its_stdout) = io::pipe().map_err(failed)?;
+    let (stderr, its_stderr) = io::pipe().map_err(failed)?;
+    let pid = child::start(&image, [stdin.as_fd(), its_stdout.as_fd(), its_stderr.as_fd()], confine)?;
     Ok(Process { pid, stdout: stdout.into(), stderr: stderr.into() })
 }
 
-/// What we were told to ignore (by `nohup`, say), a worker would go on ignoring, and a shell could not even trap it. It has a
-/// group of its own, which no terminal tells of its end; what it gets is meant for it.
-fn heed_signals() {
-    for signal in 1..=libc::SIGRTMAX() {
-        let mut action = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-        // SAFETY: sigaction may be called between fork and exec; it writes one `sigaction` to the place that it is given,
-        // which is one, and reads one. A `sigaction` of zeroes is the default action. Numbers that mean no signal, or one
-        // that nobody can ignore, are refused by an error, which is no news.
-        unsafe {
-            if libc::sigaction(signal, std::ptr::null(), action.as_mut_ptr()) == 0
-                && action.assume_init_ref().sa_sigaction == libc::SIG_IGN
-            {
-                let default = std::mem::MaybeUninit::<libc::sigaction>::zeroed();
-                libc::sigaction(signal, default.as_ptr(), std::ptr::null_mut());
-            }
-        }
-    }
-}
-
-fn give_env(command: &mut Command, launch: &Launch<'_>) {
-    if let Some(names) = &launch.limits.env_allow {
-        command.env_clear();
-        let allowed = names.iter().filter_map(|name| Some((name, std::env::var_os(name)?)));
-        command.envs(allowed);
-    }
+fn environment(launch: &Launch<'_>) -> BTreeMap<OsString, OsString> {
+    let allowed = |name: &OsString| {
+        launch.limits.env_allow.as_ref().is_none_or(|names| names.iter().any(|allowed| name == allowed.as_str()))
+    };
+    let inherited = std::env::vars_os().filter(|(name, _)| allowed(name));
+    let mut env: BTreeMap<OsString, OsString> = inherited.collect();
     for name in NOT_INHERITED {
-        command.env_remove(name);
+        env.remove(std::ffi::OsStr::new(name));
     }
+    let mut set = |name: &str, value: OsString| _ = env.insert(name.into(), value);
     let user = launch.limits.identity.as_ref().and_then(|identity| identity.user.as_ref()?.entry.as_ref());
     if let Some((name, home)) = user {
-        command.env("USER", name).env("LOGNAME", name).env("HOME", home);
+        set("USER", name.into());
+        set("LOGNAME", name.into());
+        set("HOME", home.into());
     }
-    command.envs(launch.env).envs(launch.own_env.iter().map(|(name, value)| (name, value)));
+    launch.env.iter().for_each(|(name, value)| set(name, value.into()));
+    launch.own_env.iter().for_each(|(name, value)| set(name, value.clone()));
     if let Some(ready) = &launch.ready {
         // The child has it under the same number.
-        command.env(READY_ENV, ready.as_raw_fd().to_string());
+        set(READY_ENV, ready.as_raw_fd().to_string().into());
     }
     if let Some(notify) = &launch.notify {
         // For the kernel a path like any other, but one that leads past the folders in between.
-        command.env(NOTIFY_ENV, format!("/proc/self/fd/{}", notify.as_raw_fd()));
+        set(NOTIFY_ENV, format!("/proc/self/fd/{}", notify.as_raw_fd()).into());
     }
     if !launch.descriptors.is_empty() {
-        command.env(DESCRIPTORS_ENV, descriptors::list(&launch.descriptors));
+        set(DESCRIPTORS_ENV, descriptors::list(&launch.descriptors));
     }
+    env
 }
 
 fn not_spawned(program: &Path, cwd: &Path, limits: &Limits, step: Option<Step>, error: &io::Error) -> NotSpawned {
