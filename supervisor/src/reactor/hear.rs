@@ -6,7 +6,7 @@ use brigade_protocol::control::{Order, Report, Welcome};
 use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 
-use super::{News, Reactor, SLICE};
+use super::{Reactor, SLICE};
 use crate::control::{Answer, Request, StopRequest};
 use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Entry;
@@ -32,13 +32,13 @@ impl Reactor {
                 }
                 libc::SIGHUP if !self.signals.has_terminal() => _ = self.reload(Actor::Signal(number)),
                 libc::SIGHUP => self.events.push_back(Event::StopAt(StopLevel::Drain, Actor::Signal(number))),
-                _ => {} // SIGCHLD: looked after below, as signals are merged and may be missed.
+                _ => {} // SIGCHLD: looked after next, as signals are merged and may be missed.
             }
         }
-        self.hear_children();
     }
 
-    fn hear_children(&mut self) {
+    pub(super) fn hear_children(&mut self) {
+        let begun = Instant::now();
         while let Some((pid, exit)) = exits::next_ended() {
             match self.roster.leader(pid) {
                 Some(present) => {
@@ -58,6 +58,10 @@ impl Reactor {
                     tracing::debug!(pid, ?exit, "reaped an orphan");
                     exits::reap(pid);
                 }
+            }
+            if begun.elapsed() >= SLICE {
+                self.more = true;
+                break;
             }
         }
         while let Some((pid, paused)) = exits::next_paused() {
@@ -79,10 +83,9 @@ impl Reactor {
     /// deaths at once take a while to sweep up, and meanwhile somebody may want an answer.
     pub(super) fn look_after_groups(&mut self) {
         let now = Instant::now();
-        self.more_exits = false;
         for post in self.roster.ended() {
             if now.elapsed() >= SLICE {
-                self.more_exits = true;
+                self.more = true;
                 return;
             }
             let Some(present) = self.roster.at_mut(post) else { continue };
@@ -120,13 +123,22 @@ impl Reactor {
         inputs.iter().any(|queue| self.queues[*queue].queue.depth().left() > 0)
     }
 
-    pub(super) fn hear_news(&mut self) {
-        while let Ok(news) = self.inbox.try_recv() {
-            match news {
-                News::Door(post, incarnation, entry) => self.hear_door(post, incarnation, entry),
-                News::Call(call) => self.answer(call),
-            }
+    pub(super) fn hear_calls(&mut self) {
+        while let Ok(call) = self.calls.try_recv() {
+            self.answer(call);
             self.decide();
+        }
+    }
+
+    pub(super) fn hear_doors(&mut self) {
+        let begun = Instant::now();
+        while let Ok((post, incarnation, entry)) = self.entries.try_recv() {
+            self.hear_door(post, incarnation, entry);
+            self.decide();
+            if begun.elapsed() >= SLICE {
+                self.more = true;
+                return;
+            }
         }
     }
 

@@ -11,6 +11,7 @@ mod hear;
 mod history;
 mod hung;
 mod idle;
+mod in_use;
 mod keeper;
 mod limits;
 mod notify;
@@ -40,7 +41,7 @@ use std::time::{Duration, Instant};
 use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::Page;
-use brigade_protocol::queue::{Member, Queue};
+use brigade_protocol::queue::Queue;
 use brigade_protocol::shared::Connect;
 use ipc_channel::ipc::IpcSender;
 use mio::unix::SourceFd;
@@ -60,6 +61,7 @@ use crate::sources::commands::{self, Call, Control};
 use crate::sources::signals::Signals;
 use crate::state::StateDir;
 use crate::view::View;
+use in_use::QueueInUse;
 
 const SIGNALS: Token = Token(0);
 const INBOX: Token = Token(1);
@@ -75,41 +77,9 @@ const SOON: Duration = Duration::from_millis(10);
 /// How often it does so with what takes a look at every worker and every slot: whether shared memory was written over,
 /// and the picture in the state folder.
 const LONG_ROUND: Duration = Duration::from_secs(5);
-/// How long it does nothing but start processes, or look after those that have ended, before it listens again. A start waits for the system: with a thousand
-/// workers that adds up to seconds, in which nobody would hear a signal or get an answer.
+/// How long it does one kind of thing before it looks who asks: starts processes, hears of exits, looks after those that have
+/// ended, lets workers in. Each is short, but with a thousand workers they add up to seconds.
 const SLICE: Duration = Duration::from_millis(10);
-
-/// News from other threads.
-#[derive(Debug)]
-enum News {
-    /// Through a worker's door.
-    Door(Post, Incarnation, Entry),
-    /// From the control socket.
-    Call(Call),
-}
-
-/// A queue in use.
-#[derive(Debug)]
-struct QueueInUse {
-    queue: Queue,
-    dead: DeadFile,
-    /// [`Queue::deaths`] when dead letters were last taken.
-    deaths: u64,
-    /// They could not be kept when last tried (a full disk); said once.
-    stuck: bool,
-    /// There were new ones at the last look; they are put aside at the next.
-    due: bool,
-    /// By this dead letters are sent again. Kept to the end: see [`crate::effects::dead`].
-    member: Option<Member>,
-    /// Its shared words make no sense: it is left as it is.
-    spoilt: bool,
-}
-
-impl QueueInUse {
-    fn new((queue, dead): (Queue, DeadFile)) -> Self {
-        Self { spoilt: false, deaths: 0, stuck: false, due: false, member: None, queue, dead }
-    }
-}
 
 /// All that the loop needs.
 pub struct Reactor {
@@ -127,12 +97,15 @@ pub struct Reactor {
     keeping: Keeping,
     view: Option<View>,
     poll: Poll,
-    inbox: Receiver<News>,
+    /// What comes through the workers' doors.
+    entries: Receiver<(Post, Incarnation, Entry)>,
+    /// What comes from the control socket.
+    calls: Receiver<Call>,
     deliver: Deliver,
     events: VecDeque<Event>,
     parent: Parent,
-    /// Not all of those that have ended were looked after in the last turn.
-    more_exits: bool,
+    /// A slice was over before everything was done: there is more for the next turn.
+    more: bool,
     /// Who is to be started, in this order.
     to_spawn: VecDeque<(Post, Incarnation)>,
     loops: Vec<idle::Watch>,
@@ -198,10 +171,11 @@ impl Reactor {
         let poll = Poll::new()?;
         poll.registry().register(&mut SourceFd(&outfit.signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
         let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
-        let (sender, inbox) = channel();
-        let deliver = deliverer(sender.clone(), Arc::clone(&waker));
+        let (sender, entries) = channel();
+        let deliver = deliverer(sender, Arc::clone(&waker));
+        let (sender, calls) = channel();
         let control = commands::listen(&outfit.dir.socket(), move |call| {
-            if sender.send(News::Call(call)).is_ok() {
+            if sender.send(call).is_ok() {
                 let _ = waker.wake();
             }
         })?;
@@ -228,11 +202,12 @@ impl Reactor {
             keeping: outfit.keeping,
             view: outfit.view,
             poll,
-            inbox,
+            entries,
+            calls,
             deliver,
             events,
             parent: Parent::of_this_process(),
-            more_exits: false,
+            more: false,
             to_spawn: VecDeque::new(),
             loops,
             manager: None,
@@ -267,11 +242,18 @@ impl Reactor {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
                 Err(error) => return Err(error),
             }
+            self.more = false;
             self.hear_signals();
-            self.hear_news();
+            // Whoever asks waits for one slice of these, and not for all.
+            self.hear_calls();
+            self.hear_children();
+            self.hear_calls();
+            self.hear_doors();
+            self.hear_calls();
             self.hear_ready_lines();
             self.hear_notes();
             self.look_after_groups();
+            self.hear_calls();
             self.look_at_loops();
             self.look_around();
             if self.core.deadline().is_some_and(|at| at <= Instant::now()) {
@@ -312,7 +294,7 @@ impl Reactor {
 
     /// How long to sleep.
     fn patience(&self) -> Duration {
-        if !self.events.is_empty() || !self.to_spawn.is_empty() || self.notes.more || self.more_exits {
+        if !self.events.is_empty() || !self.to_spawn.is_empty() || self.notes.more || self.more {
             return Duration::ZERO;
         }
         let now = Instant::now();
@@ -378,7 +360,7 @@ impl Reactor {
             tracing::warn!("{leak}");
         }
         // Who asked too late for an answer hears that at once, instead of waiting for one.
-        while self.inbox.try_recv().is_ok() {}
+        while self.calls.try_recv().is_ok() {}
         self.control.finish(ANSWER_GRACE);
         Ending { verdict, picture, killed_by: self.killed_by, spoilt: self.spoilt }
     }
@@ -389,9 +371,9 @@ const ANSWER_GRACE: Duration = Duration::from_millis(500);
 /// How long after the last exit the log pipes may stay open before they are called a leak.
 const LEAK_GRACE: Duration = Duration::from_millis(100);
 
-fn deliverer(sender: Sender<News>, waker: Arc<Waker>) -> Deliver {
+fn deliverer(sender: Sender<(Post, Incarnation, Entry)>, waker: Arc<Waker>) -> Deliver {
     Arc::new(move |post, incarnation, entry| {
-        if sender.send(News::Door(post, incarnation, entry)).is_ok() {
+        if sender.send((post, incarnation, entry)).is_ok() {
             let _ = waker.wake();
         }
     })
