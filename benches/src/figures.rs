@@ -2,7 +2,8 @@
 
 use crate::case::Outcome;
 use crate::suite::{
-    BRIGADE, BY_HAND, CHANNEL, CHANNEL_TYPED, CROSSBEAM, EXACTLY_ONCE, PYTHON, REDIS, RING, STRUCTS, TYPED, ZEROMQ,
+    BRIGADE, BY_HAND, CHANNEL, CHANNEL_TYPED, CROSSBEAM, EXACTLY_ONCE, PYTHON, REDIS, RING, STRUCTS, STRUCTS_IN_PLACE,
+    TYPED, ZEROMQ,
 };
 
 /// At least so many times better, and the stretch aim. Of times, 100 is a hundredth of the other's.
@@ -36,6 +37,7 @@ const FIGURES: &[Figure] = &[
     Figure("trip-awake", "Brigade, try_recv", &[RING], 1.0 / 3.0, 1.0 / 1.5),
     Figure("typed", TYPED, &[BRIGADE], 0.6, 1.0),
     Figure("typed", STRUCTS, &[BRIGADE], 0.6, 1.0),
+    Figure("typed", STRUCTS_IN_PLACE, &[BRIGADE], 0.6, 1.0),
     Figure("hand-on", EXACTLY_ONCE, &[BY_HAND], 0.5, 1.0),
     Figure("pipeline", EXACTLY_ONCE, &["Python, three stages"], 20.0, 20.0),
     Figure("batch-64B", BRIGADE, &[REDIS], 40.0, 40.0),

@@ -50,6 +50,7 @@ pub const ICEORYX: &str = "iceoryx2, polling";
 pub const REDIS: &str = "Redis streams, acked";
 pub const TYPED: &str = "Brigade, values";
 pub const STRUCTS: &str = "Brigade, structs with strings";
+pub const STRUCTS_IN_PLACE: &str = "Brigade, structs with strings, in place";
 pub const EXACTLY_ONCE: &str = "Brigade, exactly once, batch = 64";
 pub const BY_HAND: &str = "Brigade, plain handles, 64 at a time";
 
@@ -178,6 +179,7 @@ fn typed(scale: Scale) -> Case {
     let contestants = vec![
         Contestant::new(TYPED, move || pipeline::pair("typed", one, false)),
         Contestant::new(STRUCTS, move || pipeline::pair("structs", one, false)),
+        Contestant::new(STRUCTS_IN_PLACE, move || pipeline::pair("visits", one, false)),
         Contestant::new(BRIGADE, move || pipeline::pair("raw", one, true)),
         Contestant::new("Brigade, values, 64 at a time", move || pipeline::pair("typed", many, false)),
         Contestant::new("Brigade, structs, 64 at a time", move || pipeline::pair("structs", many, false)),

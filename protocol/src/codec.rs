@@ -6,8 +6,8 @@
 //! `flatten`, `skip…`, `tag` or `untagged`: they would lose data silently.
 
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
-use serde::Serialize;
-use serde::de::{DeserializeOwned, DeserializeSeed};
+use serde::de::DeserializeSeed;
+use serde::{Deserialize, Serialize};
 
 /// Format version: the first byte of every encoded value.
 pub const FORMAT: u8 = 1;
@@ -58,11 +58,11 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
     }
 }
 
-/// Reads back what [`encode`] wrote.
-pub fn decode<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, DecodeError> {
+/// Reads back what [`encode`] wrote. What `T` borrows, a `&str` say, stays where it is.
+pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
     let body = body(bytes)?;
     let (value, used) =
-        bincode::serde::decode_from_slice(body, CONFIG).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+        bincode::serde::borrow_decode_from_slice(body, CONFIG).map_err(|e| DecodeError::Malformed(e.to_string()))?;
     whole(value, body.len() - used)
 }
 
@@ -114,6 +114,13 @@ mod tests {
         let mut bytes = encoded(&7u8);
         bytes.push(0);
         assert_eq!(decode::<u8>(&bytes), Err(DecodeError::Trailing { left: 1 }));
+    }
+
+    #[test]
+    fn what_can_be_borrowed_is_not_copied() {
+        let bytes = encoded(&("ab", 7u8));
+        let (text, number): (&str, u8) = decode(&bytes).expect("a text and a number");
+        assert_eq!((text, number, text.as_ptr()), ("ab", 7, bytes[2..].as_ptr()));
     }
 
     #[test]

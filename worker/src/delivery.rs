@@ -13,6 +13,28 @@ use crate::raw_receiver::RawReceiver;
 ///
 /// [`ack`](Self::ack) when the work is done, [`nack`](Self::nack) when it failed. Dropped without either it is a nack
 /// (or, if the worker was told to stop, the item goes back without the delivery being counted).
+///
+/// What a [`Sender`](crate::Sender) has sent can be decoded without its strings being copied:
+///
+/// ```no_run
+/// use brigade_worker::{Result, decode};
+/// use serde::Deserialize;
+///
+/// #[derive(Deserialize)]
+/// struct Visit<'a> {
+///     host: &'a str,
+///     bytes: u64,
+/// }
+///
+/// # fn example(ctx: &brigade_worker::Context) -> Result {
+/// let visits = ctx.raw_receiver("visits")?;
+/// let delivery = visits.recv()?;
+/// let visit: Visit = decode(&delivery)?;
+/// println!("{}: {} bytes", visit.host, visit.bytes);
+/// delivery.ack();
+/// # Ok(())
+/// # }
+/// ```
 pub struct RawDelivery<'r> {
     receiver: &'r RawReceiver,
     /// `None` only after `ack` or `nack`, which consume the delivery.

@@ -37,7 +37,8 @@
 //! [`Output::counter`].
 //!
 //! Items are [serde](https://serde.rs) types. Do not use serde's `flatten`, `skip…`, `tag` and `untagged` in them: the
-//! compact encoding would lose data. Byte strings are much faster as `serde_bytes::ByteBuf` than as `Vec<u8>`.
+//! compact encoding would lose data. Byte strings are much faster as `serde_bytes::ByteBuf` than as `Vec<u8>`; and strings
+//! need not be copied at all where a [`RawDelivery`] is [decoded](decode) in place.
 //!
 //! Logs go through [`tracing`](https://docs.rs/tracing) (`BRIGADE_LOG=debug` shows more), or are simply printed.
 
@@ -67,7 +68,7 @@ mod station;
 mod stop;
 mod worker;
 
-pub use brigade_protocol::codec::{DecodeError, EncodeError};
+pub use brigade_protocol::codec::{DecodeError, EncodeError, decode};
 pub use brigade_protocol::id::ItemId;
 
 pub use change::{CounterChange, ListChange, MapChange};

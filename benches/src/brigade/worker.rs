@@ -29,6 +29,8 @@ pub fn main(part: &str, numbers: &[String]) -> ExitCode {
         "typed-recv" => work(|ctx| pair::typed_recv(ctx, &n)),
         "structs-send" => work(|ctx| pair::structs_send(ctx, &n)),
         "structs-recv" => work(|ctx| pair::structs_recv(ctx, &n)),
+        "visits-send" => work(|ctx| pair::visits_send(ctx, &n)),
+        "visits-recv" => work(|ctx| pair::visits_recv(ctx, &n)),
         "count" => work(pair::count),
         "pass" => run(line::pass),
         "relay" => work(|ctx| line::relay(ctx, &n)),
