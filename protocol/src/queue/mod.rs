@@ -50,6 +50,8 @@ mod retry_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod run_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod sweep_tests;
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod tests;
 
 #[cfg(any(all(test, model_loom), all(test, model_shuttle)))]

@@ -29,7 +29,7 @@ pub struct DeadItem<'a> {
 impl Queue {
     /// Finishes or gives back everything that a dead post held: its committed batches are rolled forward; items it had
     /// leased go to the front or become dead letters, slots it was filling are free again, its counts are made true and
-    /// its places free. Then everybody is woken. `committed` is asked how far a thread of a post has committed its
+    /// its places free. Then those are woken for whom there is something now. `committed` is asked how far a thread of a post has committed its
     /// batches (its page tells).
     pub fn sweep(&self, post: Post, committed: impl Fn(Post, u16) -> u64) -> Swept {
         self.sweep_where(|owner| owner == post, true, committed)
@@ -83,8 +83,18 @@ impl Queue {
                 crash_point!("sweep_place_freed");
             }
         }
-        self.wake_all();
+        self.wake_after_a_sweep();
         swept
+    }
+
+    /// The dead may have been the ones who were woken for an item or for room, so that others sleep beside it. But who waits
+    /// for items of a queue that is empty and open is left asleep: when a thousand die at once, each sweep would wake all who
+    /// have taken the places of those before.
+    fn wake_after_a_sweep(&self) {
+        if self.is_closed() || self.depth().left() > 0 {
+            self.shared.items.notify_all();
+        }
+        self.shared.room.notify_all();
     }
 
     /// Hands every dead item to `keep`, and frees its slot when that has worked. Gives the number of those kept.
