@@ -9,7 +9,7 @@ use std::io;
 use std::sync::Arc;
 use std::thread;
 
-use brigade_protocol::control::{KNOCK_MAGIC, Knock, Order, PROTOCOL, Report};
+use brigade_protocol::control::{KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, Welcome};
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::shielded::shielded;
 use ipc_channel::IpcError;
@@ -21,36 +21,47 @@ const STACK: usize = 256 << 10;
 /// What comes through a door.
 #[derive(Debug)]
 pub enum Entry {
-    /// A worker of this protocol is there, and this is how to give it orders.
+    /// A worker of this protocol was let in, and this is how to give it orders.
     Knocked(IpcSender<Order>),
     /// Who knocked cannot be let in; in words.
     Refused(String),
     /// A report.
     Said(Report),
-    /// It broke the protocol; in words.
+    /// It cannot be let in this time, or broke the protocol; in words.
     Broke(String),
     /// Nothing comes any more: all that it had said before its end has been told.
     Closed,
 }
 
-/// A door that waits for its worker.
-#[derive(Debug)]
+/// A door at which nobody waits yet. Dropped, it is gone.
 pub struct Door {
     /// What stands in the worker's environment.
     pub name: String,
     /// What the worker must say.
     pub token: String,
+    server: IpcOneShotServer<Knock>,
 }
 
 /// Hands what comes through a door to the reactor.
 pub type Deliver = Arc<dyn Fn(Post, Incarnation, Entry) + Send + Sync>;
 
 impl Door {
-    /// Opens a door for one incarnation.
-    pub fn open(post: Post, incarnation: Incarnation, deliver: Deliver) -> io::Result<Self> {
+    /// Makes a door for one incarnation.
+    pub fn open() -> io::Result<Self> {
         let (server, name) = shielded(IpcOneShotServer::<Knock>::new).map_err(|_| no_place())?.map_err(no_socket)?;
-        let token = crate::random::word()?;
-        let expected = token.clone();
+        Ok(Self { name, token: crate::random::word()?, server })
+    }
+
+    /// Waits behind it from now on, in a thread of its own; who has knocked meanwhile is let in, with this welcome, or with
+    /// the reason why not. Ends with the worker, or by [`give_up`](Self::give_up).
+    pub fn wait(
+        self,
+        post: Post,
+        incarnation: Incarnation,
+        welcome: Result<Welcome, String>,
+        deliver: Deliver,
+    ) -> io::Result<()> {
+        let Self { server, token, .. } = self;
         let wait = move || {
             let tell = |entry| deliver(post, incarnation, entry);
             let _closing = Closing(&tell);
@@ -63,10 +74,19 @@ impl Door {
                 Ok(Err(_)) => return, // Nobody there any more: the exit will tell.
                 Err(_) => return tell(Entry::Refused("its first message is not that of a Brigade worker".into())),
             };
-            match check(&knock, &expected) {
-                Ok(()) => tell(Entry::Knocked(knock.orders)),
+            match check(&knock, &token) {
+                Ok(()) => {}
                 Err(words) => return tell(Entry::Refused(words)),
             }
+            let welcome = match welcome {
+                Ok(welcome) => Order::Welcome(Box::new(welcome)),
+                Err(words) => return tell(Entry::Broke(words)),
+            };
+            // Its first message: it fits into the socket, so this does not wait.
+            if let Err(error) = knock.orders.send(welcome) {
+                return tracing::debug!(%error, "a worker was gone before its welcome");
+            }
+            tell(Entry::Knocked(knock.orders));
             loop {
                 match shielded(|| knock.reports.recv()) {
                     Ok(Ok(report)) => tell(Entry::Said(report)),
@@ -77,7 +97,7 @@ impl Door {
             }
         };
         thread::Builder::new().name(format!("door {}", post.0)).stack_size(STACK).spawn(wait)?;
-        Ok(Self { name, token })
+        Ok(())
     }
 
     /// Nobody will knock any more: ends the thread behind the door.

@@ -59,9 +59,11 @@ fn attempt() -> Result<Context, BootError> {
     };
     // Who runs as another user cannot walk to the door, and was given it in hand.
     let door = descriptors::number(&Use::Door).map_or(door, |number| format!("/proc/self/fd/{number}"));
+    let knocked = knock(door, token);
+    // While the supervisor makes up its answer.
     logs::begin();
     panics::begin();
-    let entry = knock(door, token)?;
+    let entry = knocked?.let_in()?;
     let reports = entry.reports.clone();
     let station = Arc::new(Station::new(entry.welcome, entry.reports).inspect_err(|error| {
         // Told before the process ends, so that the reason stands where people look first.
@@ -80,8 +82,15 @@ pub(crate) struct Entry {
     pub(crate) reports: IpcSender<Report>,
 }
 
-/// Knocks and waits for the welcome. How long that may take is the supervisor's to judge (`start_timeout`).
-pub(crate) fn knock(door: String, token: String) -> Result<Entry, BootError> {
+/// At the door, before the welcome.
+#[derive(Debug)]
+pub(crate) struct Knocked {
+    orders: IpcReceiver<Order>,
+    reports: IpcSender<Report>,
+}
+
+/// Knocks.
+pub(crate) fn knock(door: String, token: String) -> Result<Knocked, BootError> {
     let door = IpcSender::connect(door).map_err(BootError::Unreachable)?;
     let (orders_in, orders) = ipc::channel().map_err(BootError::Unreachable)?;
     let (reports, reports_out) = ipc::channel().map_err(BootError::Unreachable)?;
@@ -94,15 +103,23 @@ pub(crate) fn knock(door: String, token: String) -> Result<Entry, BootError> {
         reports: reports_out,
     };
     door.send(knock).map_err(BootError::Silent)?;
-    loop {
-        match orders.recv() {
-            Ok(Order::Welcome(welcome)) => return Ok(Entry { welcome: *welcome, orders, reports }),
-            // A stop before the welcome stands in the page as well, which we read once we have it; and whoever needs the
-            // manager asks for it.
-            Ok(Order::Stop | Order::Manager(_)) => {}
-            Err(IpcError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(IpcError::Disconnected | IpcError::SerializationError(_)) => return Err(BootError::NotWelcome),
-            Err(error @ IpcError::Io(_)) => return Err(BootError::Silent(error)),
+    Ok(Knocked { orders, reports })
+}
+
+impl Knocked {
+    /// Waits for the welcome. How long that may take is the supervisor's to judge (`start_timeout`).
+    pub(crate) fn let_in(self) -> Result<Entry, BootError> {
+        let Self { orders, reports } = self;
+        loop {
+            match orders.recv() {
+                Ok(Order::Welcome(welcome)) => return Ok(Entry { welcome: *welcome, orders, reports }),
+                // A stop before the welcome stands in the page as well, which we read once we have it; and whoever needs
+                // the manager asks for it.
+                Ok(Order::Stop | Order::Manager(_)) => {}
+                Err(IpcError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                Err(IpcError::Disconnected | IpcError::SerializationError(_)) => return Err(BootError::NotWelcome),
+                Err(error @ IpcError::Io(_)) => return Err(BootError::Silent(error)),
+            }
         }
     }
 }
@@ -119,7 +136,7 @@ mod tests {
         let (server, door) = IpcOneShotServer::<Knock>::new().expect("a server");
         std::thread::scope(|scope| {
             scope.spawn(|| answer(server.accept().expect("a knock").1));
-            knock(door, "secret".into())
+            knock(door, "secret".into())?.let_in()
         })
     }
 

@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use brigade_protocol::control::{DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, TOKEN_ENV, WORKER_ENV};
+use brigade_protocol::control::{
+    DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, QueueRef, TOKEN_ENV, WORKER_ENV, Welcome,
+};
 use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
-use brigade_protocol::page::{Page, StopWord};
+use brigade_protocol::page::{Page, PageError, StopWord};
 use brigade_protocol::shared::SHARED_ENV;
 
 use super::Reactor;
@@ -76,19 +78,14 @@ impl Reactor {
         let (name, replica) = self.name_of(post);
         let plan = self.core.plan().clone();
         let stage = self.core.worker(post).and_then(|worker| worker.stage).map(|index| &plan.stages[index]);
-        if !self.pages.contains_key(&post) {
-            let lanes = stage.map_or(1, |stage| stage.threads);
-            let page = Page::renew(&self.dir.page(&name, replica), post, lanes).map_err(|e| failed("start it", &e))?;
-            self.pages.insert(post, page);
-            crash_point!("page_renewed");
+        if stage.is_some_and(|stage| stage.limits.uid().is_some()) {
+            self.begin_page(post, incarnation).map_err(|e| failed("start it", &e))?; // It is given it in hand.
         }
-        self.pages[&post].begin(incarnation);
-        self.pages[&post].set_paused(self.is_paused(post));
-        let door = Door::open(post, incarnation, self.deliver.clone()).map_err(|e| failed("open a door for it", &e))?;
+        let door = Door::open().map_err(|e| failed("open a door for it", &e))?;
         let worker = format!("{name}/{replica}");
         let mut own_env: Vec<(&str, OsString)> = vec![
             (DOOR_ENV, door.name.clone().into()),
-            (TOKEN_ENV, door.token.into()),
+            (TOKEN_ENV, door.token.clone().into()),
             (PIPELINE_ENV, plan.name.clone().into()),
             (WORKER_ENV, worker.clone().into()),
             (INCARNATION_ENV, incarnation.0.to_string().into()),
@@ -128,29 +125,73 @@ impl Reactor {
             None => self.spawn_manager(own_env),
         };
         crash_point!("worker_spawned");
-        let process = match spawned {
-            Ok(process) => process,
-            Err(error) => {
-                Door::give_up(door.name);
-                return Err(error);
-            }
-        };
+        let process = spawned?;
         crash_point!("worker_spawned");
         self.keeping.lives(process.pid);
         let source = |stream| Source { stage: name.clone(), worker: worker.clone(), post, incarnation, stream };
         self.capture.add(source(Stream::Stdout), process.stdout);
         self.capture.add(source(Stream::Stderr), process.stderr);
+        // What is needed only when it knocks: it takes a while until then, and other programs never do.
+        let page = self.begin_page(post, incarnation);
+        let welcome = page.map(|()| self.welcome(post, incarnation)).map_err(|error| error.to_string());
+        let name = door.name.clone();
+        if let Err(error) = door.wait(post, incarnation, welcome, self.deliver.clone()) {
+            tracing::warn!("{worker} cannot be let in if it says hello: {error}");
+        }
         self.roster.enter(Present {
             post,
             incarnation,
             pid: process.pid,
-            door: Some(door.name),
+            door: Some(name),
             orders: None,
             ended: None,
             heard: false,
             gone: None,
         });
         Ok(process.pid)
+    }
+
+    /// Makes a post's page ready for its next run.
+    fn begin_page(&mut self, post: Post, incarnation: Incarnation) -> Result<(), PageError> {
+        if !self.pages.contains_key(&post) {
+            let (name, replica) = self.name_of(post);
+            let stage = self.core.worker(post).and_then(|worker| worker.stage);
+            let lanes = stage.map_or(1, |stage| self.core.plan().stages[stage].threads);
+            self.pages.insert(post, Page::renew(&self.dir.page(&name, replica), post, lanes)?);
+            crash_point!("page_renewed");
+        }
+        let page = &self.pages[&post];
+        page.begin(incarnation);
+        page.set_paused(self.is_paused(post));
+        Ok(())
+    }
+
+    fn welcome(&self, post: Post, incarnation: Incarnation) -> Welcome {
+        let plan = self.core.plan();
+        let worker = self.core.worker(post);
+        let stage = worker.and_then(|worker| worker.stage).map(|index| &plan.stages[index]);
+        let (name, replica) = self.name_of(post);
+        let queue = |index: &usize| {
+            let name = plan.queues[*index].name.clone();
+            let path = self.dir.queue(&name).to_string_lossy().into_owned();
+            QueueRef { name, path, retry: plan.queues[*index].retry() }
+        };
+        Welcome {
+            pipeline: plan.name.clone(),
+            replica,
+            replicas: stage.map_or(1, |stage| stage.replicas),
+            post,
+            incarnation,
+            threads: stage.map_or(1, |stage| stage.threads),
+            batch: stage.map_or(1, |stage| stage.batch),
+            batch_time: stage.map_or(std::time::Duration::ZERO, |stage| stage.batch_time),
+            exit_on_panic: stage.is_some_and(|stage| stage.exit_on_panic),
+            max_items: stage.and_then(|stage| stage.limits.max_items),
+            page: self.dir.page(&name, replica).to_string_lossy().into_owned(),
+            inputs: stage.map_or_else(Vec::new, |stage| stage.inputs.iter().map(queue).collect()),
+            outputs: stage.map_or_else(Vec::new, |stage| stage.outputs.iter().map(queue).collect()),
+            stage: name,
+        }
     }
 
     fn spawn_manager(&self, mut own_env: Vec<(&str, OsString)>) -> Result<Process, NotSpawned> {

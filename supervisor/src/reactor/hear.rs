@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use brigade_protocol::control::{Order, Report, Welcome};
+use brigade_protocol::control::{Order, Report};
 use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 
@@ -148,17 +148,10 @@ impl Reactor {
         }
         match entry {
             Entry::Knocked(orders) => {
-                let welcome = self.welcome(post, incarnation);
                 let Some(present) = self.roster.get(post, incarnation) else { return };
                 present.door = None;
-                // Its first message: it fits into the socket, so this does not wait.
-                match orders.send(Order::Welcome(Box::new(welcome))) {
-                    Ok(()) => {
-                        present.orders = Some(orders);
-                        self.events.push_back(Event::Hello { post, incarnation });
-                    }
-                    Err(error) => tracing::debug!(%error, "a worker was gone before its welcome"),
-                }
+                present.orders = Some(orders);
+                self.events.push_back(Event::Hello { post, incarnation });
             }
             Entry::Refused(words) => self.events.push_back(Event::Failed { post, incarnation, words, permanent: true }),
             Entry::Broke(words) => self.events.push_back(Event::Failed { post, incarnation, words, permanent: false }),
@@ -214,34 +207,6 @@ impl Reactor {
             && let Err(error) = orders.send(Order::Manager(manager.clone()))
         {
             tracing::debug!(%error, "a worker was gone before it heard of the manager");
-        }
-    }
-
-    fn welcome(&self, post: Post, incarnation: Incarnation) -> Welcome {
-        let plan = self.core.plan();
-        let worker = self.core.worker(post);
-        let stage = worker.and_then(|worker| worker.stage).map(|index| &plan.stages[index]);
-        let (name, replica) = self.name_of(post);
-        let queue = |index: &usize| {
-            let name = plan.queues[*index].name.clone();
-            let path = self.dir.queue(&name).to_string_lossy().into_owned();
-            brigade_protocol::control::QueueRef { name, path, retry: plan.queues[*index].retry() }
-        };
-        Welcome {
-            pipeline: plan.name.clone(),
-            replica,
-            replicas: stage.map_or(1, |stage| stage.replicas),
-            post,
-            incarnation,
-            threads: stage.map_or(1, |stage| stage.threads),
-            batch: stage.map_or(1, |stage| stage.batch),
-            batch_time: stage.map_or(Duration::ZERO, |stage| stage.batch_time),
-            exit_on_panic: stage.is_some_and(|stage| stage.exit_on_panic),
-            max_items: stage.and_then(|stage| stage.limits.max_items),
-            page: self.dir.page(&name, replica).to_string_lossy().into_owned(),
-            inputs: stage.map_or_else(Vec::new, |stage| stage.inputs.iter().map(queue).collect()),
-            outputs: stage.map_or_else(Vec::new, |stage| stage.outputs.iter().map(queue).collect()),
-            stage: name,
         }
     }
 
