@@ -38,18 +38,26 @@ def sdk(workers):
     )
 
 
+def spread(times):
+    times = sorted(times)
+    return {"median_ms": 1000 * times[len(times) // 2], "worst_ms": 1000 * times[-1]}
+
+
 class Run:
     """A run of one pipeline, and what `status` says of it."""
 
     def __init__(self, ground, stages):
         (ground.folder / "pipeline.toml").write_text(f'name = "scale"\n{stages}')
         self.ground = ground
-        self.answers = []
+        self.answers, self.nothings = [], []
         self.begun = time.monotonic()
         self.process = ground.launch([BRIGADE, "run", "pipeline.toml", "--state-dir", "state"])
 
     def workers(self):
         """What `status` says of the many; nothing before it answers at all."""
+        begun = time.monotonic()
+        self.ground.ask(["true"])
+        self.nothings.append(time.monotonic() - begun)
         begun = time.monotonic()
         said = self.ground.ask([BRIGADE, "status", "--state-dir", "state", "--json"])
         if not said.startswith("{"):
@@ -59,8 +67,9 @@ class Run:
         return next(stage["workers"] for stage in status["stages"] if stage["name"] == "many")
 
     def ready(self, workers, incarnation):
-        """Seconds until all are ready in this incarnation; and how the answers of `status` came meanwhile."""
-        self.answers = []
+        """Seconds until all are ready in this incarnation; and how the answers of `status` came meanwhile, beside a program
+        that does nothing: when a thousand processes die at once, any start of a program waits for its turn."""
+        self.answers, self.nothings = [], []
 
         def are_ready():
             found = self.workers()
@@ -70,8 +79,8 @@ class Run:
         begun = time.monotonic()
         took = until(are_ready, DEADLINE, 0.1)
         assert took is not None, f"not ready within {DEADLINE} s: {self.ground.said.read_text()[-2000:]}"
-        answers = sorted(self.answers)
-        return time.monotonic() - begun, {"median_ms": 1000 * answers[len(answers) // 2], "worst_ms": 1000 * answers[-1]}
+        took = time.monotonic() - begun
+        return took, spread(self.answers) | {f"nothing_{name}": value for name, value in spread(self.nothings).items()}
 
     def cpu_seconds(self):
         """Of the supervisor so far, with its threads that have ended."""
@@ -137,6 +146,7 @@ def main():
         ("processor time of the supervisor for that", lambda at: f"{at['cpu_again_s']:.2f} s"),
         ("`brigade status` while starting, median / worst", lambda at: "{median_ms:.0f} / {worst_ms:.0f} ms".format(**at["status"])),
         ("`brigade status` after the kill, median / worst", lambda at: "{median_ms:.0f} / {worst_ms:.0f} ms".format(**at["status_again"])),
+        ("the program `true` after the kill, median / worst", lambda at: "{nothing_median_ms:.0f} / {nothing_worst_ms:.0f} ms".format(**at["status_again"])),
         ("all stopped after TERM", lambda at: "not within 120 s" if at["stopped_s"] is None else f"{at['stopped_s']:.1f} s"),
     ]
     print(f"| {args.workers} workers | " + " | ".join(found) + " |\n|---|---|---|")
