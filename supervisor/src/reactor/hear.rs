@@ -32,12 +32,15 @@ impl Reactor {
                 }
                 libc::SIGHUP if !self.signals.has_terminal() => _ = self.reload(Actor::Signal(number)),
                 libc::SIGHUP => self.events.push_back(Event::StopAt(StopLevel::Drain, Actor::Signal(number))),
-                _ => {} // SIGCHLD: looked after next, as signals are merged and may be missed.
+                _ => self.children = true, // SIGCHLD: one for any number of them.
             }
         }
     }
 
     pub(super) fn hear_children(&mut self) {
+        if !std::mem::take(&mut self.children) {
+            return;
+        }
         let begun = Instant::now();
         while let Some((pid, exit)) = exits::next_ended() {
             match self.roster.leader(pid) {
@@ -60,7 +63,7 @@ impl Reactor {
                 }
             }
             if begun.elapsed() >= SLICE {
-                self.more = true;
+                (self.more, self.children) = (true, true);
                 break;
             }
         }

@@ -106,6 +106,9 @@ pub struct Reactor {
     parent: Parent,
     /// A slice was over before everything was done: there is more for the next turn.
     more: bool,
+    /// A child has ended, or was stopped, as far as is known. Not asked for in every turn: the kernel looks at each of a
+    /// thousand children to find that there is no news.
+    children: bool,
     /// Who is to be started, in this order.
     to_spawn: VecDeque<(Post, Incarnation)>,
     loops: Vec<idle::Watch>,
@@ -208,6 +211,7 @@ impl Reactor {
             events,
             parent: Parent::of_this_process(),
             more: false,
+            children: true,
             to_spawn: VecDeque::new(),
             loops,
             manager: None,
@@ -330,6 +334,7 @@ impl Reactor {
         self.tell_parent_status();
         if now >= self.next_long_round {
             self.next_long_round = now + LONG_ROUND;
+            self.children = true; // Should a signal ever be lost.
             self.look_for_folder();
             self.look_for_spoilt();
             self.keep_picture();
