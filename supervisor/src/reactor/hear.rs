@@ -21,6 +21,8 @@ const WORDS_GRACE: Duration = Duration::from_millis(100);
 impl Reactor {
     pub(super) fn hear_signals(&mut self) {
         for number in self.signals.take() {
+            // SIGCHLD stands for any number of them; and were one ever dropped, there would be others that fill the socket.
+            self.children = true;
             match number {
                 libc::SIGTERM | libc::SIGINT => {
                     if self.core.level() == Some(StopLevel::Now) {
@@ -32,7 +34,7 @@ impl Reactor {
                 }
                 libc::SIGHUP if !self.signals.has_terminal() => _ = self.reload(Actor::Signal(number)),
                 libc::SIGHUP => self.events.push_back(Event::StopAt(StopLevel::Drain, Actor::Signal(number))),
-                _ => self.children = true, // SIGCHLD: one for any number of them.
+                _ => {}
             }
         }
     }

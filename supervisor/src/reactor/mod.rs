@@ -334,7 +334,6 @@ impl Reactor {
         self.tell_parent_status();
         if now >= self.next_long_round {
             self.next_long_round = now + LONG_ROUND;
-            self.children = true; // Should a signal ever be lost.
             self.look_for_folder();
             self.look_for_spoilt();
             self.keep_picture();

@@ -163,6 +163,6 @@ impl Reactor {
 /// Writes a picture to the state folder: whole, or not at all.
 pub fn keep(dir: &crate::state::StateDir, picture: &Status) -> std::io::Result<()> {
     let new = dir.status().with_extension("json.new");
-    std::fs::write(&new, serde_json::to_vec_pretty(picture)?)?;
+    std::fs::write(&new, serde_json::to_vec(picture)?)?;
     std::fs::rename(new, dir.status())
 }
