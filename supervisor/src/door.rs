@@ -7,7 +7,6 @@
 
 use std::io;
 use std::sync::Arc;
-use std::thread;
 
 use brigade_protocol::control::{KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, Welcome};
 use brigade_protocol::id::{Incarnation, Post};
@@ -15,8 +14,7 @@ use brigade_protocol::shielded::shielded;
 use ipc_channel::IpcError;
 use ipc_channel::ipc::{IpcOneShotServer, IpcSender};
 
-/// Room for a door's thread: it holds one message at a time, on the heap.
-const STACK: usize = 256 << 10;
+use crate::porters::Porters;
 
 /// What comes through a door.
 #[derive(Debug)]
@@ -60,6 +58,7 @@ impl Door {
         incarnation: Incarnation,
         welcome: Result<Welcome, String>,
         deliver: Deliver,
+        porters: &Porters,
     ) -> io::Result<()> {
         let Self { server, token, .. } = self;
         let wait = move || {
@@ -96,8 +95,7 @@ impl Door {
                 }
             }
         };
-        thread::Builder::new().name(format!("door {}", post.0)).stack_size(STACK).spawn(wait)?;
-        Ok(())
+        porters.give(wait)
     }
 
     /// Nobody will knock any more: ends the thread behind the door.

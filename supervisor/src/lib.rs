@@ -18,6 +18,7 @@ pub mod launch;
 pub mod logs;
 pub mod manager;
 pub mod orders;
+mod porters;
 pub mod random;
 pub mod reactor;
 pub mod report;

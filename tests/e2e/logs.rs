@@ -95,7 +95,10 @@ fn a_worker_and_a_stage_and_a_level_are_selected() {
 #[test]
 fn following_shows_lines_as_they_come_and_a_restarted_worker_too() {
     let sandbox = Sandbox::new();
-    let script = format!("while :; do echo run $BRIGADE_INCARNATION; read line < {:?}; done", sandbox.path("fifo"));
+    // Opened once, and for writing as well: else a writer that has not closed it yet would be there when it is opened again,
+    // and its end would count as a line.
+    let script =
+        format!("exec 3<>{:?}; while :; do echo run $BRIGADE_INCARNATION; read line <&3; done", sandbox.path("fifo"));
     nix::unistd::mkfifo(&sandbox.path("fifo"), nix::sys::stat::Mode::S_IRWXU).expect("a fifo");
     let text = endless("") + &format!("[stages.talk]\ncommand = [\"sh\", \"-c\", {script:?}]\nbackoff = \"1ms\"\n");
     let mut run = sandbox.run(&text);

@@ -135,7 +135,7 @@ impl Reactor {
         let page = self.begin_page(post, incarnation);
         let welcome = page.map(|()| self.welcome(post, incarnation)).map_err(|error| error.to_string());
         let name = door.name.clone();
-        if let Err(error) = door.wait(post, incarnation, welcome, self.deliver.clone()) {
+        if let Err(error) = door.wait(post, incarnation, welcome, self.deliver.clone(), &self.porters) {
             tracing::warn!("{worker} cannot be let in if it says hello: {error}");
         }
         self.roster.enter(Present {

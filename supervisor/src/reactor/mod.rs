@@ -56,6 +56,7 @@ use crate::effects::dead::DeadFile;
 use crate::effects::parent::Parent;
 use crate::effects::spawn::NotSpawned;
 use crate::logs::Capture;
+use crate::porters::Porters;
 use crate::roster::Roster;
 use crate::sources::commands::{self, Call, Control};
 use crate::sources::signals::Signals;
@@ -102,6 +103,7 @@ pub struct Reactor {
     /// What comes from the control socket.
     calls: Receiver<Call>,
     deliver: Deliver,
+    porters: Porters,
     events: VecDeque<Event>,
     parent: Parent,
     /// A slice was over before everything was done: there is more for the next turn.
@@ -208,6 +210,7 @@ impl Reactor {
             entries,
             calls,
             deliver,
+            porters: Porters::default(),
             events,
             parent: Parent::of_this_process(),
             more: false,
