@@ -4,6 +4,7 @@ use brigade_tests::{Run, Sandbox, until};
 use nix::sys::signal::Signal;
 
 use crate::pipelines::{endless, line};
+use crate::terminal::with_hangups;
 
 fn reload(sandbox: &Sandbox, text: &str) -> Result<String, String> {
     sandbox.pipeline(text);
@@ -121,7 +122,9 @@ fn a_file_with_a_fault_changes_nothing_and_says_why() {
 #[test]
 fn a_hangup_reads_the_file_again_where_there_is_no_terminal() {
     let sandbox = Sandbox::new();
-    let mut run = sandbox.run(&endless(""));
+    let mut run_command = with_hangups("default", &sandbox.run_command(&endless("")));
+    run_command.current_dir(sandbox.folder());
+    let mut run = Run::start(run_command, &sandbox);
     until("items flow", || sandbox.ledger().count("kept") > 100);
     sandbox.pipeline(&endless("replicas = 2"));
     if std::fs::File::open("/dev/tty").is_ok() {

@@ -12,6 +12,14 @@ use rustix::pty;
 use crate::pipelines::{endless, finite};
 use crate::supervised::as_first_process;
 
+/// The command with SIGHUP as `nohup` leaves it, or as a shell does: what a program was started to ignore, it hands on.
+pub fn with_hangups(how: &str, run_command: &Command) -> Command {
+    let mut command = Command::new("env");
+    command.arg(format!("--{how}-signal=HUP")).arg(run_command.get_program()).args(run_command.get_args());
+    command.stdin(Stdio::null());
+    command
+}
+
 /// A run in a session of its own whose terminal is ours.
 fn on_a_terminal(sandbox: &Sandbox, run_command: &Command) -> (Run, File) {
     // Close-on-exec: whoever has our end keeps the terminal there.
@@ -73,12 +81,30 @@ fn ctrl_c_on_a_terminal_drains_and_no_worker_hears_it() {
 #[test]
 fn a_terminal_that_goes_away_drains_although_nothing_can_be_shown_on_it_any_more() {
     let sandbox = Sandbox::new();
-    let (mut run, master) = on_a_terminal(&sandbox, &sandbox.run_command(&endless("replicas = 2")));
+    let run_command = with_hangups("default", &sandbox.run_command(&endless("replicas = 2")));
+    let (mut run, master) = on_a_terminal(&sandbox, &run_command);
     until("items flow", || sandbox.ledger().count("kept") > 20);
     drop(master);
     let report = run.wait().with_code(0);
     assert_eq!(report.verdict, "drained");
     sandbox.ledger().assert_once("kept", report.queues["raw"].sent);
+    run.assert_nobody_left();
+}
+
+#[test]
+fn under_nohup_a_terminal_that_goes_away_is_nothing() {
+    let sandbox = Sandbox::new();
+    let run_command = with_hangups("ignore", &sandbox.run_command(&endless("")));
+    let (mut run, master) = on_a_terminal(&sandbox, &run_command);
+    until("items flow", || sandbox.ledger().count("kept") > 20);
+    drop(master);
+    let count = sandbox.ledger().count("kept");
+    until("items flow on", || sandbox.ledger().count("kept") > count + 100);
+    run.signal(Signal::SIGHUP);
+    let count = sandbox.ledger().count("kept");
+    until("items flow on", || sandbox.ledger().count("kept") > count + 100);
+    sandbox.stop("--now");
+    run.wait();
     run.assert_nobody_left();
 }
 
