@@ -22,12 +22,12 @@ use nix::fcntl::{FallocateFlags, fallocate};
 
 use crate::control::PROTOCOL;
 use crate::id::{Incarnation, Post};
-use crate::shm::{Region, Words, boot_id};
+use crate::shm::{EventCount, Region, Words, boot_id};
 use lane::{COMMITTED, FINISH, LANE_BYTES, SHARED};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEP");
 
-/// Words of the head: magic, protocol, post, lanes, incarnation, stop word, whether it is paused, and room for more.
+/// Words of the head: magic, protocol, post, lanes, incarnation, stop word, whether it is paused, the bell, and room for more.
 const HEAD_WORDS: usize = 64;
 
 const POST: usize = 2;
@@ -36,6 +36,7 @@ const INCARNATION: usize = 4;
 const BOOT: usize = 5;
 const STOP: usize = 16;
 const PAUSED: usize = 17;
+const BELL: usize = 18;
 
 /// More than any count can be.
 const MOST: u64 = 1 << 48;
@@ -237,10 +238,18 @@ impl Page {
         Incarnation(self.head.at(INCARNATION).load(Ordering::Acquire) as u32) // Pairs with `begin`.
     }
 
-    /// Asks the worker to stop; never takes back an earlier, harder wish. Whoever may be asleep must be woken after it.
+    /// Asks the worker to stop; never takes back an earlier, harder wish. Whoever may be asleep at a queue must be woken
+    /// after it.
     pub fn ask_stop(&self, word: StopWord) {
-        // SeqCst: comes before the wake-up that follows, in the order that sleepers rely on.
+        // SeqCst: comes before the wake-ups that follow, in the order that sleepers rely on.
         self.head.at(STOP).fetch_max(word as u64, Ordering::SeqCst);
+        self.bell().notify_all();
+    }
+
+    /// At which the worker's threads sleep when they wait for nothing but time. It is rung whenever the words above change.
+    /// No process has to live for it to work (see [`EventCount`]).
+    pub fn bell(&self) -> EventCount {
+        self.region.event(BELL * 8)
     }
 
     /// What the supervisor wants.
@@ -256,8 +265,9 @@ impl Page {
     /// Has the worker take nothing new until this is taken back, or not any more. It outlives the run: whoever starts the
     /// next one says it anew. Whoever may be asleep at a queue must be woken after it.
     pub fn set_paused(&self, paused: bool) {
-        // SeqCst: comes before the wake-up that follows, as in `ask_stop`.
+        // SeqCst: comes before the wake-ups that follow, as in `ask_stop`.
         self.head.at(PAUSED).store(paused.into(), Ordering::SeqCst);
+        self.bell().notify_all();
     }
 
     /// Whether the worker is to take nothing new for now.

@@ -64,11 +64,8 @@ impl Door {
         let wait = move || {
             let tell = |entry| deliver(post, incarnation, entry);
             let _closing = Closing(&tell);
-            let knock = match shielded(|| server.accept()) {
-                Ok(Ok((receiver, knock))) => {
-                    drop(receiver); // Its descriptor is not close-on-exec.
-                    knock
-                }
+            let (connection, knock) = match shielded(|| server.accept()) {
+                Ok(Ok(both)) => both,
                 Ok(Err(IpcError::Io(error))) => return tell(Entry::Broke(format!("it could not be let in: {error}"))),
                 Ok(Err(_)) => return, // Nobody there any more: the exit will tell.
                 Err(_) => return tell(Entry::Refused("its first message is not that of a Brigade worker".into())),
@@ -85,6 +82,8 @@ impl Door {
             if let Err(error) = knock.orders.send(welcome) {
                 return tracing::debug!(%error, "a worker was gone before its welcome");
             }
+            // The last that holds the door's file, which is gone by now: the file system may take a while to forget it.
+            drop(connection);
             tell(Entry::Knocked(knock.orders));
             loop {
                 match shielded(|| knock.reports.recv()) {

@@ -69,7 +69,7 @@ fn attempt() -> Result<Context, BootError> {
         // Told before the process ends, so that the reason stands where people look first.
         let _ = reports.send(Report::Failed { words: error.to_string(), permanent: false });
     })?);
-    listen::to_signals(Arc::clone(&station)).map_err(BootError::Signals)?;
+    listen::to_signals(&station).map_err(BootError::Signals)?;
     listen::to_orders(Arc::clone(&station), entry.orders);
     Ok(Context::new(station, 0))
 }

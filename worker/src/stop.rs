@@ -2,7 +2,6 @@
 //! at a queue. Without one place for it, each of them would miss some way in which it is said.
 
 use std::sync::atomic::{AtomicI32, Ordering};
-use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use brigade_protocol::page::{Page, StopWord, Waiting};
@@ -15,22 +14,17 @@ const GAVE_UP: i32 = -1;
 /// `own` value: this run has done what it may; the next one goes on.
 const RETIRED: i32 = -2;
 
-/// Between two looks whether the stage is still paused.
-const HELD_LOOK: Duration = Duration::from_millis(50);
-
 /// All sources of a stop: the supervisor's word in the page, a signal that it did not send, a thread that gave up.
 pub(crate) struct Stop {
     page: Page,
     own: AtomicI32,
     queues: Vec<Queue>,
-    sleepers: Mutex<()>,
-    changed: Condvar,
 }
 
 impl Stop {
     /// `queues` are those at which threads of this process may wait.
     pub(crate) fn new(page: Page, queues: Vec<Queue>) -> Self {
-        Self { page, own: AtomicI32::new(GO_ON), queues, sleepers: Mutex::new(()), changed: Condvar::new() }
+        Self { page, own: AtomicI32::new(GO_ON), queues }
     }
 
     /// The worker's page.
@@ -42,7 +36,7 @@ impl Stop {
     /// Take nothing new; finish or give back the item in hand.
     #[inline]
     pub(crate) fn now(&self) -> bool {
-        // Relaxed: nothing is read on the strength of it.
+        // Relaxed: nothing is read on the strength of it, and who makes ready to sleep has a fence before it.
         self.own.load(Ordering::Relaxed) != GO_ON || self.page.stop() == StopWord::Now
     }
 
@@ -80,13 +74,11 @@ impl Stop {
     #[inline]
     pub(crate) fn while_held(&self, deadline: Option<Instant>) -> bool {
         while self.is_held() {
-            let left = deadline.map_or(HELD_LOOK, |deadline| deadline.saturating_duration_since(Instant::now()));
+            let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return false;
             }
-            // Nobody tells of the end of a pause: a message could find no room at a worker that does not read, and
-            // the supervisor would be held up.
-            self.sleep(left.min(HELD_LOOK), |stop| !stop.is_held());
+            self.sleep(left, |stop| !stop.is_held());
         }
         true
     }
@@ -100,22 +92,25 @@ impl Stop {
     }
 
     /// A signal came. Returns whether it is one that must end the process at once: the second that nobody asked for.
+    ///
+    /// Called by a signal handler, in the middle of anything: it only reads and changes atomics, and wakes sleepers.
     pub(crate) fn on_signal(&self, signal: i32) -> bool {
-        let before = self.own.swap(signal, Ordering::Relaxed);
+        // SeqCst, here and in the other two that change it: comes before the wake-up, in the order that sleepers rely on.
+        let before = self.own.swap(signal, Ordering::SeqCst);
         self.wake();
         before > GO_ON && !self.supervisor_asked()
     }
 
     /// This worker cannot go on: its other threads finish what they hold and end.
     pub(crate) fn give_up(&self) {
-        self.own.store(GAVE_UP, Ordering::Relaxed);
+        self.own.store(GAVE_UP, Ordering::SeqCst);
         self.wake();
     }
 
     /// This run has done what it may: all threads finish what they hold and end. Any other reason to stop weighs more.
     pub(crate) fn retire(&self) {
-        // Relaxed, as everywhere here; only the first to say so wakes the others.
-        if self.own.compare_exchange(GO_ON, RETIRED, Ordering::Relaxed, Ordering::Relaxed).is_ok() {
+        // Only the first to say so wakes the others.
+        if self.own.compare_exchange(GO_ON, RETIRED, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
             self.wake();
         }
     }
@@ -135,9 +130,7 @@ impl Stop {
 
     /// Whoever waits has a look at what has changed.
     pub(crate) fn wake(&self) {
-        // The lock orders this after a sleeper's look at the words: it sees the change or is already waiting.
-        drop(self.sleepers.lock().unwrap_or_else(PoisonError::into_inner));
-        self.changed.notify_all();
+        self.page.bell().notify_all();
         for queue in &self.queues {
             queue.wake_all();
         }
@@ -147,15 +140,18 @@ impl Stop {
     pub(crate) fn sleep(&self, time: Duration, wanted: impl Fn(&Self) -> bool) -> bool {
         // A sleep too long for the clock is one without an end.
         let deadline = Instant::now().checked_add(time);
-        let mut guard = self.sleepers.lock().unwrap_or_else(PoisonError::into_inner);
-        while !wanted(self) {
+        let bell = self.page.bell();
+        loop {
+            let ticket = bell.prepare();
+            if wanted(self) {
+                return false;
+            }
             let left = deadline.map_or(Duration::MAX, |deadline| deadline.saturating_duration_since(Instant::now()));
             if left.is_zero() {
                 return true;
             }
-            guard = self.changed.wait_timeout(guard, left).unwrap_or_else(PoisonError::into_inner).0;
+            bell.wait(ticket, left);
         }
-        false
     }
 }
 

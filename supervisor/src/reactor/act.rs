@@ -81,7 +81,7 @@ impl Reactor {
         if stage.is_some_and(|stage| stage.limits.uid().is_some()) {
             self.begin_page(post, incarnation).map_err(|e| failed("start it", &e))?; // It is given it in hand.
         }
-        let door = Door::open().map_err(|e| failed("open a door for it", &e))?;
+        let door = self.spare_door.take().map_or_else(Door::open, Ok).map_err(|e| failed("open a door for it", &e))?;
         let worker = format!("{name}/{replica}");
         let mut own_env: Vec<(&str, OsString)> = vec![
             (DOOR_ENV, door.name.clone().into()),
@@ -148,6 +148,7 @@ impl Reactor {
             heard: false,
             gone: None,
         });
+        self.spare_door = Door::open().ok(); // If there is none to be had, the next worker's start says so.
         Ok(process.pid)
     }
 

@@ -9,7 +9,7 @@ use brigade_protocol::id::{Incarnation, Post};
 use super::{Reactor, SLICE};
 use crate::control::{Answer, Request, StopRequest};
 use crate::core::event::{Actor, Event, StopLevel};
-use crate::door::Entry;
+use crate::door::{Door, Entry};
 use crate::effects::signal::{self, To};
 use crate::sources::commands::Call;
 use crate::sources::exits;
@@ -97,7 +97,7 @@ impl Reactor {
             if present.gone.is_none() && signal::is_gone(present.pid) {
                 present.gone = Some(now);
                 if let Some(name) = present.door.take() {
-                    crate::door::Door::give_up(name);
+                    Door::give_up(name);
                 }
             }
             let Some(gone) = present.gone else { continue };

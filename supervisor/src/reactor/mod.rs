@@ -51,7 +51,7 @@ use crate::config::plan::StageIx;
 use crate::core::Core;
 use crate::core::action::Verdict;
 use crate::core::event::Event;
-use crate::door::{Deliver, Entry};
+use crate::door::{Deliver, Door, Entry};
 use crate::effects::dead::DeadFile;
 use crate::effects::parent::Parent;
 use crate::effects::spawn::NotSpawned;
@@ -104,6 +104,8 @@ pub struct Reactor {
     calls: Receiver<Call>,
     deliver: Deliver,
     porters: Porters,
+    /// For the next worker, so that its start does not wait for the file system.
+    spare_door: Option<Door>,
     events: VecDeque<Event>,
     parent: Parent,
     /// A slice was over before everything was done: there is more for the next turn.
@@ -211,6 +213,7 @@ impl Reactor {
             calls,
             deliver,
             porters: Porters::default(),
+            spare_door: None,
             events,
             parent: Parent::of_this_process(),
             more: false,
