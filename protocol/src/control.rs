@@ -17,7 +17,7 @@ use crate::retry::RetryPolicy;
 use crate::shared;
 
 /// The version of everything in this crate that two processes share: messages, pages, queue files.
-pub const PROTOCOL: u32 = 4;
+pub const PROTOCOL: u32 = 5;
 
 /// Opens every [`Knock`].
 pub const KNOCK_MAGIC: u64 = 0x4252_4947_4144_4521;
@@ -55,9 +55,9 @@ pub struct Knock {
 pub enum Order {
     /// The answer to a [`Knock`]; comes first, and once.
     Welcome(Box<Welcome>),
-    /// Look at your page: its stop word has changed, or the item in hand takes too long. Wakes a worker that waits.
+    /// Save all and end. For the manager alone: a worker reads its page, and is woken when that changes.
     Stop,
-    /// Where the manager is now: the answer to [`Report::WantManager`], and again whenever it was restarted.
+    /// Where the manager is now: the answer to [`Report::WantManager`], as soon as there is one.
     Manager(IpcSender<shared::Connect>),
 }
 

@@ -246,8 +246,8 @@ impl Page {
         self.bell().notify_all();
     }
 
-    /// At which the worker's threads sleep when they wait for nothing but time. It is rung whenever the words above change.
-    /// No process has to live for it to work (see [`EventCount`]).
+    /// At which the worker's threads sleep when they wait for nothing but time. It is rung when the stop word changes or the
+    /// stage is paused; who marks an item late rings it as well. No process has to live for it to work (see [`EventCount`]).
     pub fn bell(&self) -> EventCount {
         self.region.event(BELL * 8)
     }

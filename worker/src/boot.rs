@@ -1,5 +1,4 @@
-//! How a process becomes a worker: it knocks at the supervisor's door, is welcomed, and from then on hears orders
-//! and signals. Without it every worker would have to speak the protocol itself.
+//! How a process becomes a worker: it knocks at the supervisor's door, is welcomed, and from then on hears signals. Without it every worker would have to speak the protocol itself.
 
 use std::sync::Arc;
 
@@ -11,7 +10,7 @@ use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use crate::context::Context;
 use crate::exit::Exit;
 use crate::station::{Station, StationError};
-use crate::{listen, logs, panics};
+use crate::{logs, panics, signals};
 
 /// Why the process did not become a worker.
 #[derive(Debug, thiserror::Error)]
@@ -65,12 +64,11 @@ fn attempt() -> Result<Context, BootError> {
     panics::begin();
     let entry = knocked?.let_in()?;
     let reports = entry.reports.clone();
-    let station = Arc::new(Station::new(entry.welcome, entry.reports).inspect_err(|error| {
+    let station = Arc::new(Station::new(entry.welcome, entry.orders, entry.reports).inspect_err(|error| {
         // Told before the process ends, so that the reason stands where people look first.
         let _ = reports.send(Report::Failed { words: error.to_string(), permanent: false });
     })?);
-    listen::to_signals(&station).map_err(BootError::Signals)?;
-    listen::to_orders(Arc::clone(&station), entry.orders);
+    signals::listen(&station).map_err(BootError::Signals)?;
     Ok(Context::new(station, 0))
 }
 
@@ -113,8 +111,7 @@ impl Knocked {
         loop {
             match orders.recv() {
                 Ok(Order::Welcome(welcome)) => return Ok(Entry { welcome: *welcome, orders, reports }),
-                // A stop before the welcome stands in the page as well, which we read once we have it; and whoever needs
-                // the manager asks for it.
+                // A wish to stop stands in the page, which we read once we have it; and whoever needs the manager asks for it.
                 Ok(Order::Stop | Order::Manager(_)) => {}
                 Err(IpcError::Io(error)) if error.kind() == std::io::ErrorKind::Interrupted => {}
                 Err(IpcError::Disconnected | IpcError::SerializationError(_)) => return Err(BootError::NotWelcome),

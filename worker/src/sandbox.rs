@@ -4,12 +4,12 @@
 use std::sync::{Arc, Mutex};
 
 use brigade_protocol::codec;
-use brigade_protocol::control::{QueueRef, Report, Welcome};
+use brigade_protocol::control::{Order, QueueRef, Report, Welcome};
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::Page;
 use brigade_protocol::queue::{Geometry, Member, Queue};
 use brigade_protocol::retry::RetryPolicy;
-use ipc_channel::ipc::{self, IpcReceiver};
+use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::context::Context;
@@ -22,6 +22,7 @@ pub(crate) struct Sandbox {
     pub(crate) ctx: Context,
     pub(crate) page: Page,
     reports: Mutex<IpcReceiver<Report>>,
+    _orders: Mutex<IpcSender<Order>>,
     _dir: tempfile::TempDir,
 }
 
@@ -59,8 +60,15 @@ pub(crate) fn sandbox_with(inputs: &[&str], outputs: &[&str], change: impl FnOnc
     let page = Page::create(welcome.page.as_ref(), welcome.post, welcome.threads).expect("a page");
     page.begin(welcome.incarnation);
     let (sender, reports) = ipc::channel().expect("a channel");
-    let station = Station::new(welcome, sender).expect("a station");
-    Sandbox { ctx: Context::new(Arc::new(station), 0), page, reports: Mutex::new(reports), _dir: dir }
+    let (orders, its_orders) = ipc::channel().expect("a channel");
+    let station = Station::new(welcome, its_orders, sender).expect("a station");
+    Sandbox {
+        ctx: Context::new(Arc::new(station), 0),
+        page,
+        reports: Mutex::new(reports),
+        _orders: Mutex::new(orders),
+        _dir: dir,
+    }
 }
 
 impl Sandbox {

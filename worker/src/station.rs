@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use brigade_protocol::control::{QueueRef, Report, Welcome};
+use brigade_protocol::control::{Order, QueueRef, Report, Welcome};
 use brigade_protocol::descriptors::{self, Use};
 use brigade_protocol::id::ItemId;
 use brigade_protocol::page::{Page, PageError};
 use brigade_protocol::queue::{Queue, QueueError};
 use brigade_protocol::retry::RetryPolicy;
-use ipc_channel::ipc::IpcSender;
+use ipc_channel::ipc::{IpcReceiver, IpcSender};
 
 use crate::error::OpenError;
 use crate::shared::{ManagerDoor, Shared};
@@ -32,9 +32,8 @@ pub(crate) struct Station {
     pub(crate) stop: Stop,
     pub(crate) inputs: Vec<Line>,
     pub(crate) outputs: Vec<Line>,
-    /// Shared lists, maps and counters, and where their manager is.
+    /// Shared lists, maps and counters.
     pub(crate) shared: Shared,
-    pub(crate) manager: Arc<ManagerDoor>,
     reports: Arc<Reports>,
     /// Items that this run has dealt with.
     dealt: AtomicU64,
@@ -52,7 +51,7 @@ const TELL_CHARS: usize = 500;
 struct Reports(Mutex<IpcSender<Report>>);
 
 impl Reports {
-    /// If the supervisor cannot be told, it is gone, and the thread that reads orders ends us.
+    /// If the supervisor cannot be told, it is gone, and the kernel ends us.
     fn send(&self, report: Report) {
         if let Err(error) = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(report) {
             tracing::debug!("the supervisor does not hear us: {error}");
@@ -71,7 +70,11 @@ pub(crate) enum StationError {
 
 impl Station {
     /// Opens the page and all queues that the welcome names.
-    pub(crate) fn new(welcome: Welcome, reports: IpcSender<Report>) -> Result<Self, StationError> {
+    pub(crate) fn new(
+        welcome: Welcome,
+        orders: IpcReceiver<Order>,
+        reports: IpcSender<Report>,
+    ) -> Result<Self, StationError> {
         let page = open_page(Path::new(&welcome.page))
             .map_err(|error| StationError::Page { path: welcome.page.clone(), error })?;
         let inputs = welcome.inputs.iter().map(|queue| open(queue, &[])).collect::<Result<Vec<_>, _>>()?;
@@ -80,8 +83,8 @@ impl Station {
         let queues = inputs.iter().chain(&outputs).map(|line| line.queue.clone()).collect();
         let reports = Arc::new(Reports(Mutex::new(reports)));
         let asking = Arc::clone(&reports);
-        let manager = Arc::new(ManagerDoor::new(Box::new(move || asking.send(Report::WantManager))));
-        let shared = Shared::new(Arc::clone(&manager));
+        let manager = ManagerDoor::new(Box::new(move || asking.send(Report::WantManager))).told_by(orders);
+        let shared = Shared::new(Arc::new(manager));
         let told = Mutex::new((Instant::now(), 0));
         Ok(Self {
             stop: Stop::new(page, queues),
@@ -89,7 +92,6 @@ impl Station {
             inputs,
             outputs,
             shared,
-            manager,
             reports,
             told,
             dealt: AtomicU64::new(0),

@@ -32,6 +32,7 @@ mod stage;
 mod story;
 mod worker;
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use brigade_protocol::id::Post;
@@ -51,7 +52,8 @@ use crate::config::plan::{Plan, QueueIx, StageIx};
 /// The part that decides. It holds what is known of every worker and of the whole, and nothing else.
 #[derive(Debug)]
 pub struct Core {
-    plan: Plan,
+    /// Cheap to have a part in, for whoever changes something else meanwhile.
+    plan: Arc<Plan>,
     /// By post, from post 1 on: those of the plan, the manager, and those by whom stages grew.
     workers: Vec<Worker>,
     /// Indices of the workers of every stage, by their numbers in it, also of those that were let go.
@@ -111,7 +113,7 @@ impl Core {
             winding_down: false,
             finished: false,
             out: Vec::new(),
-            plan,
+            plan: Arc::new(plan),
         }
     }
 
@@ -172,7 +174,7 @@ impl Core {
     }
 
     /// The plan that it goes by.
-    pub fn plan(&self) -> &Plan {
+    pub fn plan(&self) -> &Arc<Plan> {
         &self.plan
     }
 

@@ -4,6 +4,7 @@
 //! of stages that are gone are let go, and those whose processes were started with something else are *stale*: one by one
 //! they are started anew, each when all others of its stage are at work.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::Core;
@@ -17,7 +18,7 @@ use crate::config::plan::difference::Difference;
 impl Core {
     /// Goes by the new plan from now on. The reactor has seen to it that it can be had, and has made what it needs.
     pub(super) fn reload(&mut self, difference: Difference, actor: Actor, now: Instant) {
-        let before = std::mem::replace(&mut self.plan, difference.plan);
+        let before = std::mem::replace(&mut self.plan, Arc::new(difference.plan));
         self.closed.resize(self.plan.queues.len(), None);
         self.abandoned.resize(self.plan.queues.len(), false);
         self.in_vain.resize(self.plan.stages.len(), false);

@@ -5,6 +5,7 @@
 //! sweep gives back what it held. Posts are never given to anybody else: when the stage grows again, those that were let go
 //! come back first, as new runs of the same posts, since what they have committed stands in pages of their names.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use super::action::{Ask, State};
@@ -61,7 +62,7 @@ impl Core {
         if replicas == 0 || stage >= self.plan.stages.len() || self.why_no_scale(stage, replicas).is_some() {
             return;
         }
-        self.plan.stages[stage].replicas = replicas;
+        Arc::make_mut(&mut self.plan).stages[stage].replicas = replicas;
         self.resize(stage, replicas, &format!("its stage is scaled to {replicas}"), actor, now);
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::sync::Arc;
 
 use brigade_protocol::control::{
     DOOR_ENV, INCARNATION_ENV, Order, PIPELINE_ENV, QueueRef, TOKEN_ENV, WORKER_ENV, Welcome,
@@ -76,7 +77,7 @@ impl Reactor {
             permanent: false,
         };
         let (name, replica) = self.name_of(post);
-        let plan = self.core.plan().clone();
+        let plan = Arc::clone(self.core.plan());
         let stage = self.core.worker(post).and_then(|worker| worker.stage).map(|index| &plan.stages[index]);
         if stage.is_some_and(|stage| stage.limits.uid().is_some()) {
             self.begin_page(post, incarnation).map_err(|e| failed("start it", &e))?; // It is given it in hand.
@@ -227,12 +228,17 @@ impl Reactor {
                 Ask::Now | Ask::Renew => StopWord::Now,
             });
         }
+        let is_manager = post == self.core.manager_post();
         let Some(present) = self.roster.get(post, incarnation) else { return };
-        if let Some(orders) = &present.orders
-            && let Err(error) = orders.send(Order::Stop)
-        {
-            tracing::debug!(%error, "a worker was gone before it heard that it is to stop");
+        match &present.orders {
+            Some(orders) if is_manager => {
+                if let Err(error) = orders.send(Order::Stop) {
+                    tracing::debug!(%error, "the manager was gone before it heard that it is to stop");
+                }
+            }
+            Some(_) | None => self.wake_soon(post),
         }
+        let Some(present) = self.roster.get(post, incarnation) else { return };
         // A source that drains through the SDK needs no signal, and children that it works with must not get one.
         if present.ended.is_none() && (present.orders.is_none() || ask == Ask::Now) {
             signal::stop(present.pid, signal.unwrap_or(libc::SIGTERM));

@@ -178,15 +178,17 @@ impl Reactor {
             Report::Leaving => self.hear_leaving(post, incarnation),
             Report::ItemFailed { queue, item, words } => self.item_failed(post, incarnation, &queue, item, words),
             Report::WantManager => {
-                self.want_manager.insert(post);
-                match &self.manager {
-                    Some(_) => self.tell_manager(post),
-                    None => self.events.push_back(Event::WantManager),
+                // Told only when it asks: else what it does not read would fill its channel, and we would wait for it.
+                if self.manager.is_some() {
+                    self.tell_manager(post);
+                } else {
+                    self.want_manager.insert(post);
+                    self.events.push_back(Event::WantManager);
                 }
             }
             Report::ManagerOpen(open) if post == self.core.manager_post() => {
                 self.manager = Some(open);
-                for post in self.want_manager.clone() {
+                for post in std::mem::take(&mut self.want_manager) {
                     self.tell_manager(post);
                 }
             }

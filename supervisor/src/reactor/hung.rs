@@ -7,7 +7,6 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use brigade_protocol::control::Order;
 use brigade_protocol::id::{Incarnation, ItemId, Post};
 use brigade_protocol::page::Life;
 
@@ -104,24 +103,15 @@ impl Reactor {
                 } else if let Some(time) = seen.is_late(rules) {
                     lane.mark_late(life);
                     let words = format!("{} has spent {} on {}", worker.name, show_duration(time), item());
-                    late.push((post, incarnation, words));
+                    late.push((post, words));
                 }
             }
         }
         self.watch.seen = seen;
         self.events.extend(events);
-        for (post, incarnation, words) in late {
+        for (post, words) in late {
             tracing::warn!("{words}, its item_timeout: the handler is told to stop with it");
-            self.wake(post, incarnation);
-        }
-    }
-
-    /// It may be asleep, and is to look at its page.
-    fn wake(&mut self, post: Post, incarnation: Incarnation) {
-        if let Some(orders) = self.roster.get(post, incarnation).and_then(|present| present.orders.as_ref())
-            && let Err(error) = orders.send(Order::Stop)
-        {
-            tracing::debug!(%error, "a worker was gone before it heard that its item takes too long");
+            self.wake_soon(post);
         }
     }
 

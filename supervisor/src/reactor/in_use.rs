@@ -1,7 +1,11 @@
 //! A queue in use, with what the reactor knows of it.
 
+use std::sync::Arc;
+
+use brigade_protocol::id::Post;
 use brigade_protocol::queue::{Member, Queue};
 
+use super::Reactor;
 use crate::effects::dead::DeadFile;
 
 /// A queue in use.
@@ -19,10 +23,36 @@ pub(super) struct QueueInUse {
     pub(super) member: Option<Member>,
     /// Its shared words make no sense: it is left as it is.
     pub(super) spoilt: bool,
+    /// Whoever sleeps at it is to look around.
+    pub(super) wake: bool,
 }
 
 impl QueueInUse {
     pub(super) fn new((queue, dead): (Queue, DeadFile)) -> Self {
-        Self { spoilt: false, deaths: 0, stuck: false, due: false, member: None, queue, dead }
+        Self { spoilt: false, wake: false, deaths: 0, stuck: false, due: false, member: None, queue, dead }
+    }
+}
+
+impl Reactor {
+    /// A worker that may be asleep is to look at its page: one that sleeps at the page at once, one that waits at a queue when
+    /// all that is to be done now is done. A thousand that are asked to stop together are woken together.
+    pub(super) fn wake_soon(&mut self, post: Post) {
+        if let Some(page) = self.pages.get(&post) {
+            page.bell().notify_all();
+        }
+        let Some(stage) = self.core.worker(post).and_then(|worker| worker.stage) else { return };
+        let plan = Arc::clone(self.core.plan());
+        for queue in plan.stages[stage].inputs.iter().chain(&plan.stages[stage].outputs) {
+            self.queues[*queue].wake = true;
+        }
+    }
+
+    /// Wakes those who wait at queues.
+    pub(super) fn wake_sleepers(&mut self) {
+        for used in &mut self.queues {
+            if std::mem::take(&mut used.wake) && !used.spoilt {
+                used.queue.wake_all();
+            }
+        }
     }
 }

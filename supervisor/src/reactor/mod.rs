@@ -272,6 +272,7 @@ impl Reactor {
             self.decide();
             self.tell_parent();
             self.spawn_some();
+            self.wake_sleepers();
         }
         Ok(self.end())
     }

@@ -4,6 +4,8 @@
 //! Nothing is sent to the workers: a word in their pages says so, and those that wait at a queue are woken. A worker that
 //! does not read what it is sent cannot hold up the loop in this way, however often the operator changes his mind.
 
+use std::sync::Arc;
+
 use brigade_protocol::id::Post;
 
 use super::Reactor;
@@ -62,17 +64,15 @@ impl Reactor {
         }
     }
 
-    fn tell_paused(&self, stage: StageIx, paused: bool, cause: &str, actor: Actor) {
-        let plan = &self.core.plan().stages[stage];
+    fn tell_paused(&mut self, stage: StageIx, paused: bool, cause: &str, actor: Actor) {
+        let plan = &Arc::clone(self.core.plan()).stages[stage];
         for worker in self.core.workers().filter(|worker| worker.stage == Some(stage)) {
             if let Some(page) = self.pages.get(&worker.post) {
                 page.set_paused(paused);
             }
         }
         for queue in plan.inputs.iter().chain(&plan.outputs) {
-            if !self.queues[*queue].spoilt {
-                self.queues[*queue].queue.wake_all();
-            }
+            self.queues[*queue].wake = true;
         }
         let (from, to) = if paused { ("ready", "paused") } else { ("paused", "ready") };
         note_stage(&plan.name, from, to, cause, actor);

@@ -6,8 +6,11 @@ use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use brigade_protocol::control::Order;
 use brigade_protocol::shared::Connect;
-use ipc_channel::ipc::IpcSender;
+use ipc_channel::ipc::{IpcReceiver, IpcSender};
+use ipc_channel::{IpcError, TryRecvError};
+use signal_hook::low_level;
 
 use super::SharedError;
 use super::connection::Connection;
@@ -18,9 +21,11 @@ const MANAGER_TIMEOUT: Duration = Duration::from_secs(30);
 /// Connections in use at once, at most; more threads than that take turns.
 const CONNECTIONS: usize = 8;
 
-/// Where the manager is, as far as this process knows. The SDK puts in what the supervisor says ([`set`](Self::set));
-/// whoever wants to connect asks [`current`](Self::current).
+/// Where the manager is, as far as this process knows: what the supervisor says, which is read by whoever waits for it, or
+/// what was put in ([`set`](Self::set)). Whoever wants to connect asks [`current`](Self::current).
 pub struct ManagerDoor {
+    /// Where the supervisor answers.
+    orders: Option<Mutex<IpcReceiver<Order>>>,
     standing: Mutex<Standing>,
     changed: Condvar,
     want: Box<dyn Fn() + Send + Sync>,
@@ -46,7 +51,12 @@ impl ManagerDoor {
     /// A door nobody stands behind yet. `want` asks the supervisor for the manager; it is called, from any thread and
     /// perhaps more than once, when someone waits. It must not block, nor call back into the door.
     pub fn new(want: Box<dyn Fn() + Send + Sync>) -> Self {
-        Self { standing: Mutex::default(), changed: Condvar::new(), want, patience: MANAGER_TIMEOUT }
+        Self { orders: None, standing: Mutex::default(), changed: Condvar::new(), want, patience: MANAGER_TIMEOUT }
+    }
+
+    /// Has those who wait read here what the supervisor answers.
+    pub(crate) fn told_by(self, orders: IpcReceiver<Order>) -> Self {
+        Self { orders: Some(Mutex::new(orders)), ..self }
     }
 
     /// How long an operation waits for a manager, at most; 30 s if nobody says otherwise. No more than that, for a manager
@@ -96,7 +106,34 @@ impl ManagerDoor {
             if left.is_zero() {
                 return Err(SharedError::NoManager { waited: timeout });
             }
-            standing = self.changed.wait_timeout(standing, left).unwrap_or_else(PoisonError::into_inner).0;
+            standing = match &self.orders {
+                None => self.changed.wait_timeout(standing, left).unwrap_or_else(PoisonError::into_inner).0,
+                Some(orders) => {
+                    drop(standing);
+                    self.hear(orders, left);
+                    self.lock()
+                }
+            };
+        }
+    }
+
+    /// Waits for what the supervisor answers, or for whoever does so already.
+    fn hear(&self, orders: &Mutex<IpcReceiver<Order>>, time: Duration) {
+        let orders = orders.lock().unwrap_or_else(PoisonError::into_inner);
+        if self.lock().sender.is_some() {
+            return; // Whoever waited before us has read it.
+        }
+        match orders.try_recv_timeout(time) {
+            // If it is one that has gone by now, to connect will fail, and it is asked for again.
+            Ok(Order::Manager(manager)) => self.set(manager),
+            Ok(Order::Stop | Order::Welcome(_)) | Err(TryRecvError::Empty) => {}
+            Err(TryRecvError::IpcError(IpcError::Io(error))) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(TryRecvError::IpcError(IpcError::SerializationError(error))) => {
+                tracing::warn!("an order of the supervisor is not understood: {error}");
+            }
+            // The supervisor is gone: ends on the spot, without destructors, for the items that we hold belong to the next
+            // run, which may already be sweeping.
+            Err(TryRecvError::IpcError(IpcError::Disconnected | IpcError::Io(_))) => low_level::exit(1),
         }
     }
 

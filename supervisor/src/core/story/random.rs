@@ -190,7 +190,7 @@ fn reloads(world: &mut World) {
     if world.core.level().is_some() || world.core.is_winding_down() {
         return;
     }
-    let mut plan = world.core.plan().clone();
+    let mut plan = Plan::clone(world.core.plan());
     let mut renewed = Vec::new();
     for ix in 0..plan.stages.len() {
         if plan.stages[ix].role() == Role::Consumer && world.chance(3) {

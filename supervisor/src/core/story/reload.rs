@@ -4,7 +4,7 @@ use super::*;
 use crate::config::plan::difference::Difference;
 
 fn reload(story: &mut Story, renewed: &[usize], change: impl FnOnce(&mut Plan)) {
-    let mut plan = story.core.plan().clone();
+    let mut plan = Plan::clone(story.core.plan());
     change(&mut plan);
     let renewed = renewed.to_vec();
     let difference = Box::new(Difference { plan, renewed, made: Vec::new(), words: Vec::new() });
