@@ -2,11 +2,13 @@
 //! Without it every operation would cost four system calls and two changes of the processor's hands.
 //!
 //! ```text
-//!  0    asked: number, length       the client's           64   answered: number, length   the manager's
-//!  128  the manager sleeps on this                         192  the client sleeps on this
-//!  256  the operation                                      256 + ROOM  its outcome
+//!     0  asked: number, length; the operation     the client's
+//!  4224  answered: number, length; the outcome    the manager's
+//!  8448  the manager sleeps on this
+//!  8512  the client sleeps on this
 //! ```
 //!
+//! What is small stands in the same cache line as its number, so that one line goes over and one comes back.
 //! The client writes the operation and then its number, one more than before; the manager takes a copy of it, and answers
 //! under the same number. Each side looks for a moment before it goes to sleep, longer if it would have paid the last time.
 //! What stands here is input to both: lengths are read once and checked, bytes are copied before they are believed.
@@ -24,8 +26,11 @@ use crate::sync::Ordering;
 /// Neither an operation nor an outcome on a desk is larger than this many bytes.
 pub const ROOM: usize = 4 << 10;
 
-const HEAD: usize = 256;
-const BYTES: usize = HEAD + 2 * ROOM;
+/// Bytes of a number and a length.
+const HEAD: usize = 16;
+/// What one side writes, in whole pairs of cache lines: they are fetched two at a time.
+const SIDE: usize = (HEAD + ROOM).next_multiple_of(128);
+const BYTES: usize = 2 * SIDE + 128;
 
 /// A client asks its channel this often whether the manager is still there: nobody wakes the clients of one that was
 /// killed.
@@ -41,30 +46,32 @@ pub fn memory() -> Option<IpcSharedMemory> {
     shielded(|| IpcSharedMemory::from_byte(0, BYTES)).ok()
 }
 
+/// Which of a side's words is which.
+const NUMBER: usize = 0;
+const LENGTH: usize = 1;
+
 #[derive(Debug)]
 struct Desk {
     region: Arc<Region>,
-    words: Words,
+    question: Words,
+    answer: Words,
     asked: EventCount,
     answered: EventCount,
 }
-
-/// Where the words lie: number and length, of the operation and of the outcome.
-const ASKED: usize = 0;
-const ANSWERED: usize = 8;
 
 impl Desk {
     /// `None` if the memory is no desk's.
     fn over(memory: IpcSharedMemory) -> Option<Self> {
         let region = Region::of(memory).filter(|region| region.len() >= BYTES)?;
-        let (words, asked, answered) = (region.words(0, 16), region.event(128), region.event(192));
-        Some(Self { region, words, asked, answered })
+        let (question, answer) = (region.words(0, 2), region.words(SIDE, 2));
+        let (asked, answered) = (region.event(2 * SIDE), region.event(2 * SIDE + 64));
+        Some(Self { region, question, answer, asked, answered })
     }
 
-    /// The bytes that stand at `offset`, if the length beside `number` can be one.
-    fn copied(&self, number: usize, offset: usize) -> Option<Vec<u8>> {
-        let length = usize::try_from(self.words.at(number + 1).load(Ordering::Relaxed)).ok()?;
-        (length <= ROOM).then(|| self.region.bytes(offset, length).to_vec())
+    /// The bytes that stand behind these words of one side, if their length can be one.
+    fn copied(&self, words: &Words, side: usize) -> Option<Vec<u8>> {
+        let length = usize::try_from(words.at(LENGTH).load(Ordering::Relaxed)).ok()?;
+        (length <= ROOM).then(|| self.region.bytes(side + HEAD, length).to_vec())
     }
 }
 
@@ -98,12 +105,12 @@ impl Asker {
         if message.len() > ROOM {
             return false;
         }
-        let Desk { region, words, asked, .. } = &self.desk;
+        let Desk { region, question, asked, .. } = &self.desk;
         region.write(HEAD, message);
-        words.at(ASKED + 1).store(message.len() as u64, Ordering::Relaxed);
+        question.at(LENGTH).store(message.len() as u64, Ordering::Relaxed);
         self.number += 1;
         // SeqCst: releases the message to `Clerk::next`, and comes before the look at who sleeps.
-        words.at(ASKED).store(self.number, Ordering::SeqCst);
+        question.at(NUMBER).store(self.number, Ordering::SeqCst);
         asked.notify();
         true
     }
@@ -112,16 +119,16 @@ impl Asker {
     pub fn answer(&mut self, mut is_gone: impl FnMut() -> bool) -> Answer {
         let mut has_slept = false;
         let is_gone = || std::mem::replace(&mut has_slept, true) && is_gone();
-        let Desk { words, answered, .. } = &self.desk;
+        let Desk { answer, answered, .. } = &self.desk;
         let number = self.number;
         // SeqCst: acquires the outcome from `Clerk::answer`, and is ordered with the making ready to sleep.
-        let is_there = || words.at(ANSWERED).load(Ordering::SeqCst) == number;
+        let is_there = || answer.at(NUMBER).load(Ordering::SeqCst) == number;
         if !wait(&mut self.patience, answered, LOOK_AROUND, is_there, is_gone) {
             return Answer::Gone;
         }
-        match words.at(ANSWERED + 1).load(Ordering::Relaxed) {
+        match answer.at(LENGTH).load(Ordering::Relaxed) {
             ELSEWHERE => Answer::Elsewhere,
-            _ => self.desk.copied(ANSWERED, HEAD + ROOM).map_or(Answer::Gone, Answer::Here),
+            _ => self.desk.copied(answer, SIDE).map_or(Answer::Gone, Answer::Here),
         }
     }
 }
@@ -150,28 +157,28 @@ impl Clerk {
     /// # Errors
     /// A message whose length makes no sense; it is to be answered all the same.
     pub fn next(&mut self, is_over: impl FnMut() -> bool) -> Option<Result<Vec<u8>, ()>> {
-        let Desk { words, asked, .. } = &self.desk;
+        let Desk { question, asked, .. } = &self.desk;
         let last = self.number;
         // SeqCst: acquires the message from `Asker::ask`, and is ordered with the making ready to sleep.
-        let is_there = || words.at(ASKED).load(Ordering::SeqCst) != last;
+        let is_there = || question.at(NUMBER).load(Ordering::SeqCst) != last;
         if !wait(&mut self.patience, asked, FOR_EVER, is_there, is_over) {
             return None;
         }
-        self.number = words.at(ASKED).load(Ordering::SeqCst);
-        Some(self.desk.copied(ASKED, HEAD).ok_or(()))
+        self.number = question.at(NUMBER).load(Ordering::SeqCst);
+        Some(self.desk.copied(question, 0).ok_or(()))
     }
 
     /// Answers what was asked last; `false`: the answer is too large for a desk, and must go through the channel next.
     pub fn answer(&self, outcome: &[u8]) -> bool {
-        let Desk { region, words, answered, .. } = &self.desk;
+        let Desk { region, answer, answered, .. } = &self.desk;
         let fits = outcome.len() <= ROOM;
         if fits {
-            region.write(HEAD + ROOM, outcome);
+            region.write(SIDE + HEAD, outcome);
         }
         let length = if fits { outcome.len() as u64 } else { ELSEWHERE };
-        words.at(ANSWERED + 1).store(length, Ordering::Relaxed);
+        answer.at(LENGTH).store(length, Ordering::Relaxed);
         // SeqCst: releases the outcome to `Asker::answer`, and comes before the look at who sleeps.
-        words.at(ANSWERED).store(self.number, Ordering::SeqCst);
+        answer.at(NUMBER).store(self.number, Ordering::SeqCst);
         answered.notify();
         fits
     }
@@ -286,13 +293,13 @@ mod tests {
         let (mut asker, mut clerk) = both();
         assert!(asker.ask(b"good day"));
         for length in [ROOM as u64 + 1, u64::MAX, 1 << 63] {
-            asker.desk.words.at(ASKED + 1).store(length, Ordering::Relaxed);
-            asker.desk.words.at(ASKED).store(length ^ 77, Ordering::SeqCst);
+            asker.desk.question.at(LENGTH).store(length, Ordering::Relaxed);
+            asker.desk.question.at(NUMBER).store(length ^ 77, Ordering::SeqCst);
             assert_eq!(clerk.next(|| true), Some(Err(())));
         }
         assert!(clerk.answer(b"pardon?"));
-        clerk.desk.words.at(ANSWERED + 1).store(ROOM as u64 + 1, Ordering::Relaxed);
-        clerk.desk.words.at(ANSWERED).store(asker.number, Ordering::SeqCst);
+        clerk.desk.answer.at(LENGTH).store(ROOM as u64 + 1, Ordering::Relaxed);
+        clerk.desk.answer.at(NUMBER).store(asker.number, Ordering::SeqCst);
         assert_eq!(asker.answer(|| true), Answer::Gone);
     }
 

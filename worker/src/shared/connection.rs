@@ -26,7 +26,9 @@ pub(super) struct Encoded(Vec<u8>);
 impl Encoded {
     /// Encodes an operation, if it fits in a message.
     pub(super) fn new(name: &str, op: &Op) -> Result<Self, SharedError> {
-        let mut bytes = vec![0; HEAD_BYTES];
+        // As much as most of them take: it grows at most once for those.
+        let mut bytes = Vec::with_capacity(HEAD_BYTES + 112);
+        bytes.resize(HEAD_BYTES, 0);
         codec::encode(op, &mut bytes)?;
         if bytes.len() > MESSAGE_BYTES {
             let (bytes, limit) = (bytes.len() as u64, MESSAGE_BYTES as u64);
