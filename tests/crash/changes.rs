@@ -92,6 +92,7 @@ fn manager_batch_settling() {
 #[test]
 fn a_manager_that_dies_beside_its_journal_makes_every_change_of_a_batch_once() {
     manager_dies_at("manager_journal_before", 9);
+    manager_dies_at("manager_journal_copied", 9);
     manager_dies_at("manager_journal_written", 9);
 }
 

@@ -84,13 +84,12 @@ impl Store {
             Err(error @ StoreError::Io { .. }) => return Err(error),
         };
         let Found { state, first, last } = found;
-        let (generation, journal, is_damaged) = match last {
+        let (generation, journal, is_broken) = match last {
             None => (first, begun(folder, first)?, false),
-            Some((generation, End::Whole { at })) => (generation, gone_on(folder, generation, at)?, false),
+            Some((generation, End::Whole { at })) => gone_on(folder, generation, at)?,
             Some((generation, End::Cut { at })) => {
                 keep_tail(folder, generation, at)?;
-                let journal = if at == 0 { begun(folder, generation)? } else { gone_on(folder, generation, at)? };
-                (generation, journal, false)
+                if at == 0 { (generation, begun(folder, generation)?, false) } else { gone_on(folder, generation, at)? }
             }
             Some((generation, End::Damaged { at, words })) => {
                 // What comes after the damage is not applied either: it was made for a state that is not there.
@@ -102,8 +101,8 @@ impl Store {
             }
         };
         let mut store = Self { folder: folder.to_owned(), generation, journal, due: 0, settling: None };
-        if is_damaged {
-            // The row of journals is broken: only a snapshot can go before the new one.
+        if is_broken {
+            // Only a snapshot can go before the new one.
             let new = store.new_snapshot(generation);
             let file = snapshot::write(&state, generation, &new).map_err(io_error("write", &new))?;
             settle(&file, &new, folder, generation).map_err(io_error("save", &new))?;
@@ -144,7 +143,6 @@ impl Store {
 
     fn snapshot(&mut self, state: &State) -> io::Result<()> {
         self.wait();
-        self.journal.tidy()?;
         let next = self.generation + 1;
         let new = self.new_snapshot(next);
         let file = snapshot::write(state, next, &new)?;
@@ -268,9 +266,14 @@ fn begun(folder: &Path, generation: u64) -> Result<Journal, StoreError> {
     Journal::create(&path, generation).map_err(io_error("create", &path))
 }
 
-fn gone_on(folder: &Path, generation: u64, at: u64) -> Result<Journal, StoreError> {
+/// Goes on with a journal, or with the next one if this is of an earlier version. Its generation, and whether it breaks the row.
+fn gone_on(folder: &Path, generation: u64, at: u64) -> Result<(u64, Journal, bool), StoreError> {
     let path = journal_path(folder, generation);
-    Journal::go_on(&path, at).map_err(io_error("open", &path))
+    let journal = Journal::go_on(&path, at).map_err(io_error("open", &path))?;
+    if journal::is_old(&path) {
+        return Ok((generation + 1, begun(folder, generation + 1)?, true));
+    }
+    Ok((generation, journal, false))
 }
 
 /// Copies what stands behind the last whole record, which is about to be cut off.

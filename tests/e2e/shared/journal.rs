@@ -139,6 +139,11 @@ fn manager_journal_before() {
 }
 
 #[test]
+fn manager_journal_copied() {
+    dies_at("manager_journal_copied:9");
+}
+
+#[test]
 fn manager_journal_written() {
     dies_at("manager_journal_written:9");
 }
@@ -158,6 +163,47 @@ fn manager_snapshot_renamed() {
     dies_at("manager_snapshot_renamed");
 }
 
+/// Up to where there is something, behind which is room for more.
+fn written(journal: &[u8]) -> usize {
+    journal.iter().rposition(|byte| *byte != 0).map_or(0, |last| last + 1)
+}
+
+/// As an earlier version would have written it: without room for more, and nothing between the records.
+fn as_before(journal: &[u8]) -> Vec<u8> {
+    let mut old = [&journal[..7], &[1], &journal[8..16]].concat();
+    let mut rest = &journal[16..];
+    while let Some((length, _)) = rest.split_first_chunk().filter(|(length, _)| **length != [0; 4]) {
+        let record = 8 + u32::from_le_bytes(*length) as usize;
+        old.extend_from_slice(&rest[..record]);
+        rest = &rest[record.next_multiple_of(8)..];
+    }
+    old
+}
+
+#[test]
+fn a_journal_of_the_earlier_version_is_gone_on_with_in_another_one() {
+    for cut in [0, 3] {
+        let base = tempfile::tempdir().expect("a folder");
+        let folder = base.path().join("shared");
+        let manager = Manager::start(&folder);
+        let counter = door(manager.sender.clone()).counter("counter");
+        (0..10).for_each(|_| _ = counter.add(1).unwrap());
+        drop(manager);
+        let journal = folder.join("journal.0");
+        let old = as_before(&std::fs::read(&journal).expect("it is there"));
+        std::fs::write(&journal, &old[..old.len() - cut]).expect("there is room");
+        let kept = if cut == 0 { 10 } else { 9 };
+        for more in 0..3 {
+            let manager = Manager::start(&folder);
+            assert_eq!(door(manager.sender.clone()).counter("counter").add(1).unwrap(), kept + more + 1);
+        }
+        assert!(!journal.exists(), "a snapshot has taken its place");
+        let names = names(base.path());
+        assert_eq!(names.iter().filter(|name| name.starts_with("shared.cut-")).count(), cut.min(1), "{names:?}");
+        assert_eq!(names.len(), 1 + cut.min(1), "{names:?}");
+    }
+}
+
 #[test]
 fn a_record_that_was_cut_is_put_aside_and_all_before_it_is_kept() {
     let base = tempfile::tempdir().expect("a folder");
@@ -168,7 +214,7 @@ fn a_record_that_was_cut_is_put_aside_and_all_before_it_is_kept() {
     drop(manager);
     let journal = folder.join("journal.0");
     let bytes = std::fs::read(&journal).expect("it is there");
-    std::fs::write(&journal, &bytes[..bytes.len() - 3]).expect("there is room");
+    std::fs::write(&journal, &bytes[..written(&bytes) - 3]).expect("there is room");
     let manager = Manager::start(&folder);
     let counter = door(manager.sender.clone()).counter("counter");
     assert_eq!(counter.get().unwrap(), 9);
@@ -193,7 +239,7 @@ fn a_damaged_journal_is_put_aside_whole_and_all_before_the_damage_is_kept() {
     drop(manager);
     let journal = folder.join("journal.0");
     let mut bytes = std::fs::read(&journal).expect("it is there");
-    let last = bytes.len() - 1;
+    let last = written(&bytes) - 1;
     bytes[last] ^= 1;
     std::fs::write(&journal, &bytes).expect("there is room");
     for _ in 0..2 {
