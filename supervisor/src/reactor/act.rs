@@ -61,7 +61,7 @@ impl Reactor {
             }
             Action::Level(level, actor) => {
                 self.tell_level(level, actor);
-                self.resume_all();
+                self.resume_all(level);
             }
             Action::Finish(verdict) => self.verdict = Some(verdict),
         }

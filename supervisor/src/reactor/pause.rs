@@ -12,7 +12,7 @@ use super::Reactor;
 use super::change::note_stage;
 use crate::config::plan::{MANAGER_STAGE, StageIx};
 use crate::control::Answer;
-use crate::core::event::Actor;
+use crate::core::event::{Actor, StopLevel};
 use crate::who::Who;
 
 impl Reactor {
@@ -49,6 +49,7 @@ impl Reactor {
         } else {
             self.paused.remove(&stage);
         }
+        self.set_paused(stage, paused);
         self.tell_paused(stage, paused, "asked for", Actor::Operator);
         Answer::Done(if paused {
             format!("stage {name} is paused: its workers finish the items in hand, and take no others")
@@ -57,23 +58,31 @@ impl Reactor {
         })
     }
 
-    /// A stop has an end only if everybody goes on.
-    pub(super) fn resume_all(&mut self) {
+    /// A stop has an end only if everybody goes on. When it is to come now, those who are paused are asked to stop as they are:
+    /// else they would take something before they hear of it.
+    pub(super) fn resume_all(&mut self, level: StopLevel) {
         for stage in std::mem::take(&mut self.paused) {
+            if level == StopLevel::Drain {
+                self.set_paused(stage, false);
+            }
             self.tell_paused(stage, false, "the pipeline is being stopped", Actor::Core);
         }
     }
 
-    fn tell_paused(&mut self, stage: StageIx, paused: bool, cause: &str, actor: Actor) {
-        let plan = &Arc::clone(self.core.plan()).stages[stage];
+    fn set_paused(&mut self, stage: StageIx, paused: bool) {
         for worker in self.core.workers().filter(|worker| worker.stage == Some(stage)) {
             if let Some(page) = self.pages.get(&worker.post) {
                 page.set_paused(paused);
             }
         }
+        let plan = &Arc::clone(self.core.plan()).stages[stage];
         for queue in plan.inputs.iter().chain(&plan.outputs) {
             self.queues[*queue].wake = true;
         }
+    }
+
+    fn tell_paused(&self, stage: StageIx, paused: bool, cause: &str, actor: Actor) {
+        let plan = &self.core.plan().stages[stage];
         let (from, to) = if paused { ("ready", "paused") } else { ("paused", "ready") };
         note_stage(&plan.name, from, to, cause, actor);
         tracing::info!("stage {} {}: {cause}", plan.name, if paused { "is paused" } else { "goes on" });
