@@ -1,4 +1,5 @@
-//! How a process becomes a worker: it knocks at the supervisor's door, is welcomed, and from then on hears signals. Without it every worker would have to speak the protocol itself.
+//! How a process becomes a worker: it knocks at the supervisor's door, is welcomed, and from then on hears signals. Without
+//! it every worker would have to speak the protocol itself.
 
 use std::sync::Arc;
 

@@ -228,17 +228,14 @@ impl Reactor {
                 Ask::Now | Ask::Renew => StopWord::Now,
             });
         }
+        self.wake_soon(post);
         let is_manager = post == self.core.manager_post();
         let Some(present) = self.roster.get(post, incarnation) else { return };
-        match &present.orders {
-            Some(orders) if is_manager => {
-                if let Err(error) = orders.send(Order::Stop) {
-                    tracing::debug!(%error, "the manager was gone before it heard that it is to stop");
-                }
-            }
-            Some(_) | None => self.wake_soon(post),
+        if let Some(orders) = present.orders.as_ref().filter(|_| is_manager)
+            && let Err(error) = orders.send(Order::Stop)
+        {
+            tracing::debug!(%error, "the manager was gone before it heard that it is to stop");
         }
-        let Some(present) = self.roster.get(post, incarnation) else { return };
         // A source that drains through the SDK needs no signal, and children that it works with must not get one.
         if present.ended.is_none() && (present.orders.is_none() || ask == Ask::Now) {
             signal::stop(present.pid, signal.unwrap_or(libc::SIGTERM));
