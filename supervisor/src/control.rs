@@ -127,29 +127,54 @@ pub enum ControlError {
 
 /// Asks the pipeline that runs on `dir`, and waits for the answer, `limit` at most.
 pub fn ask(dir: &StateDir, request: &Request, limit: Duration) -> Result<Answer, ControlError> {
-    let io = |source: io::Error| match source.kind() {
-        io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => ControlError::NotRunning(dir.root().to_owned()),
-        _ => ControlError::Io { path: dir.root().to_owned(), source },
-    };
+    understand(dir, &ask_unread(dir, request, limit)?)
+}
+
+/// Like [`ask`], for those who hand the answer on and need not know what is in it: the JSON of an [`Answer`].
+pub fn ask_unread(dir: &StateDir, request: &Request, limit: Duration) -> Result<Vec<u8>, ControlError> {
+    let io = |source| ControlError::io(dir, source);
     let mut stream = UnixStream::connect(dir.socket()).map_err(io)?;
     stream.set_read_timeout(Some(limit)).map_err(io)?;
     stream.set_write_timeout(Some(limit)).map_err(io)?;
     write_frame(&mut stream, request).map_err(io)?;
-    read_frame(&mut stream, MAX_ANSWER).map_err(io)
+    read_body(&mut stream, MAX_ANSWER).map_err(io)
 }
 
-/// Writes one frame: its length in bytes (32 bits, little end first), then JSON.
+/// Reads the JSON of what the pipeline on `dir` has answered.
+pub fn understand<'a, T: Deserialize<'a>>(dir: &StateDir, answer: &'a [u8]) -> Result<T, ControlError> {
+    parse(answer).map_err(|error| ControlError::io(dir, error))
+}
+
+impl ControlError {
+    fn io(dir: &StateDir, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused => Self::NotRunning(dir.root().to_owned()),
+            _ => Self::Io { path: dir.root().to_owned(), source },
+        }
+    }
+}
+
+/// Writes one frame, its length in bytes (32 bits, little end first), then JSON, at one go: whoever waits for it would be
+/// woken for its length already.
 pub fn write_frame(stream: &mut impl Write, value: &impl Serialize) -> io::Result<()> {
-    let body = serde_json::to_vec(value)?;
-    let len = u32::try_from(body.len()).map_err(io::Error::other)?;
-    stream.write_all(&len.to_le_bytes())?;
-    stream.write_all(&body)?;
+    let mut frame = vec![0; LEN_BYTES];
+    serde_json::to_writer(&mut frame, value)?;
+    let len = u32::try_from(frame.len() - LEN_BYTES).map_err(io::Error::other)?;
+    frame[..LEN_BYTES].copy_from_slice(&len.to_le_bytes());
+    stream.write_all(&frame)?;
     stream.flush()
 }
 
 /// Reads one frame of at most `max` bytes.
 pub fn read_frame<T: DeserializeOwned>(stream: &mut impl Read, max: usize) -> io::Result<T> {
-    let mut len = [0; 4];
+    parse(&read_body(stream, max)?)
+}
+
+/// Before the JSON stands its length, in so many bytes.
+const LEN_BYTES: usize = 4;
+
+fn read_body(stream: &mut impl Read, max: usize) -> io::Result<Vec<u8>> {
+    let mut len = [0; LEN_BYTES];
     stream.read_exact(&mut len)?;
     let len = u32::from_le_bytes(len) as usize;
     if len > max {
@@ -157,5 +182,9 @@ pub fn read_frame<T: DeserializeOwned>(stream: &mut impl Read, max: usize) -> io
     }
     let mut body = vec![0; len];
     stream.read_exact(&mut body)?;
-    serde_json::from_slice(&body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
+    Ok(body)
+}
+
+fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> io::Result<T> {
+    serde_json::from_slice(body).map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))
 }

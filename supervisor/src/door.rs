@@ -29,6 +29,8 @@ pub enum Entry {
     Broke(String),
     /// Nothing comes any more: all that it had said before its end has been told.
     Closed,
+    /// What it wrote to stderr at last. This comes from the one who reads its pipes.
+    LastWords(Vec<String>),
 }
 
 /// A door at which nobody waits yet. Dropped, it is gone.

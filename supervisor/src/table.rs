@@ -64,7 +64,11 @@ pub struct Cell {
 impl Cell {
     /// With this text, in which control characters are spelt out.
     pub fn new(text: impl AsRef<str>) -> Self {
-        Self { text: escape::terminal(text.as_ref()).replace('\t', " "), tint: Tint::Plain }
+        let mut text = escape::terminal(text.as_ref()).into_owned();
+        if text.contains('\t') {
+            text = text.replace('\t', " ");
+        }
+        Self { text, tint: Tint::Plain }
     }
 
     /// The text, safe to show.
@@ -175,7 +179,7 @@ pub fn cut(text: &str, room: usize) -> String {
 
 /// Columns that a text takes on a terminal.
 pub fn width(text: &str) -> usize {
-    text.chars().map(columns).sum()
+    if text.is_ascii() { text.len() } else { text.chars().map(columns).sum() }
 }
 
 /// Columns of one character: none for the common combining marks, two for East Asian and pictorial ones. A rough table

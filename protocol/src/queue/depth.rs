@@ -3,6 +3,7 @@
 use super::file::Queue;
 use super::geometry::UNDERTAKER;
 use super::place::Count;
+use super::places::{Sums, Taken};
 use super::slot::Kind;
 use crate::id::Post;
 use crate::shm::clock;
@@ -65,9 +66,9 @@ pub struct Work {
 impl Queue {
     /// What the members that are present have done. Exact for those that rest.
     pub fn work(&self) -> impl Iterator<Item = Work> + '_ {
-        self.places().filter_map(|(_, place)| {
-            let (post, lane) = (place.post()?, place.lane());
-            Some(Work { post, lane, sent: place.own(Count::Sent), acked: place.own(Count::Acked) })
+        self.shared.places.taken().map(|Taken { index, post, lane }| {
+            let place = self.place(index);
+            Work { post, lane, sent: place.own(Count::Sent), acked: place.own(Count::Acked) }
         })
     }
 
@@ -92,10 +93,10 @@ impl Queue {
     /// Sums the members' counts. Exact when nobody is at work and the dead are swept.
     pub fn totals(&self) -> Totals {
         let mut totals = Totals { buried: self.place(UNDERTAKER).total(Count::Acked).min(MOST), ..Totals::default() };
-        for (_, place) in self.places() {
-            totals.sent = totals.sent.saturating_add(place.total(Count::Sent)).min(MOST);
-            totals.acked = totals.acked.saturating_add(place.total(Count::Acked)).min(MOST);
-            totals.returned = totals.returned.saturating_add(place.returned()).min(MOST);
+        for Sums { sent, acked, returned } in self.shared.places.sums() {
+            totals.sent = totals.sent.saturating_add(sent).min(MOST);
+            totals.acked = totals.acked.saturating_add(acked).min(MOST);
+            totals.returned = totals.returned.saturating_add(returned).min(MOST);
         }
         totals
     }

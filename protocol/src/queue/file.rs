@@ -14,6 +14,7 @@ use super::error::QueueError;
 use super::geometry::{Geometry, Layout, MEMBER_BYTES, MEMBERS, header};
 use super::late::LateLane;
 use super::place::Place;
+use super::places::{PLACES_WORDS, Places};
 use super::ring::Ring;
 use crate::control::PROTOCOL;
 use crate::shm::{EventCount, Region, Words, boot_id};
@@ -39,6 +40,7 @@ pub(super) struct Shared {
     deaths: Words,
     pub(super) backed: Words,
     pub(super) batches: Words,
+    pub(super) places: Places,
     /// What the fixed part of the header holds, and has to hold.
     fixed: Words,
     made: [u64; header::FIXED_WORDS],
@@ -146,6 +148,7 @@ impl Queue {
                 deaths: region.words(header::DEATHS, 1),
                 backed: region.words(layout.backed, capacity),
                 batches: region.words(layout.batches, capacity),
+                places: Places::new(region.words(layout.members, PLACES_WORDS)),
                 fixed: region.words(header::FIXED, header::FIXED_WORDS),
                 made: words_of(&fixed),
                 file,
@@ -223,10 +226,6 @@ impl Queue {
     pub(super) fn place(&self, index: u16) -> Place {
         let offset = self.shared.layout.members + usize::from(index) * MEMBER_BYTES;
         Place::new(self.shared.region.words(offset, MEMBER_BYTES / 8))
-    }
-
-    pub(super) fn places(&self) -> impl Iterator<Item = (u16, Place)> + '_ {
-        (0..MEMBERS as u16).map(|index| (index, self.place(index)))
     }
 }
 

@@ -45,10 +45,10 @@ pub struct Member {
 impl Queue {
     /// Joins the queue for one thread of the worker at `post`; `lane` is the number of the thread, for the records.
     pub fn join(&self, post: Post, lane: u16) -> Result<Member, QueueError> {
-        let takes = |place: &Place| place.post().is_none() && place.take(post, lane);
+        let takes = |index| Some((index, self.place(index))).filter(|(_, place)| place.take(post, lane));
         let (index, place) = self
             .take_idle(post, lane)
-            .or_else(|| self.places().find(|(_, place)| takes(place)))
+            .or_else(|| self.shared.places.free().find_map(takes))
             .ok_or(QueueError::MembersFull(MEMBERS))?;
         Ok(Member {
             queue: self.clone(),

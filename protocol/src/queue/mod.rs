@@ -20,6 +20,7 @@ mod lease;
 mod member;
 mod migrate;
 mod place;
+mod places;
 mod recovery;
 mod returned;
 mod ring;

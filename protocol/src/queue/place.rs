@@ -10,12 +10,12 @@ use crate::sync::Ordering;
 use crate::id::Post;
 use crate::shm::Words;
 
-const OWNER: usize = 0;
-const SENT: usize = 1;
+pub(super) const OWNER: usize = 0;
+pub(super) const SENT: usize = 1;
 const SENDING: usize = 2;
-const ACKED: usize = 3;
+pub(super) const ACKED: usize = 3;
 const ACKING: usize = 4;
-const RETURNED: usize = 5;
+pub(super) const RETURNED: usize = 5;
 /// What the counts are once a batch is committed, and the number of that batch.
 const BATCH_SENT: usize = 6;
 const BATCH_ACKED: usize = 7;
@@ -25,6 +25,12 @@ const FROM_SENT: usize = 9;
 const FROM_ACKED: usize = 10;
 
 const USED: u64 = 1 << 63;
+
+/// Whose a place is, by its first word: the post, and the number of its thread.
+#[inline]
+pub(super) fn owner(word: u64) -> Option<(Post, u16)> {
+    (word & USED != 0).then_some((Post(word as u16), (word >> 16) as u16))
+}
 
 /// View of one place.
 #[derive(Clone, Debug)]
@@ -85,8 +91,7 @@ impl Place {
 
     /// Whose place it is.
     pub fn post(&self) -> Option<Post> {
-        let word = self.words.at(OWNER).load(Ordering::Acquire); // Pairs with `take`.
-        (word & USED != 0).then_some(Post(word as u16))
+        owner(self.words.at(OWNER).load(Ordering::Acquire)).map(|(post, _)| post) // Pairs with `take`.
     }
 
     /// The total of a count.
@@ -176,22 +181,12 @@ impl Place {
         }
     }
 
-    /// Whether its counts can be ones: none comes near this in a million years.
-    pub fn is_plausible(&self) -> bool {
-        [SENT, ACKED, RETURNED].iter().all(|word| self.words.at(*word).load(Ordering::Relaxed) <= 1 << 48)
-    }
-
     /// Takes the counts of another queue's place over.
     pub fn copy_counts(&self, from: &Self) {
         for word in [SENT, ACKED, RETURNED] {
             self.words.at(word).store(from.words.at(word).load(Ordering::Relaxed), Ordering::Release);
         }
         self.mark();
-    }
-
-    /// Items that came back through this member.
-    pub fn returned(&self) -> u64 {
-        self.words.at(RETURNED).load(Ordering::Relaxed)
     }
 
     /// One more came back.

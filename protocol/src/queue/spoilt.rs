@@ -40,7 +40,7 @@ impl Queue {
                 return Some(format!("its slot {slot} {fault}"));
             }
         }
-        if self.places().any(|(_, place)| !place.is_plausible()) {
+        if self.shared.places.sums().any(|sums| !sums.are_plausible()) {
             return Some("its counts were written over".to_owned());
         }
         // Last: what was read above may have been zeroes of our own.

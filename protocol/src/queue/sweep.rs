@@ -6,8 +6,9 @@
 use std::io;
 
 use super::file::Queue;
-use super::geometry::{MEMBERS, SLOT_HEAD, UNDERTAKER};
+use super::geometry::{SLOT_HEAD, UNDERTAKER};
 use super::place::Count;
+use super::places::Taken;
 use super::recovery::{Fate, Swept};
 use super::slot::Kind;
 use crate::crash_point;
@@ -24,6 +25,22 @@ pub struct DeadItem<'a> {
     pub deliveries: u16,
     /// The item, as it was sent.
     pub bytes: &'a [u8],
+}
+
+/// Numbers of the dead members' places, in order, and how far each has committed. Mostly a single one.
+#[derive(Default)]
+struct Dead(Vec<(u16, u64)>);
+
+impl Dead {
+    /// Of a higher number than those before.
+    fn add(&mut self, index: u16, committed: u64) {
+        self.0.push((index, committed));
+    }
+
+    fn committed(&self, index: u16) -> Option<u64> {
+        let at = self.0.binary_search_by_key(&index, |(index, _)| *index).ok()?;
+        Some(self.0[at].1)
+    }
 }
 
 impl Queue {
@@ -44,44 +61,35 @@ impl Queue {
     }
 
     fn sweep_where(&self, is_dead: impl Fn(Post) -> bool, count: bool, committed: impl Fn(Post, u16) -> u64) -> Swept {
-        // By member: how far a dead one has committed.
-        let mut dead: Vec<Option<u64>> = vec![None; MEMBERS];
-        for (index, place) in self.places() {
-            if let Some(post) = place.post()
-                && is_dead(post)
-            {
-                let committed = committed(post, place.lane());
-                dead[usize::from(index)] = Some(committed);
-                // Before the slots change hands: from them it is seen whether what was noted came to be.
-                let changed = |noted: u64, kind| {
-                    noted.min(self.capacity() as u64).saturating_sub(self.shared.ring.count(kind, index))
-                };
-                place.settle(Count::Sent, |noted| changed(noted, Kind::Filling));
-                place.settle(Count::Acked, |noted| changed(noted, Kind::Leased));
-                place.settle_batch(committed);
-                crash_point!("sweep_counts_settled");
-            }
+        let mut dead = Dead::default();
+        for Taken { index, post, lane } in self.shared.places.taken().filter(|taken| is_dead(taken.post)) {
+            let (place, committed) = (self.place(index), committed(post, lane));
+            dead.add(index, committed);
+            // Before the slots change hands: from them it is seen whether what was noted came to be.
+            let changed = |noted: u64, kind| {
+                noted.min(self.capacity() as u64).saturating_sub(self.shared.ring.count(kind, index))
+            };
+            place.settle(Count::Sent, |noted| changed(noted, Kind::Filling));
+            place.settle(Count::Acked, |noted| changed(noted, Kind::Leased));
+            place.settle_batch(committed);
+            crash_point!("sweep_counts_settled");
         }
-        let mut swept = self.shared.ring.sweep(clock(), |slot, owner| match dead.get(usize::from(owner)) {
-            None | Some(None) => Fate::Alive,
+        let mut swept = self.shared.ring.sweep(clock(), |slot, owner| match dead.committed(owner) {
+            None => Fate::Alive,
             // What is leased is part of no batch, whatever number stands beside it.
-            Some(Some(_)) if !count && self.shared.ring.word(slot).kind() == Kind::Leased => Fate::Cut,
-            Some(Some(committed)) if self.shared.batches.at(slot).load(Ordering::Relaxed) <= *committed => {
-                Fate::Committed
-            }
-            Some(Some(_)) if count => Fate::Dead,
-            Some(Some(_)) => Fate::Cut,
+            Some(_) if !count && self.shared.ring.word(slot).kind() == Kind::Leased => Fate::Cut,
+            Some(committed) if self.shared.batches.at(slot).load(Ordering::Relaxed) <= committed => Fate::Committed,
+            Some(_) if count => Fate::Dead,
+            Some(_) => Fate::Cut,
         });
         crash_point!("sweep_slots_done");
         let mut returned = swept.returned;
-        for (index, place) in self.places() {
-            if dead[usize::from(index)].is_some() {
-                place.count_returned(std::mem::take(&mut returned));
-                swept.sent = swept.sent.saturating_add(place.own(Count::Sent));
-                swept.acked = swept.acked.saturating_add(place.own(Count::Acked));
-                place.free();
-                crash_point!("sweep_place_freed");
-            }
+        for place in dead.0.iter().map(|(index, _)| self.place(*index)) {
+            place.count_returned(std::mem::take(&mut returned));
+            swept.sent = swept.sent.saturating_add(place.own(Count::Sent));
+            swept.acked = swept.acked.saturating_add(place.own(Count::Acked));
+            place.free();
+            crash_point!("sweep_place_freed");
         }
         self.wake_after_a_sweep();
         swept

@@ -20,9 +20,17 @@ const LOOK: Duration = Duration::from_millis(50);
 /// # Errors
 /// [`ControlError::NotRunning`] when nobody holds the folder, or whoever holds it does not listen for a while.
 pub fn ask(dir: &StateDir, request: &Request) -> Result<Answer, ControlError> {
+    control::understand(dir, &ask_unread(dir, request)?)
+}
+
+/// Like [`ask`], and leaves the answer as it came.
+///
+/// # Errors
+/// Like [`ask`].
+pub fn ask_unread(dir: &StateDir, request: &Request) -> Result<Vec<u8>, ControlError> {
     let until = Instant::now() + SOCKET;
     loop {
-        match control::ask(dir, request, ANSWER) {
+        match control::ask_unread(dir, request, ANSWER) {
             Err(ControlError::NotRunning(_)) if Instant::now() < until && dir.holder().is_some() => {
                 std::thread::sleep(LOOK);
             }

@@ -6,6 +6,7 @@ pub mod completions;
 pub mod dead;
 pub mod events;
 mod follow;
+mod left;
 pub mod logs;
 pub mod man;
 pub mod pause;

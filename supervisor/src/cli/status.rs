@@ -1,15 +1,19 @@
 //! `brigade status`: how a pipeline stands, also when nothing runs.
 
+use std::borrow::Cow;
 use std::io::{self, IsTerminal};
 use std::process::ExitCode;
 
-use brigade_protocol::queue::Queue;
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
-use super::ask::ask;
+use super::ask::ask_unread;
+use super::left::left;
 use super::say;
 use super::select::{Need, Select};
-use crate::control::{Answer, ControlError, Request};
+use crate::control::{self, ControlError, Request};
 use crate::figures::{bar, grouped, seconds};
+use crate::logs::escape;
 use crate::logs::show::wants_colour;
 use crate::report;
 use crate::state::StateDir;
@@ -27,7 +31,7 @@ pub struct ShowStatus {
     #[command(flatten)]
     #[expect(missing_docs, reason = "clap would show a comment here as the help of the whole command")]
     pub select: Select,
-    /// Print everything as JSON
+    /// Print everything as JSON, on one line
     #[arg(long)]
     pub json: bool,
 }
@@ -47,94 +51,61 @@ impl ShowStatus {
             Ok(dir) => dir,
             Err(error) => return say::error(&error),
         };
-        let status = match picture(&dir) {
-            Ok(status) => status,
-            Err(why) => return say::error(&why),
+        let shown = match self.json {
+            true => show_json(&dir),
+            false => picture(&dir).map(|status| {
+                let colour = wants_colour(io::stdout().is_terminal());
+                say::result(&text(&status, colour))
+            }),
         };
-        if self.json {
-            return match serde_json::to_string_pretty(&status) {
-                Ok(text) => say::result(&(text + "\n")),
-                Err(error) => say::error(&error),
-            };
-        }
-        say::result(&text(&status, wants_colour(io::stdout().is_terminal())))
+        shown.unwrap_or_else(|why| say::error(&why))
     }
+}
+
+/// The answer to [`Request::Status`], of which the picture `P` is left as it came or read.
+#[derive(Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Said<P> {
+    Status(P),
+    Refused(String),
 }
 
 /// From the pipeline itself, else from what it left.
 fn picture(dir: &StateDir) -> Result<Status, String> {
-    match ask(dir, &Request::Status) {
-        Ok(Answer::Status(status)) => Ok(*status),
-        Ok(Answer::Refused(why)) => Err(why),
-        Ok(Answer::Stopping(_) | Answer::Shared(_) | Answer::Gone(_) | Answer::Done(_)) => {
-            Err("the pipeline answered something else".to_owned())
-        }
+    match heard(dir)? {
+        Some(answer) => of_said(control::understand(dir, &answer)),
+        None => left(dir),
+    }
+}
+
+/// Prints the picture as JSON. With a thousand workers it is a lot of text, which is handed on as it came: whoever asks when
+/// a thousand workers have just died is given little of the processor.
+fn show_json(dir: &StateDir) -> Result<ExitCode, String> {
+    let answer = heard(dir)?;
+    let text = match &answer {
+        Some(answer) => Cow::Borrowed(of_said(control::understand::<Said<&RawValue>>(dir, answer))?.get()),
+        None => Cow::Owned(serde_json::to_string(&left(dir)?).map_err(|error| error.to_string())?),
+    };
+    Ok(say::line(&escape::json(&text)))
+}
+
+fn of_said<P>(said: Result<Said<P>, ControlError>) -> Result<P, String> {
+    match said.map_err(|error| error.to_string())? {
+        Said::Status(picture) => Ok(picture),
+        Said::Refused(why) => Err(why),
+    }
+}
+
+/// What the pipeline answers; nothing when it does not run.
+fn heard(dir: &StateDir) -> Result<Option<Vec<u8>>, String> {
+    match ask_unread(dir, &Request::Status) {
+        Ok(answer) => Ok(Some(answer)),
         Err(ControlError::NotRunning(_)) => match dir.holder() {
-            None => left(dir),
+            None => Ok(None),
             Some(holder) => Err(format!("{holder}, and does not answer yet: try again in a moment")),
         },
         Err(error @ ControlError::Io { .. }) => Err(error.to_string()),
     }
-}
-
-/// The last picture of a pipeline that does not run.
-///
-/// # Errors
-/// In words, when there is none.
-pub fn left(dir: &StateDir) -> Result<Status, String> {
-    let path = dir.status();
-    let text = std::fs::read_to_string(&path).map_err(|error| match error.kind() {
-        io::ErrorKind::NotFound => {
-            format!("no pipeline runs on {}, and none has come so far as to leave its numbers", dir.root().display())
-        }
-        _ => format!("cannot read {}: {error}", path.display()),
-    })?;
-    let status = serde_json::from_str(&text).map_err(|error| format!("cannot read {}: {error}", path.display()))?;
-    let mut status = at_rest(status);
-    if status.report.is_none() {
-        count_again(&mut status.queues, dir);
-    }
-    Ok(status)
-}
-
-/// The picture of a killed supervisor is older than its end; the queues themselves know how they stand.
-fn count_again(queues: &mut [QueueStatus], dir: &StateDir) {
-    for status in queues {
-        // After a restart of the machine, say, a queue is refused: then the old numbers are the best there are.
-        let Ok(queue) = Queue::open(&dir.queue(&status.name)) else { continue };
-        let (depth, totals) = (queue.depth(), queue.totals());
-        status.ready = depth.ready;
-        status.leased = depth.leased;
-        status.staged = depth.staged;
-        status.late = depth.late;
-        status.retry = depth.retry;
-        status.dead = totals.buried + depth.dead;
-        status.sent = totals.sent;
-        status.acked = totals.acked;
-        status.redelivered = totals.returned;
-    }
-}
-
-/// A picture that says that something runs was the last one before the supervisor was killed; its workers died with it.
-fn at_rest(mut status: Status) -> Status {
-    status.pid = 0;
-    if status.state == "ended" {
-        return status;
-    }
-    let interrupted = |state: &mut String| {
-        if !matches!(state.as_str(), "pending" | "complete" | "exited" | "failed") {
-            "interrupted".clone_into(state);
-        }
-    };
-    interrupted(&mut status.state);
-    for stage in &mut status.stages {
-        interrupted(&mut stage.state);
-        for worker in &mut stage.workers {
-            interrupted(&mut worker.state);
-            (worker.pid, worker.next_start_s) = (None, None);
-        }
-    }
-    status
 }
 
 fn text(status: &Status, colour: bool) -> String {
@@ -275,6 +246,7 @@ fn queue_table(queues: &[QueueStatus]) -> Table {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::left::at_rest;
     use crate::status::Report;
     use crate::view::sample::running;
 
@@ -331,18 +303,6 @@ hash/2 said at last:
         });
         let shown = text(&at_rest(status), false);
         assert!(shown.starts_with("checksum: ended, nothing runs\ndrained in 12.3 s\n"), "{shown}");
-    }
-
-    #[test]
-    fn the_last_picture_is_read_from_the_folder() {
-        let base = tempfile::tempdir().expect("a temporary folder");
-        let dir = StateDir::at(&base.path().join("one"));
-        drop(dir.take("checksum").expect("taken"));
-        assert!(picture(&dir).expect_err("none").ends_with("and none has come so far as to leave its numbers"));
-        std::fs::write(dir.status(), serde_json::to_string(&running()).expect("JSON")).expect("written");
-        assert_eq!(picture(&dir).expect("read").state, "interrupted");
-        std::fs::write(dir.status(), "{").expect("written");
-        assert!(picture(&dir).expect_err("cut").starts_with("cannot read "));
     }
 
     #[test]

@@ -4,8 +4,9 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::ask::ask;
+use super::left::left;
+use super::say;
 use super::select::{Need, Select};
-use super::{say, status};
 use crate::control::{Answer, Request, StopRequest};
 use crate::report;
 use crate::state::StateDir;
@@ -99,7 +100,7 @@ pub(super) fn is_named(holder: &str) -> bool {
 
 /// How it ended, if it could write that down.
 pub(super) fn last_words(dir: &StateDir) -> String {
-    let verdict = status::left(dir).ok().and_then(|left| Some((left.pipeline, left.report?)));
+    let verdict = left(dir).ok().and_then(|left| Some((left.pipeline, left.report?)));
     match verdict {
         Some((name, report)) => format!("{name}: {}", report::verdict(&report)),
         None => "stopped".to_owned(),

@@ -4,8 +4,9 @@
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
+use super::left::left;
 use super::select::{Need, Select, SelectError};
-use super::{say, status, stop};
+use super::{say, stop};
 use crate::config::{parse_duration, show_duration};
 use crate::control::{self, Answer, Request};
 use crate::state::StateDir;
@@ -163,7 +164,7 @@ impl Goal {
 
     /// When it has ended.
     fn at_the_end(self, dir: &StateDir) -> Result<String, String> {
-        let left = status::left(dir);
+        let left = left(dir);
         let report = left.as_ref().ok().and_then(|left| left.report.as_ref());
         let is_empty = report.is_some_and(|report| report.queues.values().all(|queue| queue.left == 0));
         let is_fine = report.is_some_and(|report| report.exit_code == crate::verdict::FINE);

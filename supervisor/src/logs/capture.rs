@@ -16,8 +16,6 @@ use super::reader::{Command, Reader, WAKE};
 use super::record::{Source, Stream};
 use super::rotate::Rotation;
 
-/// How long [`Capture::last_words`] waits for the thread.
-const LAST_WORDS_WAIT: Duration = Duration::from_millis(100);
 /// How long [`Capture::finish`] waits past its grace for a disk that does not answer.
 const SLOW_DISK_WAIT: Duration = Duration::from_secs(5);
 
@@ -76,13 +74,16 @@ impl Capture {
         self.tell(Command::Add(source, pipe));
     }
 
-    /// The last lines, at most 10, that this run of the post wrote to stderr, oldest first, safe to show. What is in
-    /// the pipe now is read first. Waits 100 ms at most; empty when the thread is busy for longer or knows nothing (a
-    /// later run of the same post takes the place of this one).
-    pub fn last_words(&self, post: Post, incarnation: Incarnation) -> Vec<String> {
-        let (answer, words) = mpsc::sync_channel(1);
-        self.tell(Command::LastWords { post, incarnation, answer });
-        words.recv_timeout(LAST_WORDS_WAIT).unwrap_or_default()
+    /// Has the last lines told, at most 10, that this run of the post wrote to stderr, oldest first, safe to show. What is
+    /// in the pipe now is read first. None when nothing is known of it (a later run of the same post takes the place of this
+    /// one). Does not wait; while the disk is slow, the answer takes a while.
+    pub fn ask_last_words(
+        &self,
+        post: Post,
+        incarnation: Incarnation,
+        answer: impl FnOnce(Vec<String>) + Send + 'static,
+    ) {
+        self.tell(Command::LastWords { post, incarnation, answer: Box::new(answer) });
     }
 
     /// Reads all pipes to their ends, and waits `grace` at most for those that nobody closes; these are the leaks.
@@ -168,6 +169,12 @@ mod tests {
         records(dir).into_iter().map(|record| record.message).collect()
     }
 
+    fn last_words(capture: &Capture, post: Post, incarnation: Incarnation) -> Vec<String> {
+        let (tell, words) = mpsc::channel();
+        capture.ask_last_words(post, incarnation, move |words| tell.send(words).expect("somebody waits"));
+        words.recv_timeout(PATIENCE).expect("an answer")
+    }
+
     fn start(dir: &Path) -> Capture {
         Capture::start(dir, Rotation::default(), PATIENCE).expect("it starts")
     }
@@ -193,7 +200,7 @@ mod tests {
             writeln!(out, "{number:07} {rest}").expect("it is read");
             if number == LINES / 2 {
                 writeln!(whisper, "heard").expect("it is read");
-                until("the other source has its turn", || capture.last_words(Post(1), Incarnation(1)) == ["heard"]);
+                until("the other source has its turn", || last_words(&capture, Post(1), Incarnation(1)) == ["heard"]);
             }
         }
         drop(out);
@@ -239,15 +246,10 @@ mod tests {
         let mut child = shell(script);
         capture.add(source(1, Stream::Stderr), child.stderr.take().expect("it is a pipe").into());
         child.wait().expect("it ends");
-        // On a busy machine the thread may not answer within the time that the reactor has for it.
-        let mut words = Vec::new();
-        until("the thread answers in time", || {
-            words = capture.last_words(Post(1), Incarnation(1));
-            !words.is_empty()
-        });
+        let words = last_words(&capture, Post(1), Incarnation(1));
         assert_eq!(words.len(), 10, "{words:?}");
         assert_eq!((words[0].as_str(), words[9].as_str()), ("line 6", "end\\x1b"));
-        assert_eq!(capture.last_words(Post(1), Incarnation(2)), Vec::<String>::new());
+        assert_eq!(last_words(&capture, Post(1), Incarnation(2)), Vec::<String>::new());
     }
 
     #[test]
@@ -291,7 +293,7 @@ mod tests {
         for number in 0..200 {
             writeln!(speaking, "step {number}").expect("it fits");
             let step = format!("step {number}");
-            until("it is heard", || capture.last_words(Post(2), Incarnation(1)).last() == Some(&step));
+            until("it is heard", || last_words(&capture, Post(2), Incarnation(1)).last() == Some(&step));
         }
         let walked = fs::read_to_string(dir.path().join("walk.log")).expect("it is there");
         assert_eq!(walked.lines().count(), 200);
@@ -323,7 +325,7 @@ mod tests {
         capture.add(source(1, Stream::Stderr), reading.into());
         let line = r#"{"timestamp":"2026-11-20T10:28:53Z","level":"ERROR","fields":{"message":"no","code":5}}"#;
         writeln!(writing, "{line}").expect("it fits");
-        until("it is heard", || capture.last_words(Post(1), Incarnation(1)) == ["no code=5"]);
+        until("it is heard", || last_words(&capture, Post(1), Incarnation(1)) == ["no code=5"]);
         drop(writing);
         assert_eq!(capture.finish(PATIENCE), []);
         let records = records(dir.path());

@@ -28,7 +28,7 @@ pub fn bytes(bytes: &[u8]) -> (String, bool) {
 /// Text for a terminal, on one line: control characters and those that turn the direction of writing are spelt out
 /// (`\n`, `\x1b`, `\u{202e}`). A tab stays: it only moves to the right.
 pub fn terminal(text: &str) -> Cow<'_, str> {
-    if !text.chars().any(is_dangerous) {
+    if text.bytes().all(is_plain) || !text.chars().any(is_dangerous) {
         return Cow::Borrowed(text);
     }
     let mut out = String::with_capacity(text.len() + 16);
@@ -44,11 +44,16 @@ pub fn terminal(text: &str) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
+/// What most texts consist of; to ask this first is many times quicker.
+fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..=b'~' | b'\t')
+}
+
 /// The same for a line of JSON, which stays the same JSON: such characters can be in its strings only, where they may be
 /// written as `\uNNNN`.
 pub fn json(line: &str) -> Cow<'_, str> {
     let dangerous = |c: char| c != '\t' && is_dangerous(c);
-    if !line.chars().any(dangerous) {
+    if line.bytes().all(is_plain) || !line.chars().any(dangerous) {
         return Cow::Borrowed(line);
     }
     let mut out = String::with_capacity(line.len() + 16);

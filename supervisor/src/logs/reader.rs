@@ -40,7 +40,7 @@ pub(super) enum Command {
     /// Read this pipe.
     Add(Source, OwnedFd),
     /// Empty that run's stderr, and say how it ended.
-    LastWords { post: Post, incarnation: Incarnation, answer: SyncSender<Vec<String>> },
+    LastWords { post: Post, incarnation: Incarnation, answer: Box<dyn FnOnce(Vec<String>) + Send> },
     /// Read to the ends of all pipes, until the deadline.
     Finish { deadline: Instant, answer: SyncSender<Vec<Leak>> },
 }
@@ -162,8 +162,7 @@ impl Reader {
             match self.commands.try_recv() {
                 Ok(Command::Add(source, pipe)) => self.add(source, pipe),
                 Ok(Command::LastWords { post, incarnation, answer }) => {
-                    // Nobody is there to hear it if the asker has stopped waiting.
-                    let _ = answer.send(self.last_words(post, incarnation));
+                    answer(self.last_words(post, incarnation));
                     self.more_commands = true;
                     return true;
                 }
@@ -271,9 +270,7 @@ impl Reader {
         }
         framer.finish(&mut keep);
         stage.flush();
-        let raw = file.as_raw_fd();
-        // A file was never registered, and closing the last descriptor of a pipe does the same.
-        let _ = self.poll.registry().deregister(&mut SourceFd(&raw));
+        // Closed, it is forgotten by epoll as well; what that may still say of it, meanwhile, is said of nobody.
         self.pipes.remove(&token);
         Turn::Ended
     }

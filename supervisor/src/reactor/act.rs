@@ -147,6 +147,7 @@ impl Reactor {
             orders: None,
             ended: None,
             heard: false,
+            last_words: None,
             gone: None,
         });
         self.spare_door = Door::open().ok(); // If there is none to be had, the next worker's start says so.
@@ -264,7 +265,8 @@ impl Reactor {
         match to {
             State::Failed | State::Backoff => {
                 tracing::warn!("{who} {}: {cause}{by}", picture_word(to));
-                let words = self.capture.last_words(post, incarnation);
+                let leaver = self.leaver.take_if(|(leaver, of, _)| (*leaver, *of) == (post, incarnation));
+                let words = leaver.map_or_else(Vec::new, |(_, _, words)| words);
                 for line in &words {
                     tracing::warn!("{who} said at last: {line}");
                 }

@@ -72,7 +72,10 @@ impl Reactor {
             incarnation: incarnation.0,
             time_us: jiff::Timestamp::now().as_microsecond(),
             words: self.end_of(post),
-            stderr_tail: self.capture.last_words(post, incarnation),
+            stderr_tail: match &self.leaver {
+                Some((leaver, of, words)) if (*leaver, *of) == (post, incarnation) => words.clone(),
+                Some(_) | None => Vec::new(),
+            },
         };
         for (queue, item) in held {
             self.history.note(queue, item, attempt.clone());

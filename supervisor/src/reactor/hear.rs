@@ -1,5 +1,6 @@
 //! From news to events.
 
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use brigade_protocol::control::{Order, Report};
@@ -14,8 +15,8 @@ use crate::effects::signal::{self, To};
 use crate::sources::commands::Call;
 use crate::sources::exits;
 
-/// How long the last words of a worker are waited for when it is gone. Its line to us is closed then, unless somebody
-/// outside of its group has inherited it.
+/// How long the last words of a worker are waited for when it is gone: what it says through its line to us, which is
+/// closed then, unless somebody outside of its group has inherited it, and what it wrote to stderr, if the disk lets that be read.
 const WORDS_GRACE: Duration = Duration::from_millis(100);
 
 impl Reactor {
@@ -45,9 +46,14 @@ impl Reactor {
         }
         let begun = Instant::now();
         while let Some((pid, exit)) = exits::next_ended() {
+            self.hear_calls();
             match self.roster.leader(pid) {
                 Some(present) => {
                     present.ended = Some(exit);
+                    let (post, incarnation, deliver) = (present.post, present.incarnation, Arc::clone(&self.deliver));
+                    self.capture.ask_last_words(post, incarnation, move |words| {
+                        deliver(post, incarnation, Entry::LastWords(words));
+                    });
                     // While the leader is not reaped, the group cannot be anybody else's.
                     signal::kill(pid);
                     self.keeping.is_over(pid);
@@ -93,6 +99,7 @@ impl Reactor {
                 self.more = true;
                 return;
             }
+            self.hear_calls();
             let Some(present) = self.roster.at_mut(post) else { continue };
             if present.gone.is_none() && signal::is_gone(present.pid) {
                 present.gone = Some(now);
@@ -101,7 +108,8 @@ impl Reactor {
                 }
             }
             let Some(gone) = present.gone else { continue };
-            if !present.heard && now.duration_since(gone) < WORDS_GRACE {
+            let is_heard = present.heard && present.last_words.is_some();
+            if !is_heard && now.duration_since(gone) < WORDS_GRACE {
                 continue;
             }
             let Some(present) = self.roster.leave(post) else { continue };
@@ -113,11 +121,12 @@ impl Reactor {
             }
             let Some(exit) = present.ended else { continue };
             let incarnation = present.incarnation;
+            self.leaver = Some((post, incarnation, present.last_words.unwrap_or_default()));
             let items_left = self.items_left(post);
             self.end_limits(post, incarnation);
             self.events.push_back(Event::Exited { post, incarnation, exit, items_left });
             self.decide();
-            self.decide();
+            self.leaver = None;
         }
     }
 
@@ -140,6 +149,7 @@ impl Reactor {
         while let Ok((post, incarnation, entry)) = self.entries.try_recv() {
             self.hear_door(post, incarnation, entry);
             self.decide();
+            self.hear_calls();
             if begun.elapsed() >= SLICE {
                 self.more = true;
                 return;
@@ -161,6 +171,11 @@ impl Reactor {
             Entry::Refused(words) => self.events.push_back(Event::Failed { post, incarnation, words, permanent: true }),
             Entry::Broke(words) => self.events.push_back(Event::Failed { post, incarnation, words, permanent: false }),
             Entry::Said(report) => self.hear_report(post, incarnation, report),
+            Entry::LastWords(words) => {
+                if let Some(present) = self.roster.get(post, incarnation) {
+                    present.last_words = Some(words);
+                }
+            }
             Entry::Closed => {
                 if let Some(present) = self.roster.get(post, incarnation) {
                     present.heard = true;

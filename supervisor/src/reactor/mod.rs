@@ -4,6 +4,7 @@
 //! Nothing in the loop waits for anything but news. This thread alone starts and reaps processes.
 
 mod act;
+mod bell;
 mod change;
 mod dead;
 mod folder;
@@ -35,7 +36,7 @@ use std::collections::{BTreeMap, BTreeSet, HashSet, VecDeque};
 use std::io;
 use std::os::fd::AsRawFd;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::{Duration, Instant};
 
 use brigade_protocol::crash_point;
@@ -45,7 +46,7 @@ use brigade_protocol::queue::Queue;
 use brigade_protocol::shared::Connect;
 use ipc_channel::ipc::IpcSender;
 use mio::unix::SourceFd;
-use mio::{Events, Interest, Poll, Token, Waker};
+use mio::{Events, Interest, Poll, Token};
 
 use crate::config::plan::StageIx;
 use crate::core::Core;
@@ -62,6 +63,7 @@ use crate::sources::commands::{self, Call, Control};
 use crate::sources::signals::Signals;
 use crate::state::StateDir;
 use crate::view::View;
+use bell::Bell;
 use in_use::QueueInUse;
 
 const SIGNALS: Token = Token(0);
@@ -98,6 +100,7 @@ pub struct Reactor {
     keeping: Keeping,
     view: Option<View>,
     poll: Poll,
+    bell: Arc<Bell>,
     /// What comes through the workers' doors.
     entries: Receiver<(Post, Incarnation, Entry)>,
     /// What comes from the control socket.
@@ -129,6 +132,8 @@ pub struct Reactor {
     done_before: BTreeMap<Post, u64>,
     /// What the last failed run of a post wrote to stderr at last.
     last_words: BTreeMap<Post, Vec<String>>,
+    /// Whose exit is dealt with now, and what that run wrote to stderr at last.
+    leaver: Option<(Post, Incarnation, Vec<String>)>,
     spoilt: Vec<Spoilt>,
     started: Instant,
     next_round: Instant,
@@ -177,13 +182,14 @@ impl Reactor {
     pub fn new(outfit: Outfit) -> io::Result<Self> {
         let poll = Poll::new()?;
         poll.registry().register(&mut SourceFd(&outfit.signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
-        let waker = Arc::new(Waker::new(poll.registry(), INBOX)?);
+        let bell = Arc::new(Bell::new(poll.registry(), INBOX)?);
         let (sender, entries) = channel();
-        let deliver = deliverer(sender, Arc::clone(&waker));
+        let deliver = bell.deliverer(sender);
+        let caller = Arc::clone(&bell);
         let (sender, calls) = channel();
         let control = commands::listen(&outfit.dir.socket(), move |call| {
             if sender.send(call).is_ok() {
-                let _ = waker.wake();
+                caller.ring();
             }
         })?;
         let loops = outfit.core.plan().loops.iter().map(|_| idle::Watch::default()).collect();
@@ -209,6 +215,7 @@ impl Reactor {
             keeping: outfit.keeping,
             view: outfit.view,
             poll,
+            bell,
             entries,
             calls,
             deliver,
@@ -230,6 +237,7 @@ impl Reactor {
             notes: notify::Notes::default(),
             done_before: BTreeMap::new(),
             last_words: BTreeMap::new(),
+            leaver: None,
             spoilt: Vec::new(),
             started: now,
             next_round: now,
@@ -253,13 +261,12 @@ impl Reactor {
                 Err(error) => return Err(error),
             }
             self.more = false;
+            self.bell.hear();
             self.hear_signals();
-            // Whoever asks waits for one slice of these, and not for all.
+            // Whoever asks waits for one step of these, and not for all: each of them hears calls between its steps.
             self.hear_calls();
             self.hear_children();
-            self.hear_calls();
             self.hear_doors();
-            self.hear_calls();
             self.hear_ready_lines();
             self.hear_notes();
             self.look_after_groups();
@@ -297,6 +304,7 @@ impl Reactor {
             };
             self.events.push_back(event);
             self.decide();
+            self.hear_calls();
             if begun.elapsed() >= SLICE {
                 return;
             }
@@ -381,11 +389,3 @@ impl Reactor {
 const ANSWER_GRACE: Duration = Duration::from_millis(500);
 /// How long after the last exit the log pipes may stay open before they are called a leak.
 const LEAK_GRACE: Duration = Duration::from_millis(100);
-
-fn deliverer(sender: Sender<(Post, Incarnation, Entry)>, waker: Arc<Waker>) -> Deliver {
-    Arc::new(move |post, incarnation, entry| {
-        if sender.send((post, incarnation, entry)).is_ok() {
-            let _ = waker.wake();
-        }
-    })
-}
