@@ -82,7 +82,8 @@ impl Sums {
     }
 }
 
-#[cfg(test)]
+// The bench of the queue's tests is not built for the models.
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod tests {
     use super::*;
     use crate::queue::tests::{SMALL, queue};
