@@ -5,6 +5,8 @@
 //! set) and never accepts left-over bytes. As bincode's own documentation says, types must not use serde's
 //! `flatten`, `skip…`, `tag` or `untagged`: they would lose data silently.
 
+use std::io::Write;
+
 use bincode::config::{Configuration, Limit, LittleEndian, Varint};
 use serde::de::DeserializeSeed;
 use serde::{Deserialize, Serialize};
@@ -48,14 +50,15 @@ pub enum DecodeError {
 /// Appends the encoded `value` to `out`. After an error `out` is as it was.
 pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let start = out.len();
-    out.push(FORMAT);
-    match bincode::serde::encode_into_std_write(value, out, CONFIG) {
-        Ok(_) => Ok(()),
-        Err(error) => {
-            out.truncate(start);
-            Err(EncodeError(error.to_string()))
-        }
-    }
+    encode_to(value, out).inspect_err(|_| out.truncate(start))
+}
+
+/// Writes the encoded `value` to `out`, piece by piece. After an error some of it may be written.
+pub fn encode_to<T: Serialize + ?Sized>(value: &T, out: &mut impl Write) -> Result<(), EncodeError> {
+    let failed = |error: &dyn std::error::Error| EncodeError(error.to_string());
+    out.write_all(&[FORMAT]).map_err(|error| failed(&error))?;
+    bincode::serde::encode_into_std_write(value, out, CONFIG).map_err(|error| failed(&error))?;
+    Ok(())
 }
 
 /// Reads back what [`encode`] wrote. What `T` borrows, a `&str` say, stays where it is.

@@ -8,7 +8,7 @@ use std::ops::Range;
 use brigade_protocol::codec;
 use brigade_protocol::id::ItemId;
 use brigade_protocol::page::{Lane, MAX_CHECKPOINT};
-use brigade_protocol::queue::{Member, Wait};
+use brigade_protocol::queue::{Member, Queue, Wait};
 use serde::Serialize;
 
 use crate::context::Context;
@@ -38,6 +38,7 @@ pub(crate) struct Outbox {
 struct Port {
     name: String,
     member: Member,
+    queue: Queue,
     waiting: usize,
     /// How many of those came from items before the one in hand.
     earlier: usize,
@@ -45,7 +46,7 @@ struct Port {
 
 impl Port {
     fn capacity(&self) -> usize {
-        self.member.queue().capacity()
+        self.queue.capacity()
     }
 }
 
@@ -72,7 +73,7 @@ impl Outbox {
         let join = |line: &crate::station::Line| {
             let member = line.queue.join(ctx.station().welcome.post, ctx.thread());
             let member = member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })?;
-            Ok(Port { name: line.name.clone(), member, waiting: 0, earlier: 0 })
+            Ok(Port { name: line.name.clone(), member, queue: line.queue.clone(), waiting: 0, earlier: 0 })
         };
         let ports = ctx.station().outputs.iter().map(join).collect::<Result<_, _>>()?;
         Ok(Self {
@@ -124,29 +125,35 @@ impl Outbox {
             // What a source takes is what it makes: it is paused here.
             Mode::AtOnce | Mode::WithCheckpoint => _ = self.ctx.station().stop.while_held(None),
         }
+        if self.mode == Mode::AtOnce {
+            return self.encode_now(port, item);
+        }
         let start = self.bytes.len();
         codec::encode(item, &mut self.bytes)?;
-        let (len, max) = (self.bytes.len() - start, self.ports[port].member.queue().geometry().max_item_bytes as usize);
+        let (len, max) = (self.bytes.len() - start, self.ports[port].queue.geometry().max_item_bytes as usize);
         if len > max {
             self.bytes.truncate(start);
             return Err(Refusal::TooLarge { len, max });
         }
-        match self.mode {
-            Mode::AtOnce => {
-                let sent = self.send_now(port, start..self.bytes.len());
-                self.bytes.truncate(start);
-                sent
-            }
-            Mode::WithItem | Mode::WithCheckpoint => {
-                self.entries.push((port, start..self.bytes.len()));
-                self.ports[port].waiting += 1;
-                let Port { waiting, earlier, .. } = self.ports[port];
-                if waiting - earlier > self.ports[port].capacity() {
-                    return self.overflow(port);
-                }
-                Ok(())
-            }
+        self.entries.push((port, start..self.bytes.len()));
+        self.ports[port].waiting += 1;
+        let Port { waiting, earlier, .. } = self.ports[port];
+        if waiting - earlier > self.ports[port].capacity() {
+            return self.overflow(port);
         }
+        Ok(())
+    }
+
+    /// Sends one item by itself, encoded into its slot.
+    fn encode_now(&mut self, port: usize, item: &impl Serialize) -> Result<(), Refusal> {
+        let stop = &self.ctx.station().stop;
+        let waiting = self.lane.waiting();
+        let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
+        let Port { member, queue, .. } = &mut self.ports[port];
+        let mut draft = member.draft(queue, &wait)?;
+        codec::encode_to(item, &mut draft)?;
+        member.send_draft(draft)?;
+        Ok(())
     }
 
     fn send_now(&mut self, port: usize, range: Range<usize>) -> Result<(), Refusal> {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::id::ItemId;
 use brigade_protocol::page::Lane;
-use brigade_protocol::queue::{Member, Queue, Wait};
+use brigade_protocol::queue::{Draft, Member, Queue, Refused, Wait};
 
 use crate::context::Context;
 use crate::error::{OpenError, Refusal, SendManyError};
@@ -131,15 +131,44 @@ impl RawSender {
         Ok(all?)
     }
 
+    /// A slot for an item that is encoded into it, waiting for it at most until the deadline. Until it is sent, this
+    /// handle is free to send others.
+    #[inline]
+    pub(crate) fn draft_until(&self, deadline: Option<Instant>) -> Result<Draft<'_>, Refusal> {
+        self.waiting_until(deadline, |member, wait| member.draft(&self.queue, wait))
+    }
+
+    /// The same if there is one at this moment.
+    pub(crate) fn try_draft(&self) -> Result<Draft<'_>, Refusal> {
+        if !self.ctx.station().takes_items() && self.ctx.station().stop.is_held() {
+            return Err(Refusal::Full);
+        }
+        Ok(self.member.borrow_mut().try_draft(&self.queue)?)
+    }
+
+    #[inline]
+    pub(crate) fn send_draft(&self, draft: Draft<'_>) -> Result<ItemId, Refusal> {
+        Ok(self.member.borrow_mut().send_draft(draft)?)
+    }
+
     #[inline]
     fn send_until(&self, item: &[u8], deadline: Option<Instant>) -> Result<ItemId, Refusal> {
+        self.waiting_until(deadline, |member, wait| member.send(item, wait))
+    }
+
+    #[inline]
+    fn waiting_until<T>(
+        &self,
+        deadline: Option<Instant>,
+        act: impl FnOnce(&mut Member, &Wait<'_>) -> Result<T, Refused>,
+    ) -> Result<T, Refusal> {
         let stop = &self.ctx.station().stop;
         if !self.ctx.station().takes_items() && !stop.while_held(deadline) {
             return Err(Refusal::Timeout);
         }
         let waiting = self.lane.waiting();
         let wait = Wait { deadline, interrupted: &|| stop.now_or_wait(&waiting) };
-        Ok(self.member.borrow_mut().send(item, &wait)?)
+        Ok(act(&mut self.member.borrow_mut(), &wait)?)
     }
 
     /// This handle sends no more. The queue itself is closed by the supervisor, when all its producers are complete.

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::codec;
 use brigade_protocol::id::ItemId;
+use brigade_protocol::queue::Draft;
 use serde::Serialize;
 
 use crate::error::{Refusal, SendError, SendManyError};
@@ -32,8 +33,9 @@ use crate::raw_sender::RawSender;
 /// ```
 pub struct Sender<T> {
     raw: RawSender,
+    /// Of the items of a run, encoded one behind the other.
     buffer: RefCell<Vec<u8>>,
-    /// Where the encoded items of a run end in the buffer.
+    /// Where each of them ends in the buffer.
     ends: RefCell<Vec<usize>>,
     items: PhantomData<fn(T)>,
 }
@@ -48,7 +50,7 @@ impl<T: Serialize> Sender<T> {
     /// # Errors
     /// [`Refusal::Stopped`] if the worker is told to stop while it waits; `Closed`, `TooLarge`, `Encode`, `NoSpace`.
     pub fn send(&self, item: T) -> Result<ItemId, SendError<T>> {
-        self.encoded(item, |bytes| self.raw.send(bytes))
+        self.encoded(item, || self.raw.draft_until(None))
     }
 
     /// Sends if there is room at this moment.
@@ -56,7 +58,7 @@ impl<T: Serialize> Sender<T> {
     /// # Errors
     /// [`Refusal::Full`] if not; `Closed`, `TooLarge`, `Encode`, `NoSpace`.
     pub fn try_send(&self, item: T) -> Result<ItemId, SendError<T>> {
-        self.encoded(item, |bytes| self.raw.try_send(bytes))
+        self.encoded(item, || self.raw.try_draft())
     }
 
     /// Sends, and waits for room at most `time`.
@@ -64,7 +66,7 @@ impl<T: Serialize> Sender<T> {
     /// # Errors
     /// [`Refusal::Timeout`], and all that [`send`](Self::send) has.
     pub fn send_timeout(&self, item: T, time: Duration) -> Result<ItemId, SendError<T>> {
-        self.encoded(item, |bytes| self.raw.send_timeout(bytes, time))
+        self.encoded(item, || self.raw.draft_until(Instant::now().checked_add(time)))
     }
 
     /// Sends, and waits for room at most until `deadline`.
@@ -72,7 +74,7 @@ impl<T: Serialize> Sender<T> {
     /// # Errors
     /// [`Refusal::Timeout`], and all that [`send`](Self::send) has.
     pub fn send_deadline(&self, item: T, deadline: Instant) -> Result<ItemId, SendError<T>> {
-        self.encoded(item, |bytes| self.raw.send_deadline(bytes, deadline))
+        self.encoded(item, || self.raw.draft_until(Some(deadline)))
     }
 
     /// Sends all of these in order, and waits for room as long as it takes: see [`RawSender::send_many`].
@@ -111,12 +113,18 @@ impl<T: Serialize> Sender<T> {
         all.map_err(|reason| SendManyError { sent, reason })
     }
 
-    fn encoded(&self, item: T, send: impl FnOnce(&[u8]) -> Result<ItemId, Refusal>) -> Result<ItemId, SendError<T>> {
-        // Taken out of its cell while the item's own code runs: that code might send as well.
-        let mut buffer = self.buffer.take();
-        let sent = encode_into(&item, &mut buffer).and_then(|()| send(&buffer));
-        self.buffer.replace(buffer);
-        sent.map_err(|reason| SendError { item, reason })
+    /// Encodes the item into its slot.
+    fn encoded<'q>(
+        &'q self,
+        item: T,
+        begin: impl FnOnce() -> Result<Draft<'q>, Refusal>,
+    ) -> Result<ItemId, SendError<T>> {
+        let send = |item: &T| {
+            let mut draft = begin()?;
+            codec::encode_to(item, &mut draft)?;
+            self.raw.send_draft(draft)
+        };
+        send(&item).map_err(|reason| SendError { item, reason })
     }
 }
 
@@ -172,13 +180,6 @@ fn encode_some<T: Serialize>(items: &[T], buffer: &mut Vec<u8>, ends: &mut Vec<u
             break;
         }
     }
-    Ok(())
-}
-
-/// Encodes into a buffer that is used again and again, so that a send does not allocate.
-pub(crate) fn encode_into<T: Serialize>(item: &T, buffer: &mut Vec<u8>) -> Result<(), Refusal> {
-    buffer.clear();
-    codec::encode(item, buffer)?;
     Ok(())
 }
 

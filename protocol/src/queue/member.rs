@@ -1,16 +1,13 @@
 //! A member: one thread's place at a queue, by which it sends and receives.
 
-use std::io;
 use std::sync::PoisonError;
 use std::time::Duration;
-
-use nix::errno::Errno;
-use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::batch::Share;
 use super::error::{Nothing, QueueError, Refused};
 use super::file::Queue;
-use super::geometry::{MEMBERS, SLOT_HEAD};
+use super::geometry::MEMBERS;
+use super::hint::Cursor;
 use super::lease::Lease;
 use super::place::{Count, Place};
 use super::recovery::Fate;
@@ -21,10 +18,6 @@ use crate::crash_point;
 use crate::id::{ItemId, Post};
 use crate::retry::LONGEST_WAIT;
 use crate::shm::clock;
-
-/// Large regions of items above this size are given back to the system with the item; smaller ones stay allocated for
-/// the next item of the slot, because giving back costs a system call.
-const KEPT_BYTES: usize = 256 << 10;
 
 /// One thread's place at a queue. Moves between threads, but is used by one at a time.
 ///
@@ -39,6 +32,8 @@ pub struct Member {
     /// The slots of the run that is being sent: kept for its memory alone.
     pub(super) run: Vec<Held>,
     pub(super) first_not_free: usize,
+    pub(super) send_cursor: Cursor,
+    pub(super) recv_cursor: Cursor,
     pub(super) patience: crate::shm::Patience,
 }
 
@@ -58,6 +53,8 @@ impl Queue {
             share: Share::default(),
             run: Vec::new(),
             first_not_free: 0,
+            send_cursor: Cursor::default(),
+            recv_cursor: Cursor::default(),
             patience: crate::shm::Patience::default(),
         })
     }
@@ -91,12 +88,19 @@ impl Member {
     /// process. If the process dies before, nothing was sent.
     #[inline]
     pub fn try_send(&mut self, item: &[u8]) -> Result<ItemId, Refused> {
-        let held = self.claim(item)?;
+        self.check_len(item)?;
+        let held = self.claim()?;
         crash_point!("filling");
         let id = self.next_id(0);
         if !self.queue.write(held.slot, id, item) {
             return Err(self.no_space(held));
         }
+        self.send_filled(held, id)
+    }
+
+    /// The slot holds the item of this id.
+    #[inline]
+    pub(super) fn send_filled(&mut self, held: Held, id: ItemId) -> Result<ItemId, Refused> {
         crash_point!("filled");
         self.place.note(Count::Sent, 1);
         if !self.queue.shared.ring.publish(held, self.index) {
@@ -112,7 +116,8 @@ impl Member {
     /// Claims a slot and writes the item into it, without publishing it. It gets the id of the item that comes after
     /// `ahead` others which are not counted yet.
     pub(super) fn try_fill(&mut self, item: &[u8], ahead: u64) -> Result<Held, Refused> {
-        let held = self.claim(item)?;
+        self.check_len(item)?;
+        let held = self.claim()?;
         crash_point!("batch_filling");
         if !self.queue.write(held.slot, self.next_id(ahead), item) {
             return Err(self.no_space(held));
@@ -121,16 +126,18 @@ impl Member {
     }
 
     #[inline]
-    fn claim(&self, item: &[u8]) -> Result<Held, Refused> {
+    fn check_len(&self, item: &[u8]) -> Result<(), Refused> {
+        let (len, max) = (item.len(), self.queue.shared.geometry.max_item_bytes as usize);
+        if len > max { Err(Refused::TooLarge { len, max }) } else { Ok(()) }
+    }
+
+    #[inline]
+    pub(super) fn claim(&mut self) -> Result<Held, Refused> {
         let shared = &self.queue.shared;
-        let max = shared.geometry.max_item_bytes as usize;
-        if item.len() > max {
-            return Err(Refused::TooLarge { len: item.len(), max });
-        }
         if self.queue.is_closed() {
             return Err(Refused::Closed);
         }
-        let held = shared.ring.claim(self.index).map_err(|none| match none {
+        let held = shared.ring.claim(self.index, &mut self.send_cursor).map_err(|none| match none {
             NoSlot::Full => Refused::Full,
             NoSlot::Spoilt => Refused::Spoilt,
         })?;
@@ -145,9 +152,7 @@ impl Member {
 
     #[cold]
     fn no_space(&self, held: Held) -> Refused {
-        self.queue.shared.ring.abandon(held, self.index);
-        self.queue.shared.room.notify();
-        self.end_may_be_near();
+        self.queue.give_up(held, self.index);
         Refused::NoSpace
     }
 
@@ -168,7 +173,7 @@ impl Member {
             return None;
         }
         let mut taken = None;
-        ring.lease_more(self.index, 1, |held| taken = Some(held));
+        ring.lease_more(self.index, 1, &mut self.recv_cursor, |held| taken = Some(held));
         let lease = self.queue.lease(taken?);
         self.leases += 1;
         Some(lease)
@@ -329,60 +334,5 @@ impl Queue {
         let (index, number) = (item.0 >> 48, item.0 & ((1 << 48) - 1));
         let index = u16::try_from(index).expect("sixteen bits are left");
         usize::from(index) < MEMBERS && number <= self.place(index).total(Count::Sent)
-    }
-
-    /// Writes an item into a claimed slot. False if the disk has no room for it.
-    #[inline]
-    pub(super) fn write(&self, slot: usize, id: ItemId, item: &[u8]) -> bool {
-        let shared = &self.shared;
-        let at = shared.layout.slots + slot * shared.layout.stride;
-        let inline = item.len() <= shared.geometry.item_bytes as usize;
-        if !inline && self.back_large(slot, item.len()).is_err() {
-            return false;
-        }
-        let mut head = [0; SLOT_HEAD];
-        head[..8].copy_from_slice(&id.0.to_le_bytes());
-        head[8..].copy_from_slice(&(item.len() as u64).to_le_bytes());
-        shared.region.write(at, &head);
-        let place = if inline { at + SLOT_HEAD } else { shared.layout.large + slot * shared.layout.large_stride };
-        shared.region.write(place, item);
-        true
-    }
-
-    /// Makes sure that the first `len` bytes of a slot's large region exist on the disk: a full one is an error here,
-    /// instead of a SIGBUS while writing.
-    fn back_large(&self, slot: usize, len: usize) -> io::Result<()> {
-        let shared = &self.shared;
-        let backed = shared.backed.at(slot);
-        let relaxed = std::sync::atomic::Ordering::Relaxed; // The slot's owner alone reads and writes it.
-        if backed.load(relaxed) >= len as u64 {
-            return Ok(());
-        }
-        let at = (shared.layout.large + slot * shared.layout.large_stride) as i64;
-        loop {
-            match fallocate(&shared.file, FallocateFlags::empty(), at, len as i64) {
-                Ok(()) => break,
-                Err(Errno::EINTR) => {}
-                Err(error) => return Err(error.into()),
-            }
-        }
-        backed.store(len as u64, relaxed);
-        Ok(())
-    }
-
-    /// Whether the memory of an item of this length is given back to the system with it.
-    #[inline]
-    pub(super) fn is_released(&self, len: usize) -> bool {
-        len > KEPT_BYTES && len > self.shared.geometry.item_bytes as usize
-    }
-
-    /// Gives the memory of a large item back to the system. Only while the slot is the caller's, and the item done.
-    pub(super) fn release_large(&self, slot: usize) {
-        let shared = &self.shared;
-        shared.backed.at(slot).store(0, std::sync::atomic::Ordering::Relaxed);
-        let at = (shared.layout.large + slot * shared.layout.large_stride) as i64;
-        let flags = FallocateFlags::FALLOC_FL_PUNCH_HOLE | FallocateFlags::FALLOC_FL_KEEP_SIZE;
-        // A file system that cannot punch holes keeps the bytes: no harm but the space.
-        let _ = fallocate(&shared.file, flags, at, shared.layout.large_stride as i64);
     }
 }

@@ -9,12 +9,15 @@
 //! and what comes back goes to the front.
 
 mod batch;
+mod content;
 mod delayed;
 mod depth;
+mod draft;
 mod end;
 mod error;
 mod file;
 mod geometry;
+mod hint;
 mod late;
 mod lease;
 mod member;
@@ -32,6 +35,7 @@ mod view;
 mod wait;
 
 pub use depth::{Depth, Totals, Work};
+pub use draft::Draft;
 pub use error::{Nothing, QueueError, Refused};
 pub use file::Queue;
 pub use geometry::Geometry;
@@ -44,6 +48,8 @@ pub use wait::{Wait, recv_any, try_recv_any};
 
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod batch_tests;
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod draft_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod fuzz_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]

@@ -11,6 +11,7 @@
 //! The ring knows no payloads, no waiting and no counters.
 
 use super::delayed::{Delayed, Instant};
+use super::hint::{Cursor, stride};
 use super::late::LateLane;
 use super::slot::{Compared, Kind, Position, Word};
 use crate::crash_point;
@@ -19,7 +20,7 @@ use crate::sync::Ordering;
 
 /// How often a change of a word is tried that others change meanwhile. Those who keep the rules change it a few times; a
 /// broken process that never stops must not hold up the sweep.
-const TRIES: usize = 1 << 16;
+pub(super) const TRIES: usize = 1 << 16;
 
 /// State words and hints of one queue.
 #[derive(Clone, Debug)]
@@ -33,6 +34,8 @@ pub struct Ring {
     pub(super) delayed: Delayed,
     pub(super) capacity: u32,
     pub(super) max_deliveries: u16,
+    /// See [`stride`].
+    pub(super) stride: u64,
 }
 
 /// A slot in the caller's hands, and the word by which it is.
@@ -85,7 +88,7 @@ impl Ring {
         max_deliveries: u16,
     ) -> Self {
         let capacity = u32::try_from(states.len()).expect("a geometry has at most 2^24 slots");
-        Self { states, born, head, tail, late, delayed, capacity, max_deliveries }
+        Self { states, born, head, tail, late, delayed, capacity, max_deliveries, stride: stride(capacity) }
     }
 
     /// How many slots.
@@ -103,19 +106,25 @@ impl Ring {
 
     /// Claims the next free slot for `owner`, to be filled.
     #[inline]
-    pub fn claim(&self, owner: u16) -> Result<Held, NoSlot> {
+    pub fn claim(&self, owner: u16, cursor: &mut Cursor) -> Result<Held, NoSlot> {
         let mut claimed = None;
-        self.claim_many(owner, 1, |held| claimed = Some(held))?;
+        self.claim_many(owner, 1, cursor, |held| claimed = Some(held))?;
         claimed.ok_or(NoSlot::Full)
     }
 
-    /// Claims up to `count` free slots for `owner`, in the order of their positions, and moves the tail on once. Fewer if
-    /// there are no more; an error if there is none.
+    /// Claims up to `count` free slots for `owner`, in the order of their positions, and moves the tail on once at most. Fewer
+    /// if there are no more; an error if there is none.
     #[inline]
-    pub fn claim_many(&self, owner: u16, count: usize, mut claimed: impl FnMut(Held)) -> Result<(), NoSlot> {
+    pub fn claim_many(
+        &self,
+        owner: u16,
+        count: usize,
+        cursor: &mut Cursor,
+        mut claimed: impl FnMut(Held),
+    ) -> Result<(), NoSlot> {
         let read = || Position::read(self.tail.at(0).load(Ordering::Relaxed), self.capacity).ok_or(NoSlot::Spoilt);
         let mut seen = read()?;
-        let mut tail = seen;
+        let mut tail = self.begin(seen, *cursor);
         let mut left = count;
         while left > 0 {
             let word = self.word(tail.index());
@@ -151,7 +160,8 @@ impl Ring {
                 }
             }
         }
-        self.move_on(&self.tail, seen, tail);
+        cursor.set(tail);
+        self.follow(&self.tail, seen, tail, left > 0);
         if left < count { Ok(()) } else { Err(NoSlot::Full) }
     }
 
@@ -245,11 +255,11 @@ impl Ring {
     }
 
     /// Leases up to `count` more items to `owner`: those at the head that are ready, up to the first that is not, and moves
-    /// the head on once. None while the late lane holds any: those come first, by [`Ring::lease`].
+    /// the head on once at most. None while the late lane holds any: those come first, by [`Ring::lease`].
     #[inline]
-    pub fn lease_more(&self, owner: u16, count: usize, mut leased: impl FnMut(Held)) {
+    pub fn lease_more(&self, owner: u16, count: usize, cursor: &mut Cursor, mut leased: impl FnMut(Held)) {
         let Some(seen) = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity) else { return };
-        let mut head = seen;
+        let mut head = self.begin(seen, *cursor);
         let mut left = count;
         while left > 0 {
             let word = self.word(head.index());
@@ -270,7 +280,8 @@ impl Ring {
             }
             head = head.next(self.capacity);
         }
-        self.move_on(&self.head, seen, head);
+        cursor.set(head);
+        self.follow(&self.head, seen, head, left > 0);
     }
 
     fn lease_late(&self, owner: u16, now: impl Fn() -> Instant) -> Option<Held> {
@@ -360,31 +371,5 @@ impl Ring {
         // SeqCst: releases what was written to (or read from) the slot to whoever acquires the new word, acquires what
         // its former owner wrote, and comes before the look at the event count in the order that sleepers rely on.
         self.states.at(slot).compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
-    }
-
-    /// Moves a hint on, from what was read of it, over positions that are all passed. When it returns, the hint is there
-    /// or further: what is published lies before the tail, what is leased before the head.
-    #[inline]
-    fn move_on(&self, hint: &Words, from: Position, to: Position) {
-        let mut from = from;
-        for _ in 0..TRIES {
-            if to.since(from, self.capacity) == 0 {
-                return;
-            }
-            // Relaxed: a hint. Whoever reads it checks the state word.
-            match hint.at(0).compare_exchange(from.word(), to.word(), Ordering::Relaxed, Ordering::Relaxed) {
-                Ok(_) => return,
-                Err(now) => match Position::read(now, self.capacity) {
-                    Some(now) => from = now, // Others have moved it as well, maybe not as far.
-                    None => return,
-                },
-            }
-        }
-    }
-
-    /// Moves a hint on by one.
-    #[inline]
-    fn step(&self, hint: &Words, from: Position) {
-        self.move_on(hint, from, from.next(self.capacity));
     }
 }

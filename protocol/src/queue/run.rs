@@ -94,9 +94,11 @@ impl Member {
         run: &mut Vec<Held>,
     ) -> Result<usize, Refused> {
         let shared = &self.queue.shared;
-        shared.ring.claim_many(self.index, count, |held| run.push(held)).map_err(|none| match none {
-            NoSlot::Full => Refused::Full,
-            NoSlot::Spoilt => Refused::Spoilt,
+        shared.ring.claim_many(self.index, count, &mut self.send_cursor, |held| run.push(held)).map_err(|none| {
+            match none {
+                NoSlot::Full => Refused::Full,
+                NoSlot::Spoilt => Refused::Spoilt,
+            }
         })?;
         crash_point!("run_claimed");
         if self.queue.is_closed() {
@@ -162,7 +164,7 @@ impl Member {
         let ring = &queue.shared.ring;
         loop {
             let left = most - (leases.len() - before);
-            ring.lease_more(self.index, left, |held| leases.push(queue.lease(held)));
+            ring.lease_more(self.index, left, &mut self.recv_cursor, |held| leases.push(queue.lease(held)));
             if leases.len() - before == most || !ring.has_late() {
                 break;
             }

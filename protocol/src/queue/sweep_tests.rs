@@ -4,6 +4,7 @@ use std::mem::forget;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::hint::Cursor;
 use super::tests::{FOR_EVER, SMALL, queue, take};
 use super::*;
 use crate::id::Post;
@@ -27,7 +28,7 @@ fn a_receiver_that_slept_beside_an_item_is_woken() {
         }
         // A sender that dies before it tells anybody of its item.
         let sender = bench.member(2);
-        let held = shared.ring.claim(sender.index).expect("room");
+        let held = shared.ring.claim(sender.index, &mut Cursor::default()).expect("room");
         assert!(bench.queue.write(held.slot, sender.next_item(), b"item"));
         assert!(shared.ring.publish(held, sender.index));
         forget(sender);

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::hint::Cursor;
 use super::*;
 use crate::id::Post;
 
@@ -156,7 +157,7 @@ fn a_sweep_gives_back_what_the_dead_held_and_nothing_else() {
 fn a_half_filled_slot_of_a_dead_sender_is_passed_and_freed() {
     let bench = queue(SMALL);
     let (dead, mut sender, mut receiver) = (bench.member(1), bench.member(2), bench.member(3));
-    bench.queue.shared.ring.claim(dead.index).expect("a slot");
+    bench.queue.shared.ring.claim(dead.index, &mut Cursor::default()).expect("a slot");
     forget(dead);
     sender.try_send(b"next").expect("room");
     assert_eq!(take(&mut receiver), b"next");
@@ -178,7 +179,8 @@ fn items_that_were_passed_over_keep_the_order_of_their_sender() {
     }
     // Slot 3, then slot 0: the older item has the higher slot.
     let ring = &bench.queue.shared.ring;
-    let held = [ring.claim(sender.index).expect("slot 3"), ring.claim(sender.index).expect("slot 0")];
+    let mut cursor = Cursor::default();
+    let held = ["slot 3", "slot 0"].map(|slot| ring.claim(sender.index, &mut cursor).expect(slot));
     assert_eq!(held.map(|held| held.slot), [3, 0]);
     assert!(matches!(receiver.try_recv(), Err(Nothing::Empty)), "both are passed over");
     for held in held {

@@ -19,7 +19,7 @@ impl Ring {
         let head = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity);
         let tail = Position::read(self.tail.at(0).load(Ordering::Relaxed), self.capacity);
         match (head, tail) {
-            (Some(head), Some(tail)) => tail.since(head, self.capacity),
+            (Some(head), Some(tail)) => self.real_tail(tail).since(self.real_head(head), self.capacity),
             (None, _) | (_, None) => 0,
         }
     }
@@ -37,7 +37,7 @@ impl Ring {
 
     /// The receivers' hint and the senders', if they can be ones.
     pub fn ends(&self) -> Option<(Position, Position)> {
-        // Acquire, and the head first: it is never ahead of a tail that is read after it.
+        // Acquire, and the head first: it is less than a stride ahead of a tail that is read after it.
         let head = Position::read(self.head.at(0).load(Ordering::Acquire), self.capacity)?;
         Some((head, Position::read(self.tail.at(0).load(Ordering::Acquire), self.capacity)?))
     }

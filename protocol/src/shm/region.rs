@@ -121,8 +121,8 @@ impl Region {
     #[inline]
     pub fn write(&self, offset: usize, bytes: &[u8]) {
         self.check(offset, bytes.len());
-        // SAFETY: in bounds; a private slice and a shared mapping do not overlap.
-        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(offset).as_ptr(), bytes.len()) }
+        // SAFETY: in bounds; the two may overlap (a slice of this very region).
+        unsafe { std::ptr::copy(bytes.as_ptr(), self.base.add(offset).as_ptr(), bytes.len()) }
     }
 
     #[inline]

@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
 use super::super::delayed::{Delayed, Instant, LOOK_EVERY};
+use super::super::hint::Cursor;
 use super::super::late::LateLane;
 use super::super::place::{Count, Place};
 use super::super::recovery::Fate;
@@ -26,6 +27,8 @@ struct Parts {
     places: Vec<Place>,
     /// As `Member::leases`, by member. Of the standard library: it is private memory.
     leases: Vec<AtomicU64>,
+    /// As `Member::send_cursor` and `Member::recv_cursor`.
+    cursors: Vec<Mutex<[Cursor; 2]>>,
     items: EventCount,
     room: EventCount,
     /// Of the standard library: it is no part of what is modelled.
@@ -77,6 +80,7 @@ impl Bench {
             closed: Words::on_heap(1),
             places: (0..members).map(|_| Place::new(Words::on_heap(6))).collect(),
             leases: (0..members).map(|_| AtomicU64::new(0)).collect(),
+            cursors: (0..members).map(|_| Mutex::default()).collect(),
             items: EventCount::on_heap(),
             room: EventCount::on_heap(),
             ledger: Mutex::default(),
@@ -104,6 +108,20 @@ impl Bench {
         &self.0.leases[usize::from(owner)]
     }
 
+    /// Claims a slot, as `Member::claim` does.
+    pub fn claim(&self, owner: u16) -> Result<Held, NoSlot> {
+        self.with_cursor(owner, Count::Sent, |cursor| self.ring().claim(owner, cursor))
+    }
+
+    /// With what the member remembers of one end of the ring.
+    fn with_cursor<T>(&self, owner: u16, end: Count, act: impl FnOnce(&mut Cursor) -> T) -> T {
+        let cursors = || self.0.cursors[usize::from(owner)].lock().expect("nobody panics with it in hand");
+        let mut cursor = cursors()[end as usize];
+        let done = act(&mut cursor);
+        cursors()[end as usize] = cursor;
+        done
+    }
+
     /// By each look at it half of the time goes by after which somebody looks for what is due.
     pub fn now(&self) -> Instant {
         self.0.time.fetch_add(LOOK_EVERY / 2, Ordering::SeqCst)
@@ -114,7 +132,7 @@ impl Bench {
         if self.is_closed() {
             return Sent::Closed;
         }
-        let held = match self.ring().claim(owner) {
+        let held = match self.claim(owner) {
             Ok(held) => held,
             Err(NoSlot::Full) => return Sent::Full,
             Err(NoSlot::Spoilt) => panic!("nobody scribbles here"),
@@ -139,7 +157,13 @@ impl Bench {
     /// As `Member::try_send_many` with one run: numbers from `first` on. Gives how many were sent.
     pub fn try_send_run(&self, owner: u16, first: u64, count: usize) -> usize {
         let mut run: Vec<Held> = Vec::new();
-        if self.is_closed() || self.ring().claim_many(owner, count, |held| run.push(held)).is_err() {
+        if self.is_closed() {
+            return 0;
+        }
+        let claimed = self.with_cursor(owner, Count::Sent, |cursor| {
+            self.ring().claim_many(owner, count, cursor, |held| run.push(held))
+        });
+        if claimed.is_err() {
             return 0;
         }
         if self.is_closed() {
@@ -167,7 +191,8 @@ impl Bench {
     pub fn try_recv_run(&self, owner: u16, most: usize) -> Vec<Taken> {
         let mut run: Vec<Taken> = self.try_recv(owner).into_iter().collect();
         if !run.is_empty() {
-            self.ring().lease_more(owner, most - 1, |held| run.push(self.taken(owner, held)));
+            let taken = |held| run.push(self.taken(owner, held));
+            self.with_cursor(owner, Count::Acked, |cursor| self.ring().lease_more(owner, most - 1, cursor, taken));
         }
         run
     }
@@ -194,6 +219,15 @@ impl Bench {
 
     /// As `Member::try_recv`, with the least patience: an unfinished slot is looked at twice.
     pub fn try_recv(&self, owner: u16) -> Option<Taken> {
+        if !self.ring().has_delayed() {
+            let mut ready = None;
+            self.with_cursor(owner, Count::Acked, |cursor| {
+                self.ring().lease_more(owner, 1, cursor, |held| ready = Some(held));
+            });
+            if let Some(held) = ready {
+                return Some(self.taken(owner, held));
+            }
+        }
         let mut met = None;
         for _ in 0..self.ring().promote(|| self.now()) {
             self.0.items.notify();
@@ -364,8 +398,8 @@ impl Bench {
     /// The ring still takes and gives as many items as it has slots.
     fn can_go_on(&self, owner: u16) {
         let slots = self.ring().slots();
-        let held: Vec<_> = (0..slots).map(|_| self.ring().claim(owner).expect("a free slot")).collect();
-        assert_eq!(self.ring().claim(owner), Err(NoSlot::Full));
+        let held: Vec<_> = (0..slots).map(|_| self.claim(owner).expect("a free slot")).collect();
+        assert_eq!(self.claim(owner), Err(NoSlot::Full));
         assert!(held.into_iter().all(|held| self.ring().publish(held, owner)));
         for _ in 0..slots {
             let Met::Item(held) = self.ring().lease(owner, || self.now()) else { panic!("an item is out of reach") };

@@ -72,7 +72,7 @@ fn the_sweep_of_a_sender_dies_as_well() {
         let bench = Bench::new(2, 8, 0);
         together(vec![
             mortal(&bench, 0, never(), sweep, |bench| {
-                let _ = bench.ring().claim(0);
+                let _ = bench.claim(0);
             }),
             living(&bench, |bench| take_some(bench, 1, TRIES)),
         ]);

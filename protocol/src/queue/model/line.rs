@@ -5,10 +5,11 @@
 use std::sync::{Arc, Mutex, MutexGuard};
 
 use super::super::delayed::Delayed;
+use super::super::hint::Cursor;
 use super::super::late::LateLane;
 use super::super::place::{Count, Place};
 use super::super::recovery::Fate;
-use super::super::ring::{Held, Met, Ring};
+use super::super::ring::{Held, Met, NoSlot, Ring};
 use super::super::slot::Kind;
 use crate::shm::Words;
 use crate::sync::Ordering;
@@ -23,6 +24,8 @@ struct Side {
     ring: Ring,
     payload: Words,
     batches: Words,
+    /// Where the senders have been, as `Member::send_cursor`.
+    cursors: Vec<Mutex<Cursor>>,
     closed: Words,
     places: Vec<Place>,
 }
@@ -51,6 +54,7 @@ impl Side {
             ring: Ring::new(words(), words(), [(); 2].map(|()| Words::on_heap(1)), lane(), delayed, 0),
             payload: words(),
             batches: words(),
+            cursors: (0..MEMBERS).map(|_| Mutex::default()).collect(),
             closed: Words::on_heap(1),
             places: (0..MEMBERS).map(|_| Place::new(Words::on_heap(11))).collect(),
         }
@@ -60,9 +64,17 @@ impl Side {
         &self.places[usize::from(owner)]
     }
 
+    fn claim(&self, owner: u16) -> Result<Held, NoSlot> {
+        let kept = || self.cursors[usize::from(owner)].lock().expect("nobody panics with it in hand");
+        let mut cursor = *kept();
+        let claimed = self.ring.claim(owner, &mut cursor);
+        *kept() = cursor;
+        claimed
+    }
+
     /// As `Member::try_send`, by somebody who never dies and always has room.
     fn send(&self, owner: u16, item: u64) {
-        let held = self.ring.claim(owner).expect("a free slot");
+        let held = self.claim(owner).expect("a free slot");
         self.place(owner).note(Count::Sent, 1);
         self.payload.at(held.slot).store(item, Ordering::Relaxed);
         assert!(self.ring.publish(held, owner));
@@ -92,7 +104,7 @@ impl Side {
 
     /// As `Member::stage`. False if there is no room.
     fn stage(&self, owner: u16, share: &mut Share, item: u64, number: u64) -> bool {
-        let Ok(held) = self.ring.claim(owner) else { return false };
+        let Ok(held) = self.claim(owner) else { return false };
         self.payload.at(held.slot).store(item, Ordering::Relaxed);
         self.batches.at(held.slot).store(number, Ordering::Relaxed);
         share.staged.push(self.ring.stage(held, owner).expect("a claimed slot was taken away"));

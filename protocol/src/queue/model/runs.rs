@@ -82,6 +82,23 @@ fn many_hand_over_runs() {
     explore("runs, 3 senders, 2 receivers", || hand_over(5, 3, 6, 2));
 }
 
+/// Moved on for a stride at a time, and not by everybody, it is less than a stride behind in the end.
+fn the_tail_has_followed(bench: &Bench) {
+    let ring = bench.ring();
+    let (_, tail) = ring.ends().expect("nobody scribbles here");
+    assert!(ring.real_tail(tail).since(tail, ring.capacity) < ring.stride, "the tail was left behind");
+}
+
+#[test]
+fn two_runs_move_the_tail_together() {
+    explore("two runs of 2, four slots", || {
+        let bench = Bench::new(4, 8, 0);
+        together((0..2).map(|owner| part(&bench, move |bench| send(bench, owner, 2, 2))).collect());
+        the_tail_has_followed(&bench);
+        bench.settle_up(7);
+    });
+}
+
 /// One that sends one by one walks over the slots that a run has claimed, and must not lose the tail.
 #[test]
 fn a_run_beside_one_by_one() {
@@ -98,7 +115,7 @@ fn a_run_beside_one_by_one() {
                 }
             }),
         ]);
-        assert!(bench.ring().ends().is_some_and(|(head, tail)| head <= tail), "the tail was left behind");
+        the_tail_has_followed(&bench);
         bench.settle_up(7);
     });
 }

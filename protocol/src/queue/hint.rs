@@ -1,0 +1,102 @@
+//! The hints, head and tail: where receivers and senders begin to look.
+//!
+//! A hint is a word that all write to, so it is not moved on for every item: each member remembers where it has been last
+//! (its [`Cursor`]), begins there, and moves the hint on when that is [`Ring::stride`] positions behind, or when it finds
+//! nothing. Whoever begins at the hint walks over the few positions between. One locked instruction less per item and
+//! side makes one sender and one receiver a sixth faster, and two of each a fifth.
+
+use super::ring::{Ring, TRIES};
+use super::slot::{Compared, Kind, Position, Word};
+use crate::shm::Words;
+use crate::sync::Ordering;
+
+/// Where a member has been last at one end of the ring: all positions before it are passed, and stay so. At first it has
+/// been nowhere.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Cursor(u64);
+
+impl Cursor {
+    /// It has been up to `position` now.
+    #[inline]
+    pub(super) fn set(&mut self, position: Position) {
+        self.0 = position.word();
+    }
+}
+
+/// By how many positions a hint is moved on at once. Less than a lap: nobody shall take what is behind it for something of
+/// the lap before.
+pub(super) fn stride(capacity: u32) -> u64 {
+    // The models have a few slots only, and are to see hints that stay behind.
+    let most = if cfg!(any(model_loom, model_shuttle)) { capacity.min(2) } else { (capacity / 4).min(16) };
+    u64::from(most.max(1))
+}
+
+impl Ring {
+    /// Where to begin: at the hint, or where the member has been if that is a little further.
+    #[inline]
+    pub(super) fn begin(&self, hint: Position, cursor: Cursor) -> Position {
+        match Position::read(cursor.0, self.capacity) {
+            Some(been) if (1..self.stride).contains(&been.since(hint, self.capacity)) => been,
+            _ => hint,
+        }
+    }
+
+    /// Moves a hint on, from what was read of it, if it is a stride behind `to`, or at once. When it returns, the hint is
+    /// less than a stride behind, or there.
+    #[inline]
+    pub(super) fn follow(&self, hint: &Words, from: Position, to: Position, at_once: bool) {
+        if at_once || to.since(from, self.capacity) >= self.stride {
+            self.move_on(hint, from, to);
+        }
+    }
+
+    /// Moves a hint on, from what was read of it, over positions that are all passed. When it returns, the hint is there
+    /// or further.
+    #[inline]
+    pub(super) fn move_on(&self, hint: &Words, from: Position, to: Position) {
+        let mut from = from;
+        for _ in 0..TRIES {
+            if to.since(from, self.capacity) == 0 {
+                return;
+            }
+            // Relaxed: a hint. Whoever reads it checks the state word.
+            match hint.at(0).compare_exchange(from.word(), to.word(), Ordering::Relaxed, Ordering::Relaxed) {
+                Ok(_) => return,
+                Err(now) => match Position::read(now, self.capacity) {
+                    Some(now) => from = now, // Others have moved it as well, maybe not as far.
+                    None => return,
+                },
+            }
+        }
+    }
+
+    /// Moves a hint on by one.
+    #[inline]
+    pub(super) fn step(&self, hint: &Words, from: Position) {
+        self.move_on(hint, from, from.next(self.capacity));
+    }
+
+    /// Where the tail would be if every claim moved it on.
+    pub(super) fn real_tail(&self, hint: Position) -> Position {
+        self.walk(hint, |word| word.kind() != Kind::Free)
+    }
+
+    /// Where the head would be if every lease moved it on.
+    pub(super) fn real_head(&self, hint: Position) -> Position {
+        self.walk(hint, Word::is_passed)
+    }
+
+    /// Goes on over the positions that are passed: at most those by which the hint is behind, and what was given up there.
+    fn walk(&self, hint: Position, passed: impl Fn(Word) -> bool) -> Position {
+        let mut at = hint;
+        for _ in 0..self.capacity {
+            let word = self.word(at.index());
+            match word.lap().compared_to(at.lap()) {
+                Compared::Same if !passed(word) => break,
+                Compared::Earlier => break,
+                Compared::Same | Compared::Later => at = at.next(self.capacity),
+            }
+        }
+        at
+    }
+}
