@@ -61,6 +61,7 @@ pub fn cases(scale: Scale) -> Vec<Case> {
     cases.extend([64 << 10, 1 << 20].map(|bytes| in_place(scale, bytes)));
     cases.extend([
         typed(scale),
+        large_values(scale),
         threads_alone(scale),
         many(scale),
         hand_on(scale),
@@ -186,6 +187,15 @@ fn typed(scale: Scale) -> Case {
         Contestant::new(PYTHON, move || python::queue(slower)),
     ];
     case("typed", "64 B, values encoded and decoded", Unit::ItemsPerSecond, contestants)
+}
+
+fn large_values(scale: Scale) -> Case {
+    let shape = scale.shape(64 << 10, 1);
+    let contestants = vec![
+        Contestant::new(TYPED, move || pipeline::pair("blocks", shape, false)),
+        Contestant::new(BRIGADE, move || pipeline::pair("raw", shape, false)),
+    ];
+    case("typed-64KiB", "64 KiB, values encoded, and decoded in place", Unit::ItemsPerSecond, contestants)
 }
 
 fn threads_alone(scale: Scale) -> Case {

@@ -31,6 +31,8 @@ pub fn main(part: &str, numbers: &[String]) -> ExitCode {
         "structs-recv" => work(|ctx| pair::structs_recv(ctx, &n)),
         "visits-send" => work(|ctx| pair::visits_send(ctx, &n)),
         "visits-recv" => work(|ctx| pair::visits_recv(ctx, &n)),
+        "blocks-send" => work(|ctx| pair::blocks_send(ctx, &n)),
+        "blocks-recv" => work(|ctx| pair::blocks_recv(ctx, &n)),
         "count" => work(pair::count),
         "pass" => run(line::pass),
         "relay" => work(|ctx| line::relay(ctx, &n)),

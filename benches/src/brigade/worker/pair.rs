@@ -2,6 +2,7 @@
 
 use brigade_worker::{Context, RecvError, Result, decode};
 use serde::{Deserialize, Serialize};
+use serde_bytes::Bytes;
 
 use super::{Item, Numbers, keep};
 use crate::sample::{Sample, now};
@@ -37,8 +38,7 @@ pub fn raw_recv(ctx: &Context, n: &Numbers) -> Result {
             copy.copy_from_slice(item);
             std::hint::black_box(&copy);
         } else {
-            // Each cache line of it.
-            std::hint::black_box(item.iter().step_by(64).fold(0u8, |sum, byte| sum.wrapping_add(*byte)));
+            look_at(item);
         }
     };
     let receiver = ctx.raw_receiver("items")?;
@@ -59,6 +59,11 @@ pub fn raw_recv(ctx: &Context, n: &Numbers) -> Result {
         }
     }
     keep(ctx, &Sample::Span { begun, ended: now(), items: items - 1 })
+}
+
+/// Reads of each cache line.
+fn look_at(item: &[u8]) {
+    std::hint::black_box(item.iter().step_by(64).fold(0u8, |sum, byte| sum.wrapping_add(*byte)));
 }
 
 pub fn typed_send(ctx: &Context, n: &Numbers) -> Result {
@@ -126,6 +131,27 @@ pub fn visits_recv(ctx: &Context, n: &Numbers) -> Result {
     for _ in 1..items {
         let delivery = receiver.recv()?;
         std::hint::black_box(decode::<VisitAt>(&delivery)?);
+        delivery.ack();
+    }
+    keep(ctx, &Sample::Span { begun, ended: now(), items: items - 1 })
+}
+
+/// Values that are one large piece of bytes, and with what stands before it as long as asked for.
+pub fn blocks_send(ctx: &Context, n: &Numbers) -> Result {
+    let (items, bytes, batch) = told(n);
+    let block = vec![7; bytes - 4];
+    send(ctx, items, batch, || Bytes::new(&block))
+}
+
+/// Decoded where they lie, and looked at.
+pub fn blocks_recv(ctx: &Context, n: &Numbers) -> Result {
+    let (items, ..) = told(n);
+    let receiver = ctx.raw_receiver("items")?;
+    receiver.recv()?.ack();
+    let begun = now();
+    for _ in 1..items {
+        let delivery = receiver.recv()?;
+        look_at(decode::<&Bytes>(&delivery)?);
         delivery.ack();
     }
     keep(ctx, &Sample::Span { begun, ended: now(), items: items - 1 })
