@@ -91,8 +91,7 @@ impl Draft<'_> {
             return false;
         }
         if self.at != large {
-            let region = &self.queue.shared.region;
-            region.write(large, region.bytes(self.at, self.len));
+            self.queue.shared.region.copy(self.at, large, self.len);
             self.at = large;
         }
         self.room = room;

@@ -175,7 +175,7 @@ impl Queue {
 
     /// How many items wait to be taken, roughly: others change it while it is read.
     pub fn len(&self) -> usize {
-        usize::try_from(self.shared.ring.backlog()).unwrap_or(usize::MAX).min(self.capacity())
+        usize::try_from(self.shared.ring.waiting()).unwrap_or(usize::MAX).min(self.capacity())
     }
 
     /// Whether no item waits to be taken, roughly.

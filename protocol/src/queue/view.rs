@@ -12,16 +12,22 @@ impl Ring {
         (tail, Position::read(tail, self.capacity).map(|tail| self.word(tail.index())))
     }
 
-    /// How many items wait in the ring, roughly: leased ones and the late lane do not count. By this senders decide
-    /// when to wake up, so it must come from the shared words and not from somebody's own position.
+    /// How many items wait in the ring, less than a stride more or less: leased ones and the late lane do not count. By
+    /// this senders decide when to wake up, so it must come from the shared words and not from somebody's own position.
     #[inline]
     pub fn backlog(&self) -> u64 {
         let head = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity);
         let tail = Position::read(self.tail.at(0).load(Ordering::Relaxed), self.capacity);
         match (head, tail) {
-            (Some(head), Some(tail)) => self.real_tail(tail).since(self.real_head(head), self.capacity),
+            (Some(head), Some(tail)) => tail.since(head, self.capacity),
             (None, _) | (_, None) => 0,
         }
+    }
+
+    /// The same, exactly if nobody is at work.
+    pub fn waiting(&self) -> u64 {
+        let ends = self.ends().map(|(head, tail)| (self.real_head(head), self.real_tail(tail)));
+        ends.map_or(0, |(head, tail)| tail.since(head, self.capacity))
     }
 
     /// How many slots of this kind are `owner`'s. Reads all words.

@@ -121,8 +121,19 @@ impl Region {
     #[inline]
     pub fn write(&self, offset: usize, bytes: &[u8]) {
         self.check(offset, bytes.len());
-        // SAFETY: in bounds; the two may overlap (a slice of this very region).
-        unsafe { std::ptr::copy(bytes.as_ptr(), self.base.add(offset).as_ptr(), bytes.len()) }
+        // SAFETY: in bounds; a private slice and a shared mapping do not overlap.
+        unsafe { std::ptr::copy_nonoverlapping(bytes.as_ptr(), self.base.add(offset).as_ptr(), bytes.len()) }
+    }
+
+    /// Copies `len` bytes from one place to another, both the caller's own; they may overlap.
+    ///
+    /// # Panics
+    /// If they do not lie within the region.
+    pub fn copy(&self, from: usize, to: usize, len: usize) {
+        self.check(from, len);
+        self.check(to, len);
+        // SAFETY: both in bounds.
+        unsafe { std::ptr::copy(self.base.add(from).as_ptr(), self.base.add(to).as_ptr(), len) }
     }
 
     #[inline]
