@@ -8,6 +8,7 @@ mod batches;
 mod bench;
 mod closing;
 mod deaths;
+mod ledger;
 mod line;
 mod retries;
 mod runs;

@@ -2,6 +2,7 @@
 //! journal before anyone hears what came of it. Clients that come at the same time share one write.
 
 use std::collections::HashMap;
+use std::ops::Deref;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -21,6 +22,9 @@ const QUIET: Duration = Duration::from_millis(50);
 const PATIENCE: Duration = Duration::from_secs(2);
 /// A client that has not come back to a new manager within this time does not come: it gives up after half of it.
 const COMES_BACK: Duration = Duration::from_secs(60);
+
+/// Room for so many bytes of records is kept, at most.
+const KEPT_BYTES: usize = 64 << 10;
 
 /// Where all clients meet.
 #[derive(Debug)]
@@ -45,6 +49,8 @@ pub struct Held {
     state: State,
     store: Option<Store>,
     pages: Pages,
+    /// Room for records, kept from one batch to the next.
+    records: Vec<u8>,
 }
 
 /// An operation that waits for its turn.
@@ -59,15 +65,23 @@ struct Pending {
     outcome: Mutex<Option<Outcome>>,
 }
 
+impl Pending {
+    /// What came of it.
+    fn told(&self) -> Outcome {
+        let outcome = lock(&self.outcome).take();
+        outcome.expect("whoever takes a batch gives every operation in it its outcome")
+    }
+}
+
 impl Table {
     /// A table with this on it, that is lost with the process.
     pub fn new(state: State) -> Self {
-        Self::with(Held { state, store: None, pages: Pages::default() })
+        Self::with(Held { state, store: None, pages: Pages::default(), records: Vec::new() })
     }
 
     /// A table with this on it, that is kept in that folder; the workers' pages are in another beside it.
     pub fn kept_in(state: State, store: Store, folder: &Path) -> Self {
-        Self::with(Held { state, store: Some(store), pages: Pages::beside(folder) })
+        Self::with(Held { state, store: Some(store), pages: Pages::beside(folder), records: Vec::new() })
     }
 
     fn with(held: Held) -> Self {
@@ -93,7 +107,17 @@ impl Table {
             return Outcome::Refused(Refusal::Malformed);
         }
         let (number, seen) = numbered;
-        let own = Arc::new(Pending { client, message, number, seen, op, outcome: Mutex::default() });
+        let own = Pending { client, message, number, seen, op, outcome: Mutex::default() };
+        // Mostly nobody else is here, and nobody waits.
+        if let Ok(mut held) = self.held.try_lock()
+            && lock(&self.waiting).is_empty()
+        {
+            held.perform(&[&own]);
+            self.shorten(&mut held);
+            drop(held);
+            return own.told();
+        }
+        let own = Arc::new(own);
         lock(&self.waiting).push(Arc::clone(&own));
         // Either the holder of this lock has taken our operation along, or it still waits and we take what waits.
         let mut held = lock(&self.held);
@@ -103,8 +127,7 @@ impl Table {
             self.shorten(&mut held);
         }
         drop(held);
-        let outcome = lock(&own.outcome).take();
-        outcome.expect("whoever takes a batch gives every operation in it its outcome")
+        own.told()
     }
 
     /// Lets what has arrived be answered (for 2 s at most), then gives the state. As long as the guard lives nothing
@@ -138,7 +161,7 @@ impl Table {
 
 impl Held {
     /// Writes what changes something, all at once, then applies everything.
-    fn perform(&mut self, batch: &[Arc<Pending>]) {
+    fn perform(&mut self, batch: &[impl Deref<Target = Pending>]) {
         if let Err(words) = self.settle() {
             // Whoever asked may have seen something of a batch that cannot be seen here now.
             for pending in batch {
@@ -146,7 +169,8 @@ impl Held {
             }
             return;
         }
-        let mut records = Vec::new();
+        let mut records = std::mem::take(&mut self.records);
+        records.clear();
         let mut plan = Vec::with_capacity(batch.len());
         for pending in batch {
             let begin = records.len();
@@ -183,6 +207,9 @@ impl Held {
                 Ok(()) => apply(&mut self.state, &pending.op),
             };
             *lock(&pending.outcome) = Some(outcome);
+        }
+        if records.capacity() <= KEPT_BYTES {
+            self.records = records;
         }
     }
 

@@ -1,7 +1,6 @@
 //! The bench on which the models try the ring: a ring on the heap, a payload word per slot, members that do what
 //! [`Member`](super::super::Member) does step by step, and a ledger in which everything must balance at the end.
 
-use std::collections::HashMap;
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex};
 
@@ -13,6 +12,7 @@ use super::super::recovery::Fate;
 use super::super::returned::Returned;
 use super::super::ring::{Held, Met, NoSlot, Ring};
 use super::super::slot::Kind;
+use super::ledger::Ledger;
 use crate::shm::{EventCount, Words};
 use crate::sync::Ordering;
 
@@ -35,16 +35,6 @@ struct Parts {
     ledger: Mutex<Ledger>,
     /// The same holds of the time, which goes on whenever somebody looks at it.
     time: AtomicU64,
-}
-
-#[derive(Default)]
-struct Ledger {
-    begun: Vec<u64>,
-    sent: Vec<u64>,
-    acking: Vec<u64>,
-    acked: Vec<u64>,
-    dead: u64,
-    ended: bool,
 }
 
 /// An item in a member's hands.
@@ -382,17 +372,7 @@ impl Bench {
     fn balance(&self) {
         let total = |count| self.0.places.iter().map(|place| place.total(count)).sum::<u64>();
         let (sent, acked) = (total(Count::Sent), total(Count::Acked));
-        let ledger = self.ledger();
-        assert_eq!(sent, acked + ledger.dead, "an item was lost, doubled or counted wrongly");
-        assert!((ledger.sent.len() as u64..=ledger.begun.len() as u64).contains(&sent), "sends are counted wrongly");
-        assert!((ledger.acked.len() as u64..=ledger.acking.len() as u64).contains(&acked), "acks are counted wrongly");
-        let mut times: HashMap<u64, u32> = HashMap::new();
-        for item in &ledger.acked {
-            *times.entry(*item).or_default() += 1;
-        }
-        assert!(times.values().all(|times| *times == 1), "an item was acked twice");
-        let missing = ledger.sent.iter().filter(|item| !ledger.acking.contains(item)).count();
-        assert!(missing as u64 <= ledger.dead, "an item was lost");
+        self.ledger().balance(sent, acked);
     }
 
     /// The ring still takes and gives as many items as it has slots.
