@@ -1,7 +1,7 @@
 //! `brigade run` from the file to the exit code: believe the plan, take the state folder, make the queues, run the
 //! reactor, tell the numbers.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
@@ -24,7 +24,7 @@ use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
 use crate::state::{StateDir, StateError, StateFolder};
 use crate::trust::{self, Doubt};
-use crate::view::View;
+use crate::view::{View, last_words};
 use crate::{report, verdict};
 
 /// What `brigade run` was asked to do.
@@ -77,7 +77,7 @@ pub fn launch(launch: &Launch) -> ExitCode {
         Ok(code) => code,
         Err(error) => {
             // Nobody could be told that this fails: stderr may be a file on a full disk.
-            let _ = writeln!(io::stderr().lock(), "brigade: {error}");
+            last_words(format!("brigade: {error}\n"));
             ExitCode::from(match error {
                 LaunchError::Resume(error) if error.is_of_the_plan() => verdict::FAULT,
                 LaunchError::State(_)
@@ -209,12 +209,11 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
     }
     if launch.quiet {
         if numbers.exit_code != verdict::FINE {
-            let _ = writeln!(io::stderr().lock(), "brigade: {}", report::verdict(&numbers));
+            last_words(format!("brigade: {}\n", report::verdict(&numbers)));
         }
     } else {
         let colour = crate::logs::show::wants_colour(io::stderr().is_terminal());
-        // Nobody could be told that this fails.
-        let _ = write!(io::stderr().lock(), "{}", report::coloured(&numbers, colour));
+        last_words(report::coloured(&numbers, colour));
     }
     earlier::end(&folder.dir);
     drop(folder);

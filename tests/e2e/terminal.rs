@@ -92,6 +92,18 @@ fn a_terminal_that_goes_away_drains_although_nothing_can_be_shown_on_it_any_more
 }
 
 #[test]
+fn a_terminal_that_was_stopped_does_not_hold_up_the_end() {
+    let sandbox = Sandbox::new();
+    let (mut run, mut master) = on_a_terminal(&sandbox, &sandbox.run_command(&endless("")));
+    until("items flow", || sandbox.ledger().count("kept") > 20);
+    master.write_all(b"\x13").expect("Ctrl-S is typed");
+    assert_eq!(sandbox.ask(&["stop"]).code, Some(0));
+    let report = run.wait().with_code(0);
+    assert_eq!(report.verdict, "drained");
+    run.assert_nobody_left();
+}
+
+#[test]
 fn under_nohup_a_terminal_that_goes_away_is_nothing() {
     let sandbox = Sandbox::new();
     let run_command = with_hangups("ignore", &sandbox.run_command(&endless("")));

@@ -12,6 +12,7 @@ pub(crate) mod sample;
 use std::collections::VecDeque;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
+use std::sync::mpsc::channel;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -145,6 +146,24 @@ impl fmt::Debug for Wanted {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { status, lines, unshown, stage } = self;
         write!(f, "{stage:?}, {} pictures, {} lines, {unshown} unshown", u8::from(status.is_some()), lines.len())
+    }
+}
+
+/// Writes what is to be said after the end of the view. A terminal that takes no output is waited for, but not long: a
+/// run that has ended is not to hold its folder until somebody presses Ctrl-Q.
+pub fn last_words(text: String) {
+    // Nobody could be told that this fails.
+    let write = move || drop(io::stderr().lock().write_all(text.as_bytes()));
+    if !io::stderr().is_terminal() {
+        return write();
+    }
+    let (said, is_said) = channel();
+    let writing = std::thread::Builder::new().name("last words".to_owned()).spawn(move || {
+        write();
+        let _ = said.send(()); // Nobody waits any more.
+    });
+    if writing.is_ok() {
+        let _ = is_said.recv_timeout(LAST_WORDS);
     }
 }
 
