@@ -18,6 +18,9 @@ use crate::raw_sender::RawSender;
 /// It may be moved to another thread, and is used by one at a time. When a call returns `Ok`, the item is in the
 /// queue: killing the process in the next instruction does not lose it. When it returns an error, the item comes back.
 ///
+/// One item is encoded straight into its place in the queue, several into a buffer first. A [`Serialize`] of your own should
+/// therefore not wait for anything: its item takes room meanwhile, and receivers pass over it.
+///
 /// ```no_run
 /// use brigade_worker::{Exit, work};
 ///
