@@ -124,16 +124,10 @@ pub fn visits_send(ctx: &Context, n: &Numbers) -> Result {
 
 /// Decoded where it lies: no string is copied.
 pub fn visits_recv(ctx: &Context, n: &Numbers) -> Result {
-    let (items, ..) = told(n);
-    let receiver = ctx.raw_receiver("items")?;
-    receiver.recv()?.ack();
-    let begun = now();
-    for _ in 1..items {
-        let delivery = receiver.recv()?;
-        std::hint::black_box(decode::<VisitAt>(&delivery)?);
-        delivery.ack();
-    }
-    keep(ctx, &Sample::Span { begun, ended: now(), items: items - 1 })
+    in_place(ctx, n, |item| {
+        std::hint::black_box(decode::<VisitAt>(item)?);
+        Ok(())
+    })
 }
 
 /// Values that are one large piece of bytes, and with what stands before it as long as asked for.
@@ -145,13 +139,21 @@ pub fn blocks_send(ctx: &Context, n: &Numbers) -> Result {
 
 /// Decoded where they lie, and looked at.
 pub fn blocks_recv(ctx: &Context, n: &Numbers) -> Result {
+    in_place(ctx, n, |item| {
+        look_at(decode::<&Bytes>(item)?);
+        Ok(())
+    })
+}
+
+/// Takes items one by one, and looks at each where it lies.
+fn in_place(ctx: &Context, n: &Numbers, mut look: impl FnMut(&[u8]) -> Result) -> Result {
     let (items, ..) = told(n);
     let receiver = ctx.raw_receiver("items")?;
     receiver.recv()?.ack();
     let begun = now();
     for _ in 1..items {
         let delivery = receiver.recv()?;
-        look_at(decode::<&Bytes>(&delivery)?);
+        look(&delivery)?;
         delivery.ack();
     }
     keep(ctx, &Sample::Span { begun, ended: now(), items: items - 1 })
