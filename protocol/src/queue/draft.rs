@@ -3,6 +3,7 @@
 
 use std::io::{self, Write};
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use super::error::Refused;
 use super::file::Queue;
@@ -36,6 +37,7 @@ impl Member {
         assert!(Arc::ptr_eq(&queue.shared, &self.queue.shared), "the draft is one of this member's queue");
         let held = self.claim()?;
         crash_point!("filling");
+        queue.count_drafts(self.index, 1);
         Ok(Draft {
             queue,
             held,
@@ -68,7 +70,13 @@ impl Member {
         let id = self.next_item();
         self.queue.write_head(draft.held.slot, id, draft.len);
         draft.is_sent = true;
-        self.send_filled(draft.held, id)
+        self.send_filled(draft.held, id, self.drafts())
+    }
+
+    /// How many drafts it has open. They are among the slots that it fills: who finds it dead counts those.
+    #[inline]
+    pub(super) fn drafts(&self) -> u64 {
+        self.queue.shared.drafts[usize::from(self.index)].load(Ordering::Relaxed).into()
     }
 }
 
@@ -122,6 +130,7 @@ impl Write for Draft<'_> {
 
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
+        self.queue.count_drafts(self.owner, -1);
         if !self.is_sent {
             self.queue.give_up(self.held, self.owner);
         }
@@ -129,6 +138,12 @@ impl Drop for Draft<'_> {
 }
 
 impl Queue {
+    fn count_drafts(&self, owner: u16, more: i32) {
+        let drafts = &self.shared.drafts[usize::from(owner)];
+        // The member's thread alone writes it: no need for a locked instruction.
+        drafts.store(drafts.load(Ordering::Relaxed).wrapping_add_signed(more), Ordering::Relaxed);
+    }
+
     /// A claimed slot is free again, unsent.
     #[cold]
     pub(super) fn give_up(&self, held: Held, owner: u16) {

@@ -2,6 +2,7 @@
 
 use std::io::Write;
 
+use super::place::Count;
 use super::tests::{SMALL, queue, take};
 use super::*;
 use crate::id::Post;
@@ -98,4 +99,31 @@ fn the_sweep_frees_the_draft_of_the_dead() {
     bench.queue.sweep(Post(7), |_, _| 0);
     assert_eq!(bench.queue.depth().free, u64::from(SMALL.capacity));
     assert_eq!(bench.queue.totals().sent, 0);
+}
+
+#[test]
+fn what_is_sent_beside_a_draft_is_counted_although_its_sender_dies_before_it_could() {
+    let bench = queue(SMALL);
+    let mut dead = bench.member(7);
+    let draft = dead.try_draft(&bench.queue).expect("room");
+    let held = dead.claim().expect("room");
+    assert!(bench.queue.write(held.slot, dead.next_item(), b"beside it"));
+    // As `Member::send_filled`, up to where it has changed the slot and not counted it.
+    dead.place.note(Count::Sent, 1 + dead.drafts());
+    assert!(bench.queue.shared.ring.publish(held, dead.index));
+    std::mem::forget((draft, dead));
+    bench.queue.sweep(Post(7), |_, _| 0);
+    assert_eq!((bench.queue.totals().sent, bench.queue.depth().ready), (1, 1));
+}
+
+#[test]
+fn drafts_are_counted_as_long_as_they_are_open() {
+    let bench = queue(SMALL);
+    let mut sender = bench.member(1);
+    let draft = sender.try_draft(&bench.queue).expect("room");
+    assert_eq!(sender.drafts(), 1);
+    drop(draft);
+    let draft = sender.try_draft(&bench.queue).expect("room");
+    sender.send_draft(draft).expect("sent");
+    assert_eq!(sender.drafts(), 0);
 }

@@ -47,6 +47,8 @@ pub(super) struct Shared {
     /// Places of members of this process that were dropped: the next member of the same thread takes them over. To everybody
     /// else they are taken until the process is gone, so that a place has one owner from one sweep to the next.
     pub(super) idle: Mutex<Vec<u16>>,
+    /// By member: how many drafts of this process it has open. Of the heap, and each used by one thread.
+    pub(super) drafts: Box<[std::sync::atomic::AtomicU32]>,
 }
 
 impl Queue {
@@ -157,6 +159,7 @@ impl Queue {
                 layout,
                 ring,
                 idle: Mutex::default(),
+                drafts: (0..MEMBERS).map(|_| std::sync::atomic::AtomicU32::new(0)).collect(),
             }),
         })
     }

@@ -95,14 +95,14 @@ impl Member {
         if !self.queue.write(held.slot, id, item) {
             return Err(self.no_space(held));
         }
-        self.send_filled(held, id)
+        self.send_filled(held, id, 1 + self.drafts())
     }
 
-    /// The slot holds the item of this id.
+    /// The slot holds the item of this id; so many are being filled, with this one.
     #[inline]
-    pub(super) fn send_filled(&mut self, held: Held, id: ItemId) -> Result<ItemId, Refused> {
+    pub(super) fn send_filled(&mut self, held: Held, id: ItemId, filling: u64) -> Result<ItemId, Refused> {
         crash_point!("filled");
-        self.place.note(Count::Sent, 1);
+        self.place.note(Count::Sent, filling);
         if !self.queue.shared.ring.publish(held, self.index) {
             self.place.cancel(Count::Sent);
             return Err(Refused::Spoilt);

@@ -116,7 +116,7 @@ impl Member {
             }
         }
         crash_point!("run_filled");
-        self.place.note(Count::Sent, filled as u64);
+        self.place.note(Count::Sent, filled as u64 + self.drafts());
         let mut published = 0;
         for held in &run[..filled] {
             published += u64::from(shared.ring.publish(*held, self.index));
