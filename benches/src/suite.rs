@@ -339,7 +339,8 @@ fn capacity_grows(scale: Scale) -> Case {
 }
 
 fn replicas_grow(scale: Scale) -> Case {
-    let shape = scale.shape(64, 1);
+    // Enough to make little of the time in which 128 workers start.
+    let shape = Shape { items: 4 * scale.items, ..scale.shape(64, 1) };
     let contestants = [1, 2, 4, 8, 16, 32, 64]
         .map(|each| Contestant::new(format!("{each} to {each}"), move || pipeline::many(each, shape, 1024)));
     case("grow-replicas", "64 B, as senders and receivers grow in number", Unit::ItemsPerSecond, contestants.into())

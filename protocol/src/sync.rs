@@ -7,4 +7,4 @@ pub use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 #[cfg(any(all(test, model_loom), all(test, model_shuttle)))]
 mod mortal;
 #[cfg(any(all(test, model_loom), all(test, model_shuttle)))]
-pub use mortal::{AtomicU32, AtomicU64, Ordering, dies_after, fence};
+pub use mortal::{AtomicU32, AtomicU64, Ordering, dies_after, fence, in_the_kernel};

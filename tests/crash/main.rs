@@ -12,6 +12,8 @@ mod exact;
 #[cfg(debug_assertions)]
 mod kin;
 #[cfg(debug_assertions)]
+mod lookout;
+#[cfg(debug_assertions)]
 mod moving;
 #[cfg(debug_assertions)]
 mod pairs;

@@ -118,7 +118,7 @@ impl Member {
         for held in self.share.staged.drain(..) {
             shared.ring.publish_staged(held, self.index);
             crash_point!("batch_published_one");
-            shared.items.notify();
+            shared.items.call();
         }
         let settled = !self.share.settled.is_empty();
         for (held, len) in self.share.settled.drain(..) {

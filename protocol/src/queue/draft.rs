@@ -150,7 +150,7 @@ impl Queue {
         self.shared.ring.abandon(held, owner);
         self.shared.room.notify();
         if self.is_closed() {
-            self.shared.items.notify_all(); // The end may be near.
+            self.shared.items.call_all(); // The end may be near.
         }
     }
 }

@@ -17,7 +17,7 @@ use super::place::Place;
 use super::places::{PLACES_WORDS, Places};
 use super::ring::Ring;
 use crate::control::PROTOCOL;
-use crate::shm::{EventCount, Region, Words, boot_id};
+use crate::shm::{EventCount, Lookout, Region, Words, boot_id};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEQ");
 
@@ -34,7 +34,7 @@ pub(super) struct Shared {
     pub(super) geometry: Geometry,
     pub(super) layout: Layout,
     pub(super) ring: Ring,
-    pub(super) items: EventCount,
+    pub(super) items: Lookout,
     pub(super) room: EventCount,
     closed: Words,
     deaths: Words,
@@ -144,7 +144,7 @@ impl Queue {
         );
         Ok(Self {
             shared: Arc::new(Shared {
-                items: region.event(header::ITEMS),
+                items: Lookout::new(region.event(header::ITEMS), region.words(header::OUT, 1)),
                 room: region.event(header::ROOM),
                 closed: region.words(header::CLOSED, 1),
                 deaths: region.words(header::DEATHS, 1),
@@ -207,7 +207,7 @@ impl Queue {
 
     /// Wakes everybody who sleeps at this queue; they look around and sleep again if nothing has changed for them.
     pub fn wake_all(&self) {
-        self.shared.items.notify_all();
+        self.shared.items.call_all();
         self.shared.room.notify_all();
     }
 

@@ -54,6 +54,8 @@ pub mod header {
     pub const NEXT_LOOK: usize = LATE_TOP + 16;
     /// How often a living worker has made a slot dead: tells the supervisor to look.
     pub const DEATHS: usize = 10 * LINE;
+    /// Whether a receiver is on the lookout, and since when.
+    pub const OUT: usize = 11 * LINE;
 }
 
 /// Byte offsets of the arrays, and the length of the file.

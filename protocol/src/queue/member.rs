@@ -17,7 +17,7 @@ use super::wait::Unhurried;
 use crate::crash_point;
 use crate::id::{ItemId, Post};
 use crate::retry::LONGEST_WAIT;
-use crate::shm::clock;
+use crate::shm::{Patience, clock};
 
 /// One thread's place at a queue. Moves between threads, but is used by one at a time.
 ///
@@ -34,7 +34,7 @@ pub struct Member {
     pub(super) first_not_free: usize,
     pub(super) send_cursor: Cursor,
     pub(super) recv_cursor: Cursor,
-    pub(super) patience: crate::shm::Patience,
+    pub(super) patience: Patience,
 }
 
 impl Queue {
@@ -55,7 +55,7 @@ impl Queue {
             first_not_free: 0,
             send_cursor: Cursor::default(),
             recv_cursor: Cursor::default(),
-            patience: crate::shm::Patience::default(),
+            patience: Patience::with_room(self.shared.geometry.capacity),
         })
     }
 
@@ -109,7 +109,7 @@ impl Member {
         }
         crash_point!("published");
         self.place.done(Count::Sent, 1);
-        self.queue.shared.items.notify();
+        self.queue.shared.items.call();
         Ok(id)
     }
 
@@ -182,8 +182,8 @@ impl Member {
     #[inline(never)]
     fn look_for_one(&mut self) -> Result<Lease, Nothing> {
         let shared = &self.queue.shared;
-        for _ in 0..shared.ring.promote(clock) {
-            shared.items.notify();
+        if shared.ring.promote(clock) > 0 {
+            shared.items.call();
         }
         let mut unhurried = Unhurried::default();
         let gathers = self.patience.gathers();
@@ -201,7 +201,7 @@ impl Member {
                 }
                 Met::Empty => return Err(if self.is_at_end() { Nothing::Ended } else { Nothing::Empty }),
                 Met::Unfinished(_) if gathers && unhurried.look().is_none() => {
-                    unhurried.gather();
+                    unhurried.gather(self.patience);
                 }
                 Met::Unfinished(unfinished) => {
                     if !unhurried.more(unfinished) {
@@ -261,7 +261,7 @@ impl Member {
             Returned::Late => {
                 self.place.count_returned(1);
                 crash_point!("nacked");
-                self.queue.shared.items.notify();
+                self.queue.shared.items.call();
             }
             Returned::Dead => {
                 crash_point!("died_of_failures");
@@ -276,7 +276,7 @@ impl Member {
     pub fn give_back(&mut self, lease: Lease) {
         if self.queue.shared.ring.give_back(lease.held, self.index) {
             self.leases -= 1;
-            self.queue.shared.items.notify();
+            self.queue.shared.items.call();
         }
     }
 
@@ -307,7 +307,7 @@ impl Member {
     #[inline]
     pub(super) fn end_may_be_near(&self) {
         if self.queue.is_closed() {
-            self.queue.shared.items.notify_all();
+            self.queue.shared.items.call_all();
         }
     }
 }

@@ -14,6 +14,8 @@ mod retries;
 mod runs;
 mod sharing;
 mod sleeping;
+mod waiting;
+mod watching;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

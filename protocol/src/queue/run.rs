@@ -126,7 +126,7 @@ impl Member {
             0 => self.place.cancel(Count::Sent),
             published => self.place.done(Count::Sent, published),
         }
-        shared.items.notify_many(filled);
+        shared.items.call();
         // Less only if a broken process has written over the words.
         if published == filled as u64 { Ok(filled) } else { Err(Refused::Spoilt) }
     }

@@ -99,8 +99,9 @@ impl Queue {
     /// for items of a queue that is empty and open is left asleep: when a thousand die at once, each sweep would wake all who
     /// have taken the places of those before.
     fn wake_after_a_sweep(&self) {
+        self.shared.items.come_in();
         if self.is_closed() || self.depth().left() > 0 {
-            self.shared.items.notify_all();
+            self.shared.items.call_all();
         }
         self.shared.room.notify_all();
     }

@@ -22,7 +22,7 @@ fn a_receiver_that_slept_beside_an_item_is_woken() {
         });
         let shared = &bench.queue.shared;
         let begun = Instant::now();
-        while !shared.items.has_sleepers() {
+        while !shared.items.sleepers().has_sleepers() {
             assert!(begun.elapsed() < Duration::from_secs(60), "it does not go to sleep");
             thread::yield_now();
         }
@@ -42,16 +42,30 @@ fn a_receiver_that_slept_beside_an_item_is_woken() {
 #[test]
 fn whoever_sleeps_at_an_empty_queue_sleeps_on() {
     let bench = queue(SMALL);
-    let ticket = bench.queue.shared.items.prepare();
+    let ticket = bench.queue.shared.items.sleepers().prepare();
     forget(bench.member(2));
     bench.queue.sweep(Post(2), |_, _| 0);
-    assert!(bench.queue.shared.items.has_sleepers(), "there is nothing to wake up for");
+    assert!(bench.queue.shared.items.sleepers().has_sleepers(), "there is nothing to wake up for");
     bench.queue.close();
     forget(bench.member(2));
-    let again = bench.queue.shared.items.prepare();
+    let again = bench.queue.shared.items.sleepers().prepare();
     bench.queue.sweep(Post(2), |_, _| 0);
-    assert!(!bench.queue.shared.items.has_sleepers(), "the end may have come");
+    assert!(!bench.queue.shared.items.sleepers().has_sleepers(), "the end may have come");
     let _ = (ticket, again);
+}
+
+#[test]
+fn whoever_relied_on_one_who_died_on_the_lookout_is_woken() {
+    let bench = queue(SMALL);
+    let items = &bench.queue.shared.items;
+    let asleep = items.sleepers().prepare();
+    assert!(items.go_out());
+    forget(bench.member(2));
+    bench.member(1).try_send(b"x").expect("room");
+    assert_eq!(items.sleepers().prepare(), asleep, "one is awake, and will come");
+    bench.queue.sweep(Post(2), |_, _| 0);
+    assert_ne!(items.sleepers().prepare(), asleep);
+    assert!(items.go_out(), "nobody is out");
 }
 
 #[test]

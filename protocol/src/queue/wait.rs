@@ -3,9 +3,11 @@
 use std::time::{Duration, Instant};
 
 use super::error::{Nothing, Refused};
+use super::file::Shared;
 use super::lease::Lease;
 use super::member::Member;
 use super::ring::{Held, Unfinished};
+use crate::crash_point;
 use crate::id::ItemId;
 use crate::shm::{EventCount, Patience, Ticket, clock};
 
@@ -49,8 +51,8 @@ impl Unhurried {
     }
 
     /// Lets a longer moment pass, with whichever slot it is.
-    pub fn gather(&mut self) {
-        Patience::gather();
+    pub fn gather(&mut self, patience: Patience) {
+        patience.gather();
         self.total += 1;
     }
 
@@ -110,7 +112,7 @@ impl Member {
         let mut nap = FIRST_NAP;
         loop {
             if self.patience.gathers() {
-                Patience::gather();
+                self.patience.gather();
             }
             // A try walks over all slots in hands that stand at the tail: after the first one, none is made while nothing has
             // changed there.
@@ -158,53 +160,62 @@ impl Member {
         recv_any(std::slice::from_mut(self), wait, &mut 0).map(|(_, lease)| lease)
     }
 
-    fn wake_receiver(&self) {
-        self.queue.shared.items.notify();
+    /// It is on the lookout no more, and has another one called if there is something.
+    fn come_in(&self) {
+        let Shared { items, ring, .. } = &*self.queue.shared;
+        items.come_in();
+        if items.sleepers().has_sleepers() {
+            ring.recheck_late();
+            if ring.has_late() || !self.queue.is_empty() {
+                items.call();
+            }
+        }
     }
 
-    fn prepare(&self) -> Ticket {
-        let ticket = self.queue.shared.items.prepare();
-        self.queue.shared.ring.recheck_late();
-        ticket
+    /// Makes ready to sleep until an item comes.
+    fn prepare(&self) -> (EventCount, Ticket) {
+        let Shared { items, ring, .. } = &*self.queue.shared;
+        let ticket = items.sleepers().prepare();
+        ring.recheck_late();
+        (items.sleepers().clone(), ticket)
     }
 }
 
 /// Takes the next item of several queues, in turn, beginning with number `next` (which is moved on). Says which queue it
 /// is from. It has [`Ended`](Nothing::Ended) when all of them have.
 pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Result<(usize, Lease), Nothing> {
-    let mut slept = false;
+    let mut out = false;
+    let answer = wait_for_any(members, wait, next, &mut out);
+    if out {
+        members.iter().for_each(Member::come_in);
+    }
+    answer
+}
+
+/// `out`: whether it is, or has been, on the [lookout](crate::shm::Lookout) at any of the queues, or has slept and may have
+/// been called at any of them.
+fn wait_for_any(
+    members: &mut [Member],
+    wait: &Wait<'_>,
+    next: &mut usize,
+    out: &mut bool,
+) -> Result<(usize, Lease), Nothing> {
     loop {
         match try_recv_any(members, next) {
             Err(Nothing::Empty) => {}
-            answer => {
-                // Each wake-up is for one receiver, and we may have had those of several queues in one sleep.
-                if slept {
-                    members.iter().filter(|member| !member.queue.is_empty()).for_each(Member::wake_receiver);
-                }
-                return answer;
-            }
+            answer => return answer,
         }
-        let spins = members.iter().map(|member| member.patience.looks()).max().unwrap_or(0);
-        let gathers = members.iter().any(|member| member.patience.gathers());
-        if gathers {
-            Patience::gather();
+        for member in &*members {
+            *out |= member.queue.shared.items.go_out();
         }
-        for look in 0..spins {
-            std::hint::spin_loop();
-            match try_recv_any(members, next) {
-                Err(Nothing::Empty) => {}
-                answer => {
-                    members.iter_mut().for_each(|member| member.patience.found(look));
-                    if gathers {
-                        let in_vain = members.iter().all(|member| member.queue.is_empty());
-                        members.iter_mut().for_each(|member| member.patience.gathered(in_vain));
-                    }
-                    return answer;
-                }
-            }
+        match look_on(members, next) {
+            Err(Nothing::Empty) => {}
+            answer => return answer,
         }
-        let tickets: Vec<(EventCount, Ticket)> =
-            members.iter().map(|member| (member.queue.shared.items.clone(), member.prepare())).collect();
+        if *out {
+            members.iter().for_each(|member| member.queue.shared.items.come_in());
+        }
+        let tickets: Vec<(EventCount, Ticket)> = members.iter().map(Member::prepare).collect();
         match try_recv_any(members, next) {
             Err(Nothing::Empty) => {}
             answer => return answer,
@@ -216,11 +227,36 @@ pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Re
         let Some(sleep) = wait.sleep(due.unwrap_or(LOOK_AROUND).min(LOOK_AROUND)) else { return Err(Nothing::Timeout) };
         members.iter().for_each(Member::wake_senders);
         let begun = Instant::now();
+        *out = true;
         EventCount::wait_any(&tickets, sleep);
+        crash_point!("called");
         let time = begun.elapsed();
         members.iter_mut().for_each(|member| member.patience.slept(time));
-        slept = true;
     }
+}
+
+/// Looks for a while whether an item comes.
+fn look_on(members: &mut [Member], next: &mut usize) -> Result<(usize, Lease), Nothing> {
+    let spins = members.iter().map(|member| member.patience.looks()).max().unwrap_or(0);
+    let gathers = members.iter().map(|member| member.patience).find(|patience| patience.gathers());
+    if let Some(patience) = gathers {
+        patience.gather();
+    }
+    for look in 0..spins {
+        std::hint::spin_loop();
+        match try_recv_any(members, next) {
+            Err(Nothing::Empty) => {}
+            answer => {
+                members.iter_mut().for_each(|member| member.patience.found(look));
+                if gathers.is_some() {
+                    let in_vain = members.iter().all(|member| member.queue.is_empty());
+                    members.iter_mut().for_each(|member| member.patience.gathered(in_vain));
+                }
+                return answer;
+            }
+        }
+    }
+    Err(Nothing::Empty)
 }
 
 /// The same without waiting: [`Nothing::Empty`] if there is none at present.

@@ -97,7 +97,7 @@ pub enum Answer {
 impl Asker {
     /// Takes a seat at a desk that nobody has used.
     pub fn new(memory: IpcSharedMemory) -> Option<Self> {
-        Some(Self { desk: Desk::over(memory)?, number: 0, patience: Patience::default() })
+        Some(Self { desk: Desk::over(memory)?, number: 0, patience: Patience::with_room(1) })
     }
 
     /// Asks; the answer to the last question must have been read. `false`: it is too large for a desk.
@@ -144,7 +144,7 @@ pub struct Clerk {
 impl Clerk {
     /// Takes a seat at the desk of a client; `None` if what it sent is none.
     pub fn new(memory: IpcSharedMemory) -> Option<Self> {
-        Some(Self { desk: Desk::over(memory)?, number: 0, patience: Patience::default() })
+        Some(Self { desk: Desk::over(memory)?, number: 0, patience: Patience::with_room(1) })
     }
 
     /// By this others call it from its sleep.

@@ -99,14 +99,6 @@ impl EventCount {
         }
     }
 
-    /// The same for `count` sleepers.
-    #[inline]
-    pub fn notify_many(&self, count: usize) {
-        if self.word().load(Ordering::SeqCst) & WAITING != 0 {
-            self.notify_sleepers(u32::try_from(count).unwrap_or(u32::MAX).min(i32::MAX as u32));
-        }
-    }
-
     /// Something has changed that all sleepers wait for.
     #[inline]
     pub fn notify_all(&self) {
@@ -123,16 +115,23 @@ impl EventCount {
 
     #[cold]
     fn notify_sleepers(&self, count: u32) {
-        // Who has prepared, but does not sleep yet, must not sleep on the old word.
-        let before = self.word().fetch_add(SEQUENCE, Ordering::SeqCst);
-        let woken = kernel::wake(self.word(), count);
-        if woken == 0 && before & WAITING != 0 {
-            let now = before.wrapping_add(SEQUENCE);
-            let cleared = now.wrapping_add(SEQUENCE) & !WAITING;
-            if self.word().compare_exchange(now, cleared, Ordering::SeqCst, Ordering::Relaxed).is_ok() {
-                kernel::wake(self.word(), i32::MAX as u32);
-            }
+        if self.wake(count) == 0 {
+            self.nobody_sleeps();
         }
+    }
+
+    /// Wakes so many. Gives how many there were.
+    pub(super) fn wake(&self, count: u32) -> usize {
+        // Who has prepared, but does not sleep yet, must not sleep on the old word.
+        self.word().fetch_add(SEQUENCE, Ordering::SeqCst);
+        kernel::wake(self.word(), count)
+    }
+
+    /// None was found asleep: the bit is an old one. In this order: who sleeps on the word as it is between the two steps, or
+    /// slept on it before, is woken; who comes later finds another sequence.
+    pub(super) fn nobody_sleeps(&self) {
+        self.word().fetch_and(!WAITING, Ordering::SeqCst);
+        self.wake(i32::MAX as u32);
     }
 }
 

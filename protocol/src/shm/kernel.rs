@@ -36,6 +36,12 @@ pub fn wait_any(words: &[(&AtomicU32, u32)], limit: Duration) {
     }
 }
 
+/// Nanoseconds since some instant before the last start of the machine, in steps of some milliseconds, and cheap. Never 0.
+pub fn recently() -> u64 {
+    let now = rustix::time::clock_gettime(rustix::time::ClockId::MonotonicCoarse);
+    (now.tv_sec as u64).wrapping_mul(1_000_000_000).wrapping_add(now.tv_nsec as u64) | 1
+}
+
 /// Wakes so many of those who sleep on the word. Gives how many there were.
 pub fn wake(word: &AtomicU32, count: u32) -> usize {
     futex::wake(word, futex::Flags::empty(), count).unwrap_or(0)

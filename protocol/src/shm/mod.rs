@@ -8,6 +8,7 @@ mod guard;
 mod inherited;
 #[cfg_attr(all(test, any(model_loom, model_shuttle)), path = "kernel_model.rs")]
 mod kernel;
+mod lookout;
 mod patience;
 mod region;
 mod words;
@@ -17,6 +18,7 @@ pub use clock::clock;
 pub use futex::{EventCount, Ticket};
 pub use guard::survive_cut_files;
 pub use inherited::inherited;
+pub use lookout::Lookout;
 pub use patience::Patience;
 pub use region::Region;
 pub use words::Words;

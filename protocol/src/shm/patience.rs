@@ -6,7 +6,7 @@
 //! Looking at once does not pay when both sides are busy and one is a little faster: it then waits for every single item
 //! on the other's heels, and the two take each other's cache lines away at each step, which is several times slower than
 //! to let the other get ahead. So one that has found what it waited for at its first look a few times on end *gathers*: it
-//! lets a moment pass (four microseconds, about) before it looks. When that brings it no more than one item, as with two
+//! lets a moment pass (four microseconds, about; less if there is room for a few things only) before it looks. When that brings it no more than one item, as with two
 //! that answer each other, it was in vain, and twice as many first looks must find something before it gathers again.
 
 use std::time::Duration;
@@ -19,12 +19,8 @@ pub struct Patience {
     at_once: u32,
     /// How often that must be before it gathers.
     coincidence: u32,
-}
-
-impl Default for Patience {
-    fn default() -> Self {
-        Self { looks: Self::LEAST, at_once: 0, coincidence: Self::ON_HEELS }
-    }
+    /// How many pauses of the processor to let pass then.
+    pauses: u32,
 }
 
 impl Patience {
@@ -34,8 +30,14 @@ impl Patience {
     /// As many first looks that find something are no coincidence, at first and at most.
     const ON_HEELS: u32 = 4;
     const NEVER: u32 = 1 << 14;
-    /// How many pauses of the processor to let pass.
     const PAUSES: u32 = 256;
+
+    /// With room for so many things between the two sides. In the moment that it lets pass the other one should not come to
+    /// the end of that room, or it waits in turn.
+    pub fn with_room(room: u32) -> Self {
+        let pauses = room.saturating_mul(2).min(Self::PAUSES);
+        Self { looks: Self::LEAST, at_once: 0, coincidence: Self::ON_HEELS, pauses }
+    }
 
     /// How often to look this time.
     pub fn looks(self) -> u32 {
@@ -48,8 +50,8 @@ impl Patience {
     }
 
     /// Lets that moment pass.
-    pub fn gather() {
-        (0..Self::PAUSES).for_each(|_| std::hint::spin_loop());
+    pub fn gather(self) {
+        (0..self.pauses).for_each(|_| std::hint::spin_loop());
     }
 
     /// To look on was, or would have been, worth it.
@@ -99,7 +101,7 @@ mod tests {
 
     #[test]
     fn one_that_is_on_the_others_heels_gathers_until_it_is_not() {
-        let mut patience = Patience::default();
+        let mut patience = Patience::with_room(1024);
         found_at_once(&mut patience, 3);
         assert!(!patience.gathers());
         found_at_once(&mut patience, 1);
@@ -113,7 +115,7 @@ mod tests {
 
     #[test]
     fn what_was_in_vain_is_tried_ever_more_rarely_and_as_often_as_at_first_when_it_pays_again() {
-        let mut patience = Patience::default();
+        let mut patience = Patience::with_room(1024);
         for needed in [4, 8, 16, 32] {
             found_at_once(&mut patience, needed - 1);
             assert!(!patience.gathers(), "{needed}");
@@ -129,8 +131,14 @@ mod tests {
     }
 
     #[test]
+    fn a_small_queue_leaves_less_time_to_gather() {
+        let pauses = [1, 16, 1 << 24].map(|room| Patience::with_room(room).pauses);
+        assert_eq!(pauses, [2, 32, Patience::PAUSES]);
+    }
+
+    #[test]
     fn looks_grow_with_success_and_shrink_without_within_their_bounds() {
-        let mut patience = Patience::default();
+        let mut patience = Patience::with_room(1024);
         let least = patience.looks();
         patience.disappointed();
         assert_eq!(patience.looks(), least);

@@ -13,7 +13,7 @@ use super::super::returned::Returned;
 use super::super::ring::{Held, Met, NoSlot, Ring};
 use super::super::slot::Kind;
 use super::ledger::Ledger;
-use crate::shm::{EventCount, Words};
+use crate::shm::{EventCount, Lookout, Words};
 use crate::sync::Ordering;
 
 /// A queue without its file. Cheap to clone.
@@ -29,7 +29,7 @@ struct Parts {
     leases: Vec<AtomicU64>,
     /// As `Member::send_cursor` and `Member::recv_cursor`.
     cursors: Vec<Mutex<[Cursor; 2]>>,
-    items: EventCount,
+    items: Lookout,
     room: EventCount,
     /// Of the standard library: it is no part of what is modelled.
     ledger: Mutex<Ledger>,
@@ -71,7 +71,7 @@ impl Bench {
             places: (0..members).map(|_| Place::new(Words::on_heap(6))).collect(),
             leases: (0..members).map(|_| AtomicU64::new(0)).collect(),
             cursors: (0..members).map(|_| Mutex::default()).collect(),
-            items: EventCount::on_heap(),
+            items: Lookout::new(EventCount::on_heap(), Words::on_heap(1)),
             room: EventCount::on_heap(),
             ledger: Mutex::default(),
             time: AtomicU64::new(1),
@@ -86,7 +86,7 @@ impl Bench {
         &self.0.ring
     }
 
-    pub fn items(&self) -> &EventCount {
+    pub fn items(&self) -> &Lookout {
         &self.0.items
     }
 
@@ -129,7 +129,7 @@ impl Bench {
         };
         if self.is_closed() {
             self.ring().abandon(held, owner);
-            self.0.items.notify_all();
+            self.0.items.call_all();
             return Sent::Closed;
         }
         let place = &self.0.places[usize::from(owner)];
@@ -140,7 +140,7 @@ impl Bench {
         assert!(self.ring().publish(held, owner), "the slot was taken from its sender");
         self.ledger().sent.push(item);
         place.done(Count::Sent, 1);
-        self.0.items.notify();
+        self.0.items.call();
         Sent::Yes
     }
 
@@ -158,7 +158,7 @@ impl Bench {
         }
         if self.is_closed() {
             run.iter().for_each(|held| self.ring().abandon(*held, owner));
-            self.0.items.notify_all();
+            self.0.items.call_all();
             return 0;
         }
         let place = &self.0.places[usize::from(owner)];
@@ -173,7 +173,7 @@ impl Bench {
             self.ledger().sent.push(item);
         }
         place.done(Count::Sent, run.len() as u64);
-        self.0.items.notify_many(run.len());
+        self.0.items.call();
         run.len()
     }
 
@@ -203,7 +203,7 @@ impl Bench {
         place.done(Count::Acked, items);
         self.wake_senders();
         if self.is_closed() {
-            self.0.items.notify_all();
+            self.0.items.call_all();
         }
     }
 
@@ -219,8 +219,8 @@ impl Bench {
             }
         }
         let mut met = None;
-        for _ in 0..self.ring().promote(|| self.now()) {
-            self.0.items.notify();
+        if self.ring().promote(|| self.now()) > 0 {
+            self.0.items.call();
         }
         loop {
             match self.ring().lease(owner, || self.now()) {
@@ -272,7 +272,7 @@ impl Bench {
         }
         self.wake_senders();
         if self.is_closed() {
-            self.0.items.notify_all();
+            self.0.items.call_all();
         }
     }
 
@@ -293,7 +293,7 @@ impl Bench {
         self.check_payload(&taken);
         self.leases(owner).fetch_sub(1, Ordering::Relaxed);
         match self.ring().nack(taken.held, owner, due).expect("a lease was taken from its receiver") {
-            Returned::Late => self.0.items.notify(),
+            Returned::Late => self.0.items.call(),
             Returned::Dead => {}
         }
     }
@@ -302,7 +302,7 @@ impl Bench {
     pub fn give_back(&self, owner: u16, taken: Taken) {
         self.leases(owner).fetch_sub(1, Ordering::Relaxed);
         assert!(self.ring().give_back(taken.held, owner), "a lease was taken from its receiver");
-        self.0.items.notify();
+        self.0.items.call();
     }
 
     /// As `Queue::sweep`, for one member.
@@ -311,14 +311,15 @@ impl Bench {
         place.settle(Count::Sent, |held| held - self.ring().count(Kind::Filling, owner));
         place.settle(Count::Acked, |held| held - self.ring().count(Kind::Leased, owner));
         self.ring().sweep(self.now(), |_, other| if other == owner { Fate::Dead } else { Fate::Alive });
-        self.0.items.notify_all();
+        self.0.items.come_in();
+        self.0.items.call_all();
         self.0.room.notify_all();
     }
 
     /// As `Queue::close`.
     pub fn close(&self) {
         self.0.closed.at(0).store(1, Ordering::SeqCst);
-        self.0.items.notify_all();
+        self.0.items.call_all();
         self.0.room.notify_all();
     }
 

@@ -173,18 +173,10 @@ fn send(bench: &Bench, owner: u16, number: u64) {
 
 fn recv_until_the_end(bench: &Bench, owner: u16) {
     let mut first_not_free = 0;
-    loop {
-        let ticket = bench.items().prepare();
-        bench.ring().recheck_late();
-        match bench.try_recv(owner) {
-            Some(taken) => bench.ack(owner, taken),
-            None if bench.is_at_end(&mut first_not_free) => return bench.has_ended(),
-            None => {
-                bench.wake_senders();
-                bench.items().wait(ticket, NO_LIMIT);
-            }
-        }
+    while let Some(taken) = bench.recv(owner, || bench.is_at_end(&mut first_not_free)) {
+        bench.ack(owner, taken);
     }
+    bench.has_ended();
 }
 
 /// One slot of three is freed while two items wait, too many to wake the sender; then somebody takes both and keeps them
@@ -203,20 +195,11 @@ fn a_sender_does_not_sleep_beside_room_while_the_receivers_wait_for_it() {
         together(vec![
             Box::new(move || {
                 takes.ack(4, first);
-                loop {
-                    let ticket = takes.items().prepare();
-                    match takes.try_recv(4) {
-                        Some(taken) => {
-                            let is_next = taken.item == 3;
-                            takes.ack(4, taken);
-                            if is_next {
-                                return came.put();
-                            }
-                        }
-                        None => {
-                            takes.wake_senders();
-                            takes.items().wait(ticket, NO_LIMIT);
-                        }
+                while let Some(taken) = takes.recv(4, || false) {
+                    let is_next = taken.item == 3;
+                    takes.ack(4, taken);
+                    if is_next {
+                        return came.put();
                     }
                 }
             }),
