@@ -2,7 +2,7 @@
 //! which worker spoke. Without it a worker's logs would have to be guessed at.
 
 use tracing::Level;
-use tracing_subscriber::filter::{ParseError, Targets};
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 
 /// Environment variable: which events are logged, as `RUST_LOG` says it (which is looked at after it): a level, or levels by
@@ -18,16 +18,22 @@ pub(crate) fn begin() {
     if tracing::subscriber::set_global_default(tracing_subscriber::registry().with(filter).with(format)).is_err() {
         return;
     }
-    if let Some(error) = fault {
-        tracing::warn!("{LOG_ENV} cannot be read, so the level is info: {error}");
+    if let Some(why) = fault {
+        tracing::warn!("{LOG_ENV} cannot be read, so the level is info: {why}");
     }
 }
 
 /// What is wished for, or `info` and why not.
-fn filter(wish: &str) -> (Targets, Option<ParseError>) {
-    match wish.parse() {
+fn filter(wish: &str) -> (Targets, Option<String>) {
+    // The parser would take some of these for the name of a target, and then nothing at all would be logged.
+    let parsed = if wish.contains(['[', '{']) {
+        Err("spans and fields cannot be chosen, only targets and levels, as in info,my_crate=debug".to_owned())
+    } else {
+        wish.parse::<Targets>().map_err(|error| error.to_string())
+    };
+    match parsed {
         Ok(filter) => (filter, None),
-        Err(error) => (Targets::new().with_default(Level::INFO), Some(error)),
+        Err(why) => (Targets::new().with_default(Level::INFO), Some(why)),
     }
 }
 
@@ -51,7 +57,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_read_is_info_and_said() {
-        for wish in ["[span{field=1}]=debug", "mine=loud", "mine=debug=trace"] {
+        for wish in ["[span{field=1}]=debug", "[span]=debug", "mine[span]=debug", "mine=loud", "mine=debug=trace"] {
             let (filter, fault) = filter(wish);
             assert!(fault.is_some(), "{wish}");
             assert!(filter.would_enable("any", &Level::INFO) && !filter.would_enable("any", &Level::DEBUG));
