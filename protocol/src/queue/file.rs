@@ -135,7 +135,7 @@ impl Queue {
             region.words(header::NEXT_LOOK, 1),
         );
         let ring = Ring::new(
-            region.words(layout.states, capacity),
+            region.words(layout.states, capacity * geometry.words_apart()),
             region.words(layout.born, capacity),
             [header::HEAD, header::TAIL].map(|hint| region.words(hint, 1)),
             lane(header::LATE_TOP, layout.late),

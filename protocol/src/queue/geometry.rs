@@ -27,6 +27,8 @@ pub const UNDERTAKER: u16 = MEMBERS as u16;
 pub const MEMBER_BYTES: usize = 128;
 
 const LINE: usize = 128;
+/// Words of a cache line.
+const LINE_WORDS: usize = 8;
 const PAGE: usize = 4096;
 
 /// Byte offsets of the header's parts. Each that is written often has lines of its own.
@@ -61,7 +63,7 @@ pub mod header {
 /// Byte offsets of the arrays, and the length of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
-    /// One state word per slot.
+    /// One state word per slot, each [`Geometry::words_apart`] from the next.
     pub states: usize,
     /// One word per slot: the position at which it was claimed last.
     pub born: usize,
@@ -95,6 +97,8 @@ pub const SLOT_HEAD: usize = 16;
 impl Geometry {
     /// Slots at most: 16,777,216.
     pub const MAX_CAPACITY: u32 = 1 << 24;
+    /// Slots of a small queue at most: up to here the two sides stand on each other's cache lines all the time.
+    const SMALL: u32 = 64;
     /// Inline room at most: 1 MiB.
     pub const MAX_INLINE: u32 = 1 << 20;
     /// Largest item at most: 1 GiB.
@@ -129,12 +133,19 @@ impl Geometry {
         Ok(())
     }
 
+    /// By how many words the state words of neighbours are apart. In a small queue both sides are always at work on the same
+    /// few slots: when their words shared cache lines, each change would take the other side the line that it needs next.
+    /// In a larger one they are packed, so that one line comes for eight items.
+    pub fn words_apart(&self) -> usize {
+        if self.capacity <= Self::SMALL { LINE_WORDS } else { 1 }
+    }
+
     /// Where everything lies.
     pub fn layout(&self) -> Layout {
         let capacity = self.capacity as usize;
         let words = capacity * 8;
         let states = PAGE;
-        let born = (states + words).next_multiple_of(LINE);
+        let born = (states + words * self.words_apart()).next_multiple_of(LINE);
         let batches = (born + words).next_multiple_of(LINE);
         let backed = (batches + words).next_multiple_of(LINE);
         let due = (backed + words).next_multiple_of(LINE);
@@ -175,13 +186,15 @@ mod tests {
 
     #[test]
     fn nothing_overlaps_and_nothing_lies_outside() {
-        for (capacity, item_bytes, max_item_bytes) in [(1, 1, 1), (3, 64, 64), (1024, 1024, 65_536), (65, 17, 4097)] {
+        for (capacity, item_bytes, max_item_bytes) in
+            [(1, 1, 1), (3, 64, 64), (64, 8, 8), (1024, 1024, 65_536), (65, 17, 4097)]
+        {
             let geometry = Geometry { capacity, item_bytes, max_item_bytes, max_deliveries: None };
             geometry.check().expect("within bounds");
             let layout = geometry.layout();
             let n = capacity as usize;
             assert!(
-                layout.states + n * 8 <= layout.born
+                layout.states + n * 8 * geometry.words_apart() <= layout.born
                     && layout.born + n * 8 <= layout.batches
                     && layout.batches + n * 8 <= layout.backed
             );
@@ -194,6 +207,16 @@ mod tests {
             assert!(layout.large_stride == 0 || layout.large_stride >= max_item_bytes as usize);
             assert_eq!(layout.large + n * layout.large_stride, layout.total);
         }
+    }
+
+    #[test]
+    fn neighbours_in_a_small_queue_have_cache_lines_to_themselves() {
+        let bytes = |capacity: u32| {
+            let layout = Geometry { capacity, item_bytes: 1, max_item_bytes: 1, max_deliveries: None }.layout();
+            assert_eq!(layout.states % LINE, 0);
+            (layout.born - layout.states) / capacity as usize
+        };
+        assert_eq!([2, 16, 64, 1024].map(bytes), [64, 64, 64, 8]);
     }
 
     #[test]

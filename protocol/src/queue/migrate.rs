@@ -17,7 +17,7 @@ impl Ring {
     pub fn lay(&self, position: Position, kind: Kind, deliveries: u16, due: Instant) -> Position {
         let word = Word::new(kind, position.lap(), 0, deliveries);
         let next = position.next(self.capacity);
-        self.states.at(position.index()).store(word.0, Ordering::Release); // Pairs with `word`.
+        self.state(position.index()).store(word.0, Ordering::Release); // Pairs with `word`.
         self.born.at(position.index()).store(position.word(), Ordering::Relaxed);
         self.tail.at(0).store(next.word(), Ordering::Relaxed);
         if kind == Kind::Late {

@@ -16,7 +16,7 @@ use super::late::LateLane;
 use super::slot::{Compared, Kind, Position, Word};
 use crate::crash_point;
 use crate::shm::Words;
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 
 /// How often a change of a word is tried that others change meanwhile. Those who keep the rules change it a few times; a
 /// broken process that never stops must not hold up the sweep.
@@ -25,7 +25,7 @@ pub(super) const TRIES: usize = 1 << 16;
 /// State words and hints of one queue.
 #[derive(Clone, Debug)]
 pub struct Ring {
-    pub(super) states: Words,
+    states: Words,
     /// By slot: the position at which it was claimed last. Only the late lane asks.
     pub(super) born: Words,
     pub(super) head: Words,
@@ -36,6 +36,10 @@ pub struct Ring {
     pub(super) max_deliveries: u16,
     /// See [`stride`].
     pub(super) stride: u64,
+    /// Where a slot's state word is: at its index, shifted by this (see [`Geometry::words_apart`]).
+    ///
+    /// [`Geometry::words_apart`]: super::geometry::Geometry::words_apart
+    apart: u32,
 }
 
 /// A slot in the caller's hands, and the word by which it is.
@@ -77,7 +81,8 @@ pub struct Unfinished {
 }
 
 impl Ring {
-    /// Over `capacity` state words and as many for their positions, one word each for head and tail, and the two lanes.
+    /// Over the state words, one word per slot for its position, one word each for head and tail, and the two lanes. Of the
+    /// state words every first, second, fourth or eighth is used, if there are so many times more of them than of slots.
     /// `max_deliveries` 0: no limit.
     pub fn new(
         states: Words,
@@ -87,8 +92,9 @@ impl Ring {
         delayed: Delayed,
         max_deliveries: u16,
     ) -> Self {
-        let capacity = u32::try_from(states.len()).expect("a geometry has at most 2^24 slots");
-        Self { states, born, head, tail, late, delayed, capacity, max_deliveries, stride: stride(capacity) }
+        let capacity = u32::try_from(born.len()).expect("a geometry has at most 2^24 slots");
+        let apart = (states.len() / born.len()).ilog2();
+        Self { states, born, head, tail, late, delayed, capacity, max_deliveries, stride: stride(capacity), apart }
     }
 
     /// How many slots.
@@ -101,7 +107,12 @@ impl Ring {
     #[inline]
     pub fn word(&self, slot: usize) -> Word {
         // Acquire: pairs with the release of whoever changed it, so that what it wrote before is seen.
-        Word(self.states.at(slot).load(Ordering::Acquire))
+        Word(self.state(slot).load(Ordering::Acquire))
+    }
+
+    #[inline]
+    pub(super) fn state(&self, slot: usize) -> &AtomicU64 {
+        self.states.at(slot << self.apart)
     }
 
     /// Claims the next free slot for `owner`, to be filled.
@@ -370,6 +381,6 @@ impl Ring {
     fn change(&self, slot: usize, from: Word, to: Word) -> bool {
         // SeqCst: releases what was written to (or read from) the slot to whoever acquires the new word, acquires what
         // its former owner wrote, and comes before the look at the event count in the order that sleepers rely on.
-        self.states.at(slot).compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
+        self.state(slot).compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()
     }
 }

@@ -32,10 +32,10 @@ impl Patience {
     const NEVER: u32 = 1 << 14;
     const PAUSES: u32 = 256;
 
-    /// With room for so many things between the two sides. In the moment that it lets pass the other one should not come to
-    /// the end of that room, or it waits in turn.
+    /// With room for so many things between the two sides. In the moment that it lets pass the other one should not be long
+    /// at the end of that room, where it waits in turn.
     pub fn with_room(room: u32) -> Self {
-        let pauses = room.saturating_mul(2).min(Self::PAUSES);
+        let pauses = room.saturating_mul(4).min(Self::PAUSES);
         Self { looks: Self::LEAST, at_once: 0, coincidence: Self::ON_HEELS, pauses }
     }
 
@@ -133,7 +133,7 @@ mod tests {
     #[test]
     fn a_small_queue_leaves_less_time_to_gather() {
         let pauses = [1, 16, 1 << 24].map(|room| Patience::with_room(room).pauses);
-        assert_eq!(pauses, [2, 32, Patience::PAUSES]);
+        assert_eq!(pauses, [4, 64, Patience::PAUSES]);
     }
 
     #[test]
