@@ -3,10 +3,12 @@
 //! Every incarnation has a door of its own, a one-shot server in the private state folder, and a thread behind it, which
 //! waits for the knock, checks it, and then hands on reports until the worker is gone. ipc-channel's `accept` knows no
 //! time limit and its receivers panic at malformed frames; both can only hurt this one thread: a door at which nobody
-//! will knock any more is ended by knocking ourselves ([`Door::give_up`]), and a panic is a fault of that worker.
+//! will knock any more is ended by knocking ourselves ([`Doors::give_up`]), and a panic is a fault of that worker.
 
 use std::io;
 use std::sync::Arc;
+use std::sync::mpsc::{Receiver, Sender, channel};
+use std::time::Duration;
 
 use brigade_protocol::control::{KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, Welcome};
 use brigade_protocol::id::{Incarnation, Post};
@@ -53,7 +55,7 @@ impl Door {
     }
 
     /// Waits behind it from now on, in a thread of its own; who has knocked meanwhile is let in, with this welcome, or with
-    /// the reason why not. Ends with the worker, or by [`give_up`](Self::give_up).
+    /// the reason why not. Ends with the worker, or by [`Doors::give_up`].
     pub fn wait(
         self,
         post: Post,
@@ -61,9 +63,11 @@ impl Door {
         welcome: Result<Welcome, String>,
         deliver: Deliver,
         porters: &Porters,
-    ) -> io::Result<()> {
-        let Self { server, token, .. } = self;
+    ) -> io::Result<Watched> {
+        let Self { server, token, name } = self;
+        let (end, over) = channel();
         let wait = move || {
+            let _end = end;
             let tell = |entry| deliver(post, incarnation, entry);
             let _closing = Closing(&tell);
             let (connection, knock) = match shielded(|| server.accept()) {
@@ -96,13 +100,48 @@ impl Door {
                 }
             }
         };
-        porters.give(wait)
+        porters.give(wait)?;
+        Ok(Watched { name, over })
     }
+}
 
-    /// Nobody will knock any more: ends the thread behind the door.
-    pub fn give_up(name: String) {
+/// A door behind which somebody waits for a knock.
+#[derive(Debug)]
+pub struct Watched {
+    name: String,
+    /// Says nothing, but ends with the thread behind the door.
+    over: Receiver<()>,
+}
+
+impl Watched {
+    /// How long the next door waits for this one to be gone.
+    const PATIENCE: Duration = Duration::from_millis(100);
+
+    fn give_up(self) {
         // Connects, says nothing and hangs up; the thread takes that for a worker that died.
-        drop(IpcSender::<Knock>::connect(name));
+        drop(IpcSender::<Knock>::connect(self.name));
+        let _ = self.over.recv_timeout(Self::PATIENCE);
+    }
+}
+
+/// Doors at which nobody will knock any more, and a thread that ends them one after the other: a thousand that end at once
+/// are in each other's way at the folder in which they all are, and keep everybody else waiting.
+#[derive(Debug, Default)]
+pub struct Doors(Option<Sender<Watched>>);
+
+impl Doors {
+    /// Ends the thread behind the door, soon.
+    pub fn give_up(&mut self, door: Watched, porters: &Porters) {
+        if self.0.is_none() {
+            let (sender, doors) = channel();
+            if porters.give(move || doors.into_iter().for_each(Watched::give_up)).is_err() {
+                return door.give_up(); // No thread to be had. The next one tries again.
+            }
+            self.0 = Some(sender);
+        }
+        if let Some(doors) = &self.0 {
+            let _ = doors.send(door); // Who receives it lives as long as this.
+        }
     }
 }
 

@@ -9,6 +9,7 @@ use brigade_protocol::id::{Incarnation, Post};
 use ipc_channel::ipc::IpcSender;
 
 use crate::core::event::Exit;
+use crate::door::Watched;
 
 /// One run of a post, from spawn to the end of its process group.
 #[derive(Debug)]
@@ -19,8 +20,8 @@ pub struct Present {
     pub incarnation: Incarnation,
     /// Its process and group.
     pub pid: i32,
-    /// The name of its door, until it has knocked.
-    pub door: Option<String>,
+    /// Its door, until it has knocked.
+    pub door: Option<Watched>,
     /// How to give it orders, once it has knocked.
     pub orders: Option<IpcSender<Order>>,
     /// How its leader ended, if it did; some of its group may still be there.

@@ -152,7 +152,7 @@ impl Outbox {
         let Port { member, queue, .. } = &mut self.ports[port];
         let mut draft = member.draft(queue, &wait)?;
         codec::encode_to(item, &mut draft)?;
-        member.send_draft(draft)?;
+        member.send_draft(&mut draft)?;
         Ok(())
     }
 

@@ -147,7 +147,7 @@ impl RawSender {
     }
 
     #[inline]
-    pub(crate) fn send_draft(&self, draft: Draft<'_>) -> Result<ItemId, Refusal> {
+    pub(crate) fn send_draft(&self, draft: &mut Draft<'_>) -> Result<ItemId, Refusal> {
         Ok(self.member.borrow_mut().send_draft(draft)?)
     }
 

@@ -125,7 +125,7 @@ impl<T: Serialize> Sender<T> {
         let send = |item: &T| {
             let mut draft = begin()?;
             codec::encode_to(item, &mut draft)?;
-            self.raw.send_draft(draft)
+            self.raw.send_draft(&mut draft)
         };
         send(&item).map_err(|reason| SendError { item, reason })
     }

@@ -59,9 +59,13 @@ impl Member {
         }
     }
 
-    /// Sends what was written, as [`Member::try_send`] does.
+    /// Sends what was written, as [`Member::try_send`] does. To be called once, and the draft dropped then.
+    ///
+    /// The draft stays where it is: to read it in other pieces than it was written, as a move does, the processor would wait
+    /// until what was written before, the item, is out of its hands, and that takes as long as the slot's cache line takes
+    /// to come from the other core.
     #[inline]
-    pub fn send_draft(&mut self, mut draft: Draft<'_>) -> Result<ItemId, Refused> {
+    pub fn send_draft(&mut self, draft: &mut Draft<'_>) -> Result<ItemId, Refused> {
         match draft.refused {
             None => {}
             Some(Refused::TooLarge { max, .. }) => return Err(Refused::TooLarge { len: draft.len, max }),

@@ -20,7 +20,7 @@ fn pieces_become_one_item() {
     let mut draft = sender.try_draft(&bench.queue).expect("room");
     written(&mut draft, &[b"of ", b"", b"three"]);
     assert_eq!(bench.queue.depth().ready, 0, "nobody sees it before it is sent");
-    sender.send_draft(draft).expect("it fits");
+    sender.send_draft(&mut draft).expect("it fits");
     assert_eq!(take(&mut bench.member(2)), b"of three");
 }
 
@@ -34,7 +34,7 @@ fn an_item_grows_out_of_its_slot_piece_by_piece() {
         for size in [7, 40, 100_000] {
             let mut draft = sender.try_draft(&bench.queue).expect("room");
             bytes.chunks(size).for_each(|piece| written(&mut draft, &[piece]));
-            sender.send_draft(draft).expect("it fits");
+            sender.send_draft(&mut draft).expect("it fits");
             assert!(take(&mut receiver) == bytes, "{length} bytes, {size} at a time");
         }
     }
@@ -49,7 +49,7 @@ fn one_that_is_too_large_is_refused_with_its_whole_length_and_its_slot_is_free_a
         for _ in 0..2 * geometry.capacity {
             let mut draft = sender.try_draft(&bench.queue).expect("room");
             written(&mut draft, &[&vec![1; max], b"and", b" more"]);
-            assert_eq!(sender.send_draft(draft).expect_err("too large"), Refused::TooLarge { len: max + 8, max });
+            assert_eq!(sender.send_draft(&mut draft).expect_err("too large"), Refused::TooLarge { len: max + 8, max });
         }
         assert_eq!(bench.queue.depth().free, u64::from(geometry.capacity));
         assert_eq!(bench.queue.totals().sent, 0);
@@ -68,7 +68,7 @@ fn others_send_and_take_while_one_is_being_written_and_it_keeps_its_place_at_the
     assert_eq!(take(&mut receiver), b"quick");
     quick.try_send(b"later").expect("room");
     written(&mut draft, &[b"slow"]);
-    slow.send_draft(draft).expect("it fits");
+    slow.send_draft(&mut draft).expect("it fits");
     assert_eq!(take(&mut receiver), b"slow");
     assert_eq!(take(&mut receiver), b"later");
 }
@@ -123,7 +123,8 @@ fn drafts_are_counted_as_long_as_they_are_open() {
     let draft = sender.try_draft(&bench.queue).expect("room");
     assert_eq!(sender.drafts(), 1);
     drop(draft);
-    let draft = sender.try_draft(&bench.queue).expect("room");
-    sender.send_draft(draft).expect("sent");
+    let mut draft = sender.try_draft(&bench.queue).expect("room");
+    sender.send_draft(&mut draft).expect("sent");
+    drop(draft);
     assert_eq!(sender.drafts(), 0);
 }

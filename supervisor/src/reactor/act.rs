@@ -135,15 +135,14 @@ impl Reactor {
         // What is needed only when it knocks: it takes a while until then, and other programs never do.
         let page = self.begin_page(post, incarnation);
         let welcome = page.map(|()| self.welcome(post, incarnation)).map_err(|error| error.to_string());
-        let name = door.name.clone();
-        if let Err(error) = door.wait(post, incarnation, welcome, self.deliver.clone(), &self.porters) {
-            tracing::warn!("{worker} cannot be let in if it says hello: {error}");
-        }
+        let door = door
+            .wait(post, incarnation, welcome, self.deliver.clone(), &self.porters)
+            .inspect_err(|error| tracing::warn!("{worker} cannot be let in if it says hello: {error}"));
         self.roster.enter(Present {
             post,
             incarnation,
             pid: process.pid,
-            door: Some(name),
+            door: door.ok(),
             orders: None,
             ended: None,
             heard: false,

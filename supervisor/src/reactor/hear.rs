@@ -10,7 +10,7 @@ use brigade_protocol::id::{Incarnation, Post};
 use super::{Reactor, SLICE};
 use crate::control::{Answer, Request, StopRequest};
 use crate::core::event::{Actor, Event, StopLevel};
-use crate::door::{Door, Entry};
+use crate::door::Entry;
 use crate::effects::signal::{self, To};
 use crate::sources::commands::Call;
 use crate::sources::exits;
@@ -103,8 +103,8 @@ impl Reactor {
             let Some(present) = self.roster.at_mut(post) else { continue };
             if present.gone.is_none() && signal::is_gone(present.pid) {
                 present.gone = Some(now);
-                if let Some(name) = present.door.take() {
-                    Door::give_up(name);
+                if let Some(door) = present.door.take() {
+                    self.doors.give_up(door, &self.porters);
                 }
             }
             let Some(gone) = present.gone else { continue };

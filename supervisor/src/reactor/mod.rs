@@ -52,7 +52,7 @@ use crate::config::plan::StageIx;
 use crate::core::Core;
 use crate::core::action::Verdict;
 use crate::core::event::Event;
-use crate::door::{Deliver, Door, Entry};
+use crate::door::{Deliver, Door, Doors, Entry};
 use crate::effects::dead::DeadFile;
 use crate::effects::parent::Parent;
 use crate::effects::spawn::NotSpawned;
@@ -109,6 +109,7 @@ pub struct Reactor {
     porters: Porters,
     /// For the next worker, so that its start does not wait for the file system.
     spare_door: Option<Door>,
+    doors: Doors,
     events: VecDeque<Event>,
     parent: Parent,
     /// A slice was over before everything was done: there is more for the next turn.
@@ -221,6 +222,7 @@ impl Reactor {
             deliver,
             porters: Porters::default(),
             spare_door: None,
+            doors: Doors::default(),
             events,
             parent: Parent::of_this_process(),
             more: false,
