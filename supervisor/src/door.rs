@@ -200,3 +200,30 @@ fn check(knock: &Knock, token: &str) -> Result<(), String> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn doors_are_closed_one_after_the_other_and_one_with_a_silent_stranger_holds_up_none_for_long() {
+        let (porters, mut doors) = (Porters::default(), Doors::default());
+        let (tell, told) = channel();
+        let deliver: Deliver = Arc::new(move |post, _, entry| {
+            if matches!(entry, Entry::Closed) {
+                tell.send(post).expect("somebody listens");
+            }
+        });
+        let watched = (0..3).map(|n| {
+            let door = Door::open().expect("a door");
+            door.wait(Post(n), Incarnation(1), Err("nobody is let in".into()), deliver.clone(), &porters)
+                .expect("a thread")
+        });
+        let watched: Vec<_> = watched.collect();
+        let stranger = IpcSender::<Knock>::connect(watched[0].name.clone()).expect("the door is there");
+        watched.into_iter().for_each(|door| doors.give_up(door, &porters));
+        assert_eq!([told.recv(), told.recv()], [Ok(Post(1)), Ok(Post(2))]);
+        drop(stranger);
+        assert_eq!(told.recv(), Ok(Post(0)));
+    }
+}
