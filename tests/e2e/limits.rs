@@ -43,12 +43,6 @@ fn status_of(pid: i32, field: &str) -> Vec<String> {
 }
 
 #[test]
-fn a_worker_leads_a_session_and_a_group_of_its_own() {
-    let script = "read -r pid comm state parent group session rest < /proc/$$/stat; echo $((pid - group)) $((pid - session))";
-    assert_eq!(said_under("", script), ["0 0"]);
-}
-
-#[test]
 fn every_limit_is_seen_by_the_process_that_is_under_it() {
     let keys = r#"
 umask = "027"
