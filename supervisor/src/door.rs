@@ -7,7 +7,7 @@
 
 use std::io;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::time::Duration;
 
 use brigade_protocol::control::{KNOCK_MAGIC, Knock, Order, PROTOCOL, Report, Welcome};
@@ -16,7 +16,7 @@ use brigade_protocol::shielded::shielded;
 use ipc_channel::IpcError;
 use ipc_channel::ipc::{IpcOneShotServer, IpcSender};
 
-use crate::porters::Porters;
+use crate::porters::{InTurn, Porters};
 
 /// What comes through a door.
 #[derive(Debug)]
@@ -126,22 +126,19 @@ impl Watched {
 
 /// Doors at which nobody will knock any more, and a thread that ends them one after the other: a thousand that end at once
 /// are in each other's way at the folder in which they all are, and keep everybody else waiting.
-#[derive(Debug, Default)]
-pub struct Doors(Option<Sender<Watched>>);
+#[derive(Debug)]
+pub struct Doors(InTurn<Watched>);
+
+impl Default for Doors {
+    fn default() -> Self {
+        Self(InTurn::new(Watched::give_up))
+    }
+}
 
 impl Doors {
     /// Ends the thread behind the door, soon.
     pub fn give_up(&mut self, door: Watched, porters: &Porters) {
-        if self.0.is_none() {
-            let (sender, doors) = channel();
-            if porters.give(move || doors.into_iter().for_each(Watched::give_up)).is_err() {
-                return door.give_up(); // No thread to be had. The next one tries again.
-            }
-            self.0 = Some(sender);
-        }
-        if let Some(doors) = &self.0 {
-            let _ = doors.send(door); // Who receives it lives as long as this.
-        }
+        self.0.give(door, porters).unwrap_or_else(Watched::give_up);
     }
 }
 

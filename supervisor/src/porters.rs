@@ -4,6 +4,7 @@
 
 use std::collections::VecDeque;
 use std::io;
+use std::sync::mpsc::{SendError, Sender, channel};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 
@@ -53,6 +54,36 @@ impl Porters {
         };
         thread::Builder::new().name("door".to_owned()).stack_size(STACK).spawn(work)?;
         Ok(())
+    }
+}
+
+/// One of them who does things one after the other, in the order in which they were given.
+#[derive(Debug)]
+pub struct InTurn<T> {
+    things: Option<Sender<T>>,
+    does: fn(T),
+}
+
+impl<T: Send + 'static> InTurn<T> {
+    /// Nobody yet: the first thing that is given asks for a thread.
+    pub fn new(does: fn(T)) -> Self {
+        Self { things: None, does }
+    }
+
+    /// Has it done when its turn comes.
+    ///
+    /// # Errors
+    /// There is no thread to be had, and the thing comes back. The next one that is given asks again.
+    pub fn give(&mut self, thing: T, porters: &Porters) -> Result<(), T> {
+        if self.things.is_none() {
+            let ((sender, things), does) = (channel(), self.does);
+            if porters.give(move || things.into_iter().for_each(does)).is_err() {
+                return Err(thing);
+            }
+            self.things = Some(sender);
+        }
+        let things = self.things.as_ref().expect("there is somebody");
+        things.send(thing).map_err(|SendError(thing)| thing)
     }
 }
 

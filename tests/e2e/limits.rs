@@ -43,6 +43,23 @@ fn status_of(pid: i32, field: &str) -> Vec<String> {
 }
 
 #[test]
+fn a_worker_leads_a_session_and_a_group_of_its_own() {
+    let script =
+        "read -r pid comm state parent group session rest < /proc/$$/stat; echo $((pid - group)) $((pid - session))";
+    assert_eq!(said_under("", script), ["0 0"]);
+}
+
+#[test]
+fn a_session_weighs_what_its_worker_does() {
+    if !std::path::Path::new("/proc/self/autogroup").exists() {
+        return; // Here nice values count by themselves.
+    }
+    let script = "n=0; until read -r name value < /proc/$$/autogroup && [ \"$value\" = 'nice 7' ] || [ $n = 500 ]; do \
+                  n=$((n + 1)); sleep 0.02; done; echo $value";
+    assert_eq!(said_under("nice = 7\nreplicas = 3", script), ["nice 7"; 3]);
+}
+
+#[test]
 fn every_limit_is_seen_by_the_process_that_is_under_it() {
     let keys = r#"
 umask = "027"

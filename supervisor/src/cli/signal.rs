@@ -31,6 +31,8 @@ pub struct SendSignal {
 pub const AFTER_HELP: &str = "\
 The supervisor sends it, to processes that it knows to be there: never to one that has taken the pid of a worker that has
 ended. A worker that ends by it has crashed: it is started again as its stage says. To start one anew use `brigade restart`.
+STOP stops a worker and CONT lets it go on. TSTP, TTIN and TTOU stop none that does nothing about them: no worker is at a
+terminal.
 
 Examples:
   brigade signal web HUP

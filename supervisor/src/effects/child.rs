@@ -18,7 +18,7 @@ use std::sync::atomic::{AtomicI32, Ordering};
 
 use rustix::io::Errno;
 use rustix::mm::{MapFlags, ProtFlags, mmap_anonymous, munmap};
-use rustix::process::{WaitOptions, chdir, setpgid, waitpid};
+use rustix::process::{WaitOptions, chdir, setsid, waitpid};
 use rustix::stdio::{dup2_stderr, dup2_stdin, dup2_stdout};
 
 use super::confine::{Confine, Step};
@@ -69,7 +69,7 @@ pub(super) struct Failed {
     pub error: io::Error,
 }
 
-/// Starts it: leader of a group of its own, with these standard descriptors, confined. Returns when the program runs.
+/// Starts it: leader of a session and a group of its own, with these standard descriptors, confined. Returns when the program runs.
 pub(super) fn start(image: &Image, stdio: [BorrowedFd<'_>; 3], confine: &Confine) -> Result<i32, Failed> {
     let failed = |error| Failed { step: None, error };
     let pointers = |words: &[CString]| -> Vec<*const c_char> {
@@ -135,7 +135,9 @@ impl Task<'_> {
         dup2_stdout(stdout).map_err(other)?;
         dup2_stderr(stderr).map_err(other)?;
         chdir(self.cwd).map_err(other)?;
-        setpgid(None, None).map_err(other)?;
+        // With a session the scheduler's autogroups give each worker a share of its own. As one group, a thousand that die at
+        // once keep everybody else on the machine waiting for a tenth of a second, threads of the kernel too.
+        setsid().map_err(other)?;
         self.confine.apply()?;
         // ipc-channel's accepted sockets are not close-on-exec; here everything becomes so, the standard ones excepted.
         // SAFETY: a system call without pointers.

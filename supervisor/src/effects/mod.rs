@@ -9,5 +9,6 @@ pub mod hand_over;
 pub mod keeper;
 pub mod orphans;
 pub mod parent;
+pub mod share;
 pub mod signal;
 pub mod spawn;

@@ -39,7 +39,7 @@ pub struct Launch<'a> {
     pub notify: Option<OwnedFd>,
 }
 
-/// A process, just started: leader of a group of its own.
+/// A process, just started: leader of a session and a group of its own.
 #[derive(Debug)]
 pub struct Process {
     /// Its pid, which is also its group's.

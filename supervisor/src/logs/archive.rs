@@ -108,7 +108,7 @@ struct Stock {
 
 impl Keeper {
     fn run(&mut self) {
-        // Workers go first. Where that is not allowed it is no great harm.
+        // Workers go first, or where sessions share the processor at least our own threads. If it fails it is no great harm.
         let _ = rustix::process::nice(10);
         self.remove_halves();
         loop {

@@ -129,6 +129,7 @@ impl Reactor {
         let process = spawned?;
         crash_point!("worker_spawned");
         self.keeping.lives(process.pid);
+        self.limited.shares.give(&worker, process.pid, &self.porters);
         let source = |stream| Source { stage: name.clone(), worker: worker.clone(), post, incarnation, stream };
         self.capture.add(source(Stream::Stdout), process.stdout);
         self.capture.add(source(Stream::Stderr), process.stderr);

@@ -16,6 +16,7 @@ use crate::core::action::State;
 use crate::core::event::Event;
 use crate::effects::group::{Group, Groups};
 use crate::effects::hand_over::hand_over;
+use crate::effects::share::Shares;
 use crate::sources::memory;
 
 /// What is known of the limits of those who run.
@@ -24,6 +25,7 @@ pub(super) struct Limited {
     /// `None`: no stage wants any, or there can be none.
     groups: Option<Groups>,
     group_of: HashMap<Post, Group>,
+    pub(super) shares: Shares,
 }
 
 impl Limited {
