@@ -9,6 +9,7 @@ use super::file::Queue;
 use super::geometry::MEMBERS;
 use super::hint::Cursor;
 use super::lease::Lease;
+use super::oldest::Oldest;
 use super::place::{Count, Place};
 use super::recovery::Fate;
 use super::returned::Returned;
@@ -34,6 +35,8 @@ pub struct Member {
     pub(super) first_not_free: usize,
     pub(super) send_cursor: Cursor,
     pub(super) recv_cursor: Cursor,
+    /// The late items that it takes next.
+    pub(super) oldest: Oldest,
     pub(super) patience: Patience,
 }
 
@@ -55,6 +58,7 @@ impl Queue {
             first_not_free: 0,
             send_cursor: Cursor::default(),
             recv_cursor: Cursor::default(),
+            oldest: Oldest::default(),
             patience: Patience::with_room(self.shared.geometry.capacity),
         })
     }
@@ -183,12 +187,13 @@ impl Member {
     fn look_for_one(&mut self) -> Result<Lease, Nothing> {
         let shared = &self.queue.shared;
         if shared.ring.promote(clock) > 0 {
+            self.oldest.clear();
             shared.items.call();
         }
         let mut unhurried = Unhurried::default();
         let gathers = self.patience.gathers();
         loop {
-            match self.queue.shared.ring.lease(self.index, clock) {
+            match self.queue.shared.ring.lease(self.index, &mut self.oldest, clock) {
                 Met::Item(held) => {
                     self.leases += 1;
                     if let Some(look) = unhurried.look() {
@@ -261,6 +266,9 @@ impl Member {
             Returned::Late => {
                 self.place.count_returned(1);
                 crash_point!("nacked");
+                if due == 0 {
+                    self.queue.shared.ring.returned(&mut self.oldest, lease.held.slot);
+                }
                 self.queue.shared.items.call();
             }
             Returned::Dead => {
@@ -276,6 +284,7 @@ impl Member {
     pub fn give_back(&mut self, lease: Lease) {
         if self.queue.shared.ring.give_back(lease.held, self.index) {
             self.leases -= 1;
+            self.queue.shared.ring.returned(&mut self.oldest, lease.held.slot);
             self.queue.shared.items.call();
         }
     }

@@ -13,6 +13,7 @@
 use super::delayed::{Delayed, Instant};
 use super::hint::{Cursor, stride};
 use super::late::LateLane;
+use super::oldest::Oldest;
 use super::slot::{Compared, Kind, Position, Word};
 use crate::crash_point;
 use crate::shm::Words;
@@ -223,10 +224,10 @@ impl Ring {
     /// Leases the next item to `owner`: one of the late lane if there is one, else the one at the head. What waits in
     /// the delayed lane has to be [promoted](Ring::promote) first.
     #[inline]
-    pub fn lease(&self, owner: u16, now: impl Fn() -> Instant + Copy) -> Met {
+    pub fn lease(&self, owner: u16, oldest: &mut Oldest, now: impl Fn() -> Instant + Copy) -> Met {
         loop {
             if self.late.may_hold()
-                && let Some(held) = self.lease_late(owner, now)
+                && let Some(held) = self.lease_late(owner, oldest, now)
             {
                 return Met::Item(held);
             }
@@ -243,7 +244,7 @@ impl Ring {
                         // An item that its sender finished late was sent before this one, if by the same sender: having
                         // acquired this one's word, we see the hint of that one.
                         if self.late.may_hold()
-                            && let Some(held) = self.lease_late(owner, now)
+                            && let Some(held) = self.lease_late(owner, oldest, now)
                         {
                             return Met::Item(held);
                         }
@@ -293,34 +294,6 @@ impl Ring {
         }
         cursor.set(head);
         self.follow(&self.head, seen, head, left > 0);
-    }
-
-    fn lease_late(&self, owner: u16, now: impl Fn() -> Instant) -> Option<Held> {
-        while let Some(slot) = self.late.claim(|slot| self.born_at(slot)) {
-            if slot >= self.capacity as usize {
-                continue;
-            }
-            let mut word = self.word(slot);
-            while word.kind() == Kind::Late {
-                if self.is_waiting(slot, &now) {
-                    self.delayed.lane.hint(slot); // The hint was an old one, or the sweep's.
-                    break;
-                }
-                let leased = Word::new(Kind::Leased, word.lap(), owner, word.deliveries().saturating_add(1));
-                if self.change(slot, word, leased) {
-                    crash_point!("late_leased");
-                    self.delayed.forget(slot);
-                    return Some(Held { slot, word: leased });
-                }
-                word = self.word(slot); // A sender has bumped its lap.
-            }
-        }
-        None
-    }
-
-    /// The position at which a slot was claimed last.
-    pub fn born_at(&self, slot: usize) -> u64 {
-        if slot < self.slots() { self.born.at(slot).load(Ordering::Relaxed) } else { 0 }
     }
 
     /// Passes over a slot whose sender takes too long. Its item will come by the late lane. Only after asking once more:
@@ -378,7 +351,7 @@ impl Ring {
     }
 
     #[inline]
-    fn change(&self, slot: usize, from: Word, to: Word) -> bool {
+    pub(super) fn change(&self, slot: usize, from: Word, to: Word) -> bool {
         // SeqCst: releases what was written to (or read from) the slot to whoever acquires the new word, acquires what
         // its former owner wrote, and comes before the look at the event count in the order that sleepers rely on.
         self.state(slot).compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()

@@ -168,7 +168,7 @@ impl Member {
             if leases.len() - before == most || !ring.has_late() {
                 break;
             }
-            match ring.lease(self.index, clock) {
+            match ring.lease(self.index, &mut self.oldest, clock) {
                 Met::Item(held) => leases.push(queue.lease(held)),
                 Met::Empty | Met::Unfinished(_) | Met::Spoilt => break,
             }

@@ -35,6 +35,13 @@ impl Ring {
         (0..self.slots()).filter(|slot| self.word(*slot).is(kind, owner)).count() as u64
     }
 
+    /// Tells how old the items of slots are, as numbers that rise in the order of the slots' claims. They are counted from the
+    /// tail, so that they rise also where positions wrap around.
+    pub fn ages(&self) -> impl Fn(usize) -> i64 + '_ {
+        let tail = self.tail.at(0).load(Ordering::Relaxed);
+        move |slot| self.born_at(slot).wrapping_sub(tail) as i64
+    }
+
     /// See [`LateLane::recheck`].
     pub fn recheck_late(&self) {
         self.late.recheck();
