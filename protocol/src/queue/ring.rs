@@ -138,6 +138,7 @@ impl Ring {
         let mut seen = read()?;
         let mut tail = self.begin(seen, *cursor);
         let mut left = count;
+        let mut room = None;
         while left > 0 {
             let word = self.word(tail.index());
             match word.lap().compared_to(tail.lap()) {
@@ -162,8 +163,19 @@ impl Ring {
                 Compared::Earlier => {
                     // Still taken from an earlier lap. One that receivers have passed is skipped, but only towards a
                     // free slot: else a waiting sender and a waiting receiver would chase each other round the ring.
-                    if !word.is_passed() || !self.free_ahead(tail) {
+                    if !word.is_passed() {
+                        cursor.stopped_at(tail);
                         break;
+                    }
+                    // What was found once holds for all slots up to there: a lap never goes back.
+                    if room.is_none_or(|room: Position| room.since(tail, self.capacity) == 0) {
+                        match self.room_ahead(tail) {
+                            Ok(found) => room = Some(found),
+                            Err(full) => {
+                                cursor.stopped_at(full);
+                                break;
+                            }
+                        }
                     }
                     if self.change(tail.index(), word, word.in_lap(tail.lap())) {
                         crash_point!("lap_bumped");
@@ -177,19 +189,20 @@ impl Ring {
         if left < count { Ok(()) } else { Err(NoSlot::Full) }
     }
 
-    /// Whether a sender that skips the slot at `tail` comes to a free one before it comes to one that waits.
-    fn free_ahead(&self, tail: Position) -> bool {
+    /// The first free slot to which a sender comes that skips the slot at `tail`; the error is the slot that waits in front
+    /// of it, or `tail` if all slots are in hands.
+    fn room_ahead(&self, tail: Position) -> Result<Position, Position> {
         let mut ahead = tail.next(self.capacity);
         while ahead.index() != tail.index() {
             let word = self.word(ahead.index());
             match word.lap().compared_to(ahead.lap()) {
                 // Free; or the tail has moved on meanwhile, and the caller is to look again.
-                Compared::Same | Compared::Later => return true,
+                Compared::Same | Compared::Later => return Ok(ahead),
                 Compared::Earlier if word.is_passed() => ahead = ahead.next(self.capacity),
-                Compared::Earlier => return false,
+                Compared::Earlier => return Err(ahead),
             }
         }
-        false
+        Err(tail)
     }
 
     /// The slot that `owner` was filling holds an item now. False if the word is not as it should be.
