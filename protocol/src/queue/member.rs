@@ -13,7 +13,7 @@ use super::place::{Count, Place};
 use super::recovery::Fate;
 use super::ring::{Held, Met, NoSlot};
 use super::take::Take;
-use super::turn::{CLOSED, Turn};
+use super::turn::Turn;
 use super::wait::Unhurried;
 use crate::crash_point;
 use crate::id::{ItemId, ItemKey, Post};
@@ -153,7 +153,12 @@ impl Member {
     #[inline]
     pub(super) fn claim(&mut self) -> Result<Held, Refused> {
         let shared = &self.queue.shared;
-        self.check_gate()?;
+        let gate = self.queue.gate().load(Ordering::SeqCst);
+        if gate != 0
+            && let Some(refused) = self.held_back(gate)
+        {
+            return Err(refused);
+        }
         let held = shared.ring.claim(self.index, &mut self.send_cursor).map_err(|none| match none {
             NoSlot::Full => Refused::Full,
             NoSlot::Spoilt => Refused::Spoilt,
@@ -165,17 +170,6 @@ impl Member {
             return Err(Refused::Closed);
         }
         Ok(held)
-    }
-
-    /// Whether it may claim slots.
-    #[inline]
-    pub(super) fn check_gate(&self) -> Result<(), Refused> {
-        match self.queue.gate().load(Ordering::SeqCst) {
-            0 => Ok(()),
-            word if word & CLOSED != 0 => Err(Refused::Closed),
-            word if self.queue.is_turn_of_another(word, self.index) => Err(Refused::Full),
-            _ => Ok(()),
-        }
     }
 
     #[cold]

@@ -9,6 +9,7 @@
 //! turn has ended without success lets the others send for a while before it takes the next one, which is twice as long: what
 //! frees room may itself be waiting to send, in a loop of stages. The turn only ever delays a claim, and grants nothing.
 
+use super::error::Refused;
 use super::file::Queue;
 use super::member::Member;
 use crate::shm::clock;
@@ -45,7 +46,6 @@ fn now() -> u64 {
 
 impl Queue {
     /// Whether this member has to wait, because it is the turn of another one. Asked only if the word is not 0.
-    #[cold]
     pub(super) fn is_turn_of_another(&self, word: u64, place: u16) -> bool {
         let until = word >> UNTIL_SHIFT;
         let left = until.saturating_sub(now());
@@ -65,6 +65,15 @@ impl Queue {
 }
 
 impl Member {
+    /// Why it may claim no slots, as the word of the gate says.
+    #[cold]
+    pub(super) fn held_back(&self, gate: u64) -> Option<Refused> {
+        if gate & CLOSED != 0 {
+            return Some(Refused::Closed);
+        }
+        (gate != 0 && self.queue.is_turn_of_another(gate, self.index)).then_some(Refused::Full)
+    }
+
     /// Its transaction found too little room: takes or renews the turn, if no other member has it and its own last one is
     /// long enough ago.
     pub fn take_turn(&mut self) {
