@@ -12,6 +12,7 @@ mod faults;
 mod flips;
 mod flood;
 mod flow;
+mod forks;
 mod full_disk;
 mod hostile;
 mod hung;

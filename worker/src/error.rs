@@ -47,6 +47,9 @@ pub enum Refusal {
     /// The queue's shared memory does not make sense any more.
     #[error("the queue is spoilt: its shared memory holds impossible values")]
     Spoilt,
+    /// This process is a forked copy of the worker.
+    #[error("{}", crate::copies::REFUSED)]
+    ForkedCopy,
     /// The stage does not send to this queue.
     #[error("{0}")]
     NoQueue(#[source] OpenError),
@@ -65,6 +68,7 @@ impl From<Refused> for Refusal {
             Refused::Timeout => Self::Timeout,
             Refused::Interrupted => Self::Stopped,
             Refused::Spoilt => Self::Spoilt,
+            Refused::Copy => Self::ForkedCopy,
         }
     }
 }
@@ -175,6 +179,9 @@ pub enum RecvError {
     /// The queue's shared memory does not make sense any more.
     #[error("the queue is spoilt: its shared memory holds impossible values")]
     Spoilt,
+    /// This process is a forked copy of the worker.
+    #[error("{}", crate::copies::REFUSED)]
+    ForkedCopy,
 }
 
 impl From<Nothing> for RecvError {
@@ -185,6 +192,7 @@ impl From<Nothing> for RecvError {
             Nothing::Timeout => Self::Timeout,
             Nothing::Interrupted => Self::Stopped,
             Nothing::Spoilt => Self::Spoilt,
+            Nothing::Copy => Self::ForkedCopy,
         }
     }
 }

@@ -7,11 +7,13 @@ use brigade_protocol::control::Report;
 
 use crate::boot::boot;
 use crate::context::Context;
+use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, Result};
 use crate::exit::Exit;
 use crate::failure::{in_words, is_permanent, is_stop};
 use crate::handlers::Calls;
 use crate::output::Output;
+use crate::panics;
 
 /// A worker as a function: it is called with every item and sends its results to `out`.
 ///
@@ -266,7 +268,12 @@ fn source_output<O>(ctx: &Context) -> Result<Output<O>> {
 /// Becomes a worker, does the work, and ends so that the supervisor sees the truth.
 fn at_work(body: impl FnOnce(&Context) -> Result) -> Exit {
     match boot() {
-        Ok(ctx) => ended(&ctx, body(&ctx)),
+        Ok(ctx) => {
+            let report = |words| ctx.station().report(Report::Failed { words, permanent: false });
+            let result = panics::passed_on(|| body(&ctx), report);
+            end_if_copy();
+            ended(&ctx, result)
+        }
         Err(exit) => exit,
     }
 }

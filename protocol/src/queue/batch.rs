@@ -14,6 +14,7 @@ use super::ring::{Held, Ring};
 use super::slot::{Kind, Word};
 use super::wait::Wait;
 use crate::crash_point;
+use crate::shm::is_forked_copy;
 use crate::sync::Ordering;
 
 impl Ring {
@@ -97,6 +98,9 @@ impl Member {
     /// The item is dealt with as part of batch `number`: it is gone when the batch is committed, and comes back if it is
     /// not.
     pub fn settle(&mut self, lease: Lease, number: u64) {
+        if is_forked_copy() {
+            return;
+        }
         let shared = &self.queue.shared;
         shared.batches.at(lease.held.slot).store(number, Ordering::Relaxed);
         if let Some(held) = shared.ring.settle(lease.held, self.index) {
@@ -109,11 +113,17 @@ impl Member {
     /// Notes what the counts will be once batch `number` is committed. The last step before the commit, at every member
     /// that has a share in it.
     pub fn note_batch(&mut self, number: u64) {
+        if is_forked_copy() {
+            return;
+        }
         self.place.note_batch(number, self.share.staged.len() as u64, self.share.settled.len() as u64);
     }
 
     /// The batch is committed: its items are in the queue, and those that it settled are gone.
     pub fn roll_forward(&mut self) {
+        if is_forked_copy() {
+            return;
+        }
         let shared = &self.queue.shared;
         for held in self.share.staged.drain(..) {
             shared.ring.publish_staged(held, self.index);
@@ -137,7 +147,7 @@ impl Member {
     /// The batch will not be committed: what was staged is free again. Nothing may be settled yet.
     pub fn roll_back(&mut self) {
         let shared = &self.queue.shared;
-        if self.share.staged.is_empty() {
+        if self.share.staged.is_empty() || is_forked_copy() {
             return;
         }
         for held in self.share.staged.drain(..) {

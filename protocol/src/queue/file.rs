@@ -202,7 +202,7 @@ impl Queue {
     /// Whether it was closed.
     #[inline]
     pub fn is_closed(&self) -> bool {
-        self.shared.closed.at(0).load(Ordering::SeqCst) != 0
+        self.shared.closed.first().load(Ordering::SeqCst) != 0
     }
 
     /// Wakes everybody who sleeps at this queue; they look around and sleep again if nothing has changed for them.

@@ -17,11 +17,14 @@ use super::wait::Unhurried;
 use crate::crash_point;
 use crate::id::{ItemId, Post};
 use crate::retry::LONGEST_WAIT;
-use crate::shm::{Patience, clock};
+use crate::shm::{Patience, clock, is_forked_copy};
 
 /// One thread's place at a queue. Moves between threads, but is used by one at a time.
 ///
 /// If its process dies, the supervisor gives back what it held. Dropped alive, it gives back what it still holds itself.
+///
+/// In a forked copy of its process ([`is_forked_copy`]) it does nothing: it neither sends nor takes, and what is acked, given
+/// back or dropped there stays as it is, for it belongs to the process that was copied.
 #[derive(Debug)]
 pub struct Member {
     pub(super) queue: Queue,
@@ -40,6 +43,9 @@ pub struct Member {
 impl Queue {
     /// Joins the queue for one thread of the worker at `post`; `lane` is the number of the thread, for the records.
     pub fn join(&self, post: Post, lane: u16) -> Result<Member, QueueError> {
+        if is_forked_copy() {
+            return Err(QueueError::Copy);
+        }
         let takes = |index| Some((index, self.place(index))).filter(|(_, place)| place.take(post, lane));
         let (index, place) = self
             .take_idle(post, lane)
@@ -134,6 +140,9 @@ impl Member {
     #[inline]
     pub(super) fn claim(&mut self) -> Result<Held, Refused> {
         let shared = &self.queue.shared;
+        if is_forked_copy() {
+            return Err(Refused::Copy);
+        }
         if self.queue.is_closed() {
             return Err(Refused::Closed);
         }
@@ -169,7 +178,7 @@ impl Member {
     #[inline]
     fn take_ready(&mut self) -> Option<Lease> {
         let ring = &self.queue.shared.ring;
-        if ring.has_delayed() {
+        if ring.has_delayed() || is_forked_copy() {
             return None;
         }
         let mut taken = None;
@@ -181,6 +190,9 @@ impl Member {
 
     #[inline(never)]
     fn look_for_one(&mut self) -> Result<Lease, Nothing> {
+        if is_forked_copy() {
+            return Err(Nothing::Copy);
+        }
         let shared = &self.queue.shared;
         if shared.ring.promote(clock) > 0 {
             shared.items.call();
@@ -219,9 +231,13 @@ impl Member {
         self.queue.shared.region.bytes(lease.offset, lease.len)
     }
 
-    /// The item is done and gone. If the process dies before this returns, it is either done or comes again.
+    /// The item is done and gone. If the process dies before this returns, it is either done or comes again. False in a
+    /// forked copy, where nothing happens.
     #[inline]
-    pub fn ack(&mut self, lease: Lease) {
+    pub fn ack(&mut self, lease: Lease) -> bool {
+        if is_forked_copy() {
+            return false;
+        }
         let shared = &self.queue.shared;
         self.place.note(Count::Acked, self.leases as u64);
         crash_point!("acking");
@@ -231,7 +247,7 @@ impl Member {
         let done = if is_large { ring.ack_unfreed(lease.held, self.index) } else { ring.ack(lease.held, self.index) };
         if !done {
             self.place.cancel(Count::Acked); // Another member's lease, or a broken process has written over the word.
-            return;
+            return true;
         }
         self.leases -= 1;
         crash_point!("acked");
@@ -242,6 +258,7 @@ impl Member {
             shared.ring.abandon(lease.held, self.index);
         }
         self.room_made();
+        true
     }
 
     /// The item failed: it goes to the front, or becomes a dead letter if this was its last delivery.
@@ -253,6 +270,9 @@ impl Member {
     /// queue as before; or it becomes a dead letter now if this was its last delivery. If the process dies before this
     /// returns, the item may come again at once.
     pub fn nack_after(&mut self, lease: Lease, wait: Duration) -> Option<Returned> {
+        if is_forked_copy() {
+            return None;
+        }
         let wait = u64::try_from(wait.min(LONGEST_WAIT).as_nanos()).expect("a day is less than 585 years");
         let due = if wait == 0 { 0 } else { clock().saturating_add(wait) };
         let returned = self.queue.shared.ring.nack(lease.held, self.index, due)?;
@@ -274,7 +294,7 @@ impl Member {
 
     /// The item was not started: it goes to the front, and this delivery does not count.
     pub fn give_back(&mut self, lease: Lease) {
-        if self.queue.shared.ring.give_back(lease.held, self.index) {
+        if !is_forked_copy() && self.queue.shared.ring.give_back(lease.held, self.index) {
             self.leases -= 1;
             self.queue.shared.items.call();
         }
@@ -314,6 +334,9 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
+        if is_forked_copy() {
+            return;
+        }
         if self.leases > 0 || self.share.is_open() {
             let ours = |_, owner| if owner == self.index { Fate::Dead } else { Fate::Alive };
             let swept = self.queue.shared.ring.sweep(clock(), ours);

@@ -10,7 +10,7 @@ use super::place::Count;
 use super::ring::{Held, Met, NoSlot};
 use super::wait::Wait;
 use crate::crash_point;
-use crate::shm::clock;
+use crate::shm::{clock, is_forked_copy};
 
 /// Slots claimed at once, at most: until they are published, receivers wait for them.
 const SLOTS: usize = 64;
@@ -58,6 +58,9 @@ impl Member {
     /// Sends the first of the items, at least one. Gives how many.
     #[inline]
     fn try_send_run<'a>(&mut self, count: usize, item: impl Fn(usize) -> &'a [u8]) -> Result<usize, Refused> {
+        if is_forked_copy() {
+            return Err(Refused::Copy);
+        }
         let most = self.run_length(count, &item)?;
         if self.queue.is_closed() {
             return Err(Refused::Closed);
@@ -178,6 +181,10 @@ impl Member {
 
     /// The items are done and gone. If the process dies before this returns, each is either done or comes again.
     pub fn ack_many(&mut self, leases: &mut Vec<Lease>) {
+        if is_forked_copy() {
+            leases.clear();
+            return;
+        }
         let shared = &self.queue.shared;
         self.place.note(Count::Acked, self.leases as u64);
         let mut done = 0;

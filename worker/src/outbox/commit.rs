@@ -8,6 +8,7 @@ use brigade_protocol::queue::{Lease, Member, Refused, Wait};
 use brigade_protocol::shared::op::{Op, Origin};
 
 use super::{Mark, Mode, Outbox};
+use crate::copies::is_copy;
 use crate::error::Refusal;
 use crate::shared::{Handle, SharedError, pause_before_retry};
 
@@ -44,6 +45,9 @@ impl Outbox {
     /// Commits: what is on its way is in the queues, the items that it came from are gone, the checkpoint holds, all by
     /// one store. If it fails (told to stop while it waited for room) nothing has happened, and `taken` is as it was.
     pub(crate) fn commit(&mut self, inputs: &mut [Member], taken: &mut Vec<(usize, Lease)>) -> Result<(), Refusal> {
+        if is_copy() {
+            return Err(Refusal::ForkedCopy);
+        }
         if !self.is_open() && taken.len() <= 1 {
             // One change of hands is atomic by itself.
             for (queue, lease) in taken.drain(..) {
@@ -105,6 +109,9 @@ impl Outbox {
 
     /// Changes shared state with the next commit.
     pub(crate) fn change(&mut self, handle: &Handle, op: &Op) -> Result<(), SharedError> {
+        if is_copy() {
+            return Err(SharedError::ForkedCopy);
+        }
         match self.mode {
             Mode::AtOnce => handle.call(op).map(drop),
             Mode::WithItem | Mode::WithCheckpoint => self.changes.push(handle, op),
@@ -151,9 +158,12 @@ impl Outbox {
                     }
                     DISK
                 }
-                Refused::Full | Refused::Closed | Refused::TooLarge { .. } | Refused::Interrupted | Refused::Spoilt => {
-                    return Err(refused.into());
-                }
+                Refused::Full
+                | Refused::Closed
+                | Refused::TooLarge { .. }
+                | Refused::Interrupted
+                | Refused::Spoilt
+                | Refused::Copy => return Err(refused.into()),
             };
             let waiting = self.lane.waiting();
             waiting.say();
