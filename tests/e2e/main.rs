@@ -8,6 +8,7 @@ mod control;
 mod dead;
 mod death;
 mod events;
+mod exact_file;
 mod faults;
 mod flips;
 mod flood;

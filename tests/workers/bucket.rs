@@ -4,7 +4,7 @@
 //! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
 //! `bucket relay` and
 //! `bucket relay-runs` (pass with plain handles, one by one and eight at a time), `bucket emit-runs N` (eight at a time), `bucket babble N` (items of another type), `bucket emit-exact FIRST N [FILE]` (so many from number FIRST, of
-//! $ITEM_BYTES, each with a checkpoint, when FILE is there), `bucket keep-exact FILE` (a line with its number for each item in an exact file).
+//! $ITEM_BYTES, each with a checkpoint, when FILE is there), `bucket keep-exact FILE` (a line with its number for each item in an exact file; %r and %t in its name are the replica and the thread).
 
 use std::path::Path;
 use std::time::Duration;
@@ -83,8 +83,10 @@ impl Worker for KeepExact {
     type Item = Item;
     type Output = ();
 
-    fn build(_: &Context) -> brigade_worker::Result<Self> {
-        Ok(Self(ExactFile::open(std::env::args().nth(2).expect("a file"))?))
+    fn build(ctx: &Context) -> brigade_worker::Result<Self> {
+        let file = std::env::args().nth(2).expect("a file");
+        let file = file.replace("%r", &ctx.replica().to_string()).replace("%t", &ctx.thread().to_string());
+        Ok(Self(ExactFile::open(file)?))
     }
 
     fn handle(&mut self, item: Item, out: &mut Output<()>) -> brigade_worker::Result {
