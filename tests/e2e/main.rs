@@ -9,6 +9,7 @@ mod dead;
 mod death;
 mod events;
 mod exact_file;
+mod examples;
 mod faults;
 mod flips;
 mod flood;

@@ -22,13 +22,11 @@ use crate::raw_receiver::{RawReceiver, going_on};
 ///
 /// fn main() -> Exit {
 ///     work(|ctx| -> brigade_worker::Result {
-///         let numbers = ctx.receiver::<u64>("numbers")?;
-///         let mut sum = 0;
-///         for number in numbers.iter() {
-///             sum += *number;
-///             number.ack();
+///         let lines = ctx.receiver::<String>("lines")?;
+///         for line in lines.iter() {
+///             println!("{}", *line);
+///             line.ack(); // A kill before this prints the line again; what is kept in memory beyond it dies with the process.
 ///         }
-///         println!("{sum}");
 ///         Ok(())
 ///     })
 /// }
