@@ -48,7 +48,7 @@ fn a_copy_of_a_worker_with_plain_handles_is_refused_by_each() {
     for keys in ["", "replicas = 2"] {
         let (sandbox, _) = forks(&["forker", "plain", "10"], keys, 1);
         let refused = sandbox.ledger().times("refused");
-        assert!(refused.keys().eq([&7]) && sandbox.ledger().count("taken") == 0, "{refused:?}");
+        assert!(refused.keys().eq([&9]) && sandbox.ledger().count("taken") == 0, "{refused:?}");
         let said = sandbox.ask(&["logs", "middle"]);
         assert!(said.out.contains("acknowledged or gave back an item: that was ignored"), "{}", said.out);
     }

@@ -15,7 +15,7 @@ use brigade_tests::{Item, note};
 use brigade_worker::{
     CheckpointError, Context, Delivery, ExactFile, Exit, Output, Receiver, RecvError, Refusal, Sender,
 };
-use brigade_worker::{SharedError, run, source, work};
+use brigade_worker::{SharedError, Transaction, run, source, work};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, Pid, fork};
@@ -130,10 +130,11 @@ impl Refused {
 
 fn plain(ctx: &Context, every: u64) -> brigade_worker::Result {
     let (raw, done) = (ctx.receiver::<Item>("raw")?, ctx.sender::<Item>("done")?);
+    let mut tx = ctx.transaction()?;
     while let Ok(item) = raw.recv() {
         let others = if item.n.is_multiple_of(every) { Some(raw.try_recv_many(3)) } else { None };
         if others.is_some() && copied()? {
-            return refused_plain(item, &raw, &done, every);
+            return refused_plain(item, &raw, &done, &mut tx, every);
         }
         for item in others.into_iter().flatten().flatten() {
             note("handed", item.n);
@@ -145,10 +146,11 @@ fn plain(ctx: &Context, every: u64) -> brigade_worker::Result {
     Ok(())
 }
 
-fn refused_plain(
-    item: Delivery<'_, Item>,
-    raw: &Receiver<Item>,
+fn refused_plain<'r>(
+    item: Delivery<'r, Item>,
+    raw: &'r Receiver<Item>,
     done: &Sender<Item>,
+    tx: &mut Transaction<'r>,
     every: u64,
 ) -> brigade_worker::Result {
     let mut refused = Refused::default();
@@ -162,12 +164,15 @@ fn refused_plain(
         done.send_many(std::slice::from_ref(&*item)).map_err(|error| error.reason),
         Err(Refusal::ForkedCopy)
     ));
-    refused.tell();
-    match item.n / every % 3 {
+    refused.see(matches!(tx.to("done").send(item.clone()).map_err(|error| error.reason), Err(Refusal::ForkedCopy)));
+    match item.n / every % 4 {
         0 => drop(item.ack()),
         1 => item.nack(),
+        2 => drop(tx.ack(item)),
         _ => drop(item),
     }
+    refused.see(matches!(tx.commit(), Err(Refusal::ForkedCopy)));
+    refused.tell();
     Ok(())
 }
 
