@@ -14,6 +14,7 @@ use super::recovery::Fate;
 use super::returned::Returned;
 use super::ring::{Held, Met, NoSlot};
 use super::take::Take;
+use super::turn::Turn;
 use super::wait::Unhurried;
 use crate::crash_point;
 use crate::id::{ItemId, ItemKey, Post};
@@ -37,6 +38,7 @@ pub struct Member {
     pub(super) send_cursor: Cursor,
     pub(super) recv_cursor: Cursor,
     pub(super) patience: Patience,
+    pub(super) turn: Turn,
 }
 
 impl Queue {
@@ -62,6 +64,7 @@ impl Queue {
             send_cursor: Cursor::default(),
             recv_cursor: Cursor::default(),
             patience: Patience::with_room(self.shared.geometry.capacity),
+            turn: Turn::default(),
         })
     }
 
@@ -152,12 +155,7 @@ impl Member {
     #[inline]
     pub(super) fn claim(&mut self) -> Result<Held, Refused> {
         let shared = &self.queue.shared;
-        if is_forked_copy() {
-            return Err(Refused::Copy);
-        }
-        if self.queue.is_closed() {
-            return Err(Refused::Closed);
-        }
+        self.check_gate()?;
         let held = shared.ring.claim(self.index, &mut self.send_cursor).map_err(|none| match none {
             NoSlot::Full => Refused::Full,
             NoSlot::Spoilt => Refused::Spoilt,
@@ -376,6 +374,7 @@ impl Drop for Member {
         if is_forked_copy() {
             return;
         }
+        self.end_turn();
         if self.leases > 0 || self.share.is_open() {
             let ours = |_, owner| if owner == self.index { Fate::Dead } else { Fate::Alive };
             let swept = self.queue.shared.ring.sweep(clock(), ours);

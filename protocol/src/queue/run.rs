@@ -59,13 +59,8 @@ impl Member {
     /// Sends the first of the items, at least one. Gives how many.
     #[inline]
     fn try_send_run<'a>(&mut self, count: usize, item: impl Fn(usize) -> &'a [u8]) -> Result<usize, Refused> {
-        if is_forked_copy() {
-            return Err(Refused::Copy);
-        }
         let most = self.run_length(count, &item)?;
-        if self.queue.is_closed() {
-            return Err(Refused::Closed);
-        }
+        self.check_gate()?;
         let mut run = std::mem::take(&mut self.run);
         run.clear();
         let sent = self.send_run(most, item, &mut run);

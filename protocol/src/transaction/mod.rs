@@ -24,8 +24,8 @@ use crate::page::Lane;
 use crate::queue::{Lease, Member, Refused, Wait};
 use crate::shm::is_forked_copy;
 
-/// How long a transaction that has claimed room waits for more. Then it gives back what it has: two workers that each hold
-/// half of a queue's room and wait for the other half would wait indefinitely.
+/// How long a transaction that has claimed room waits for more. Then it gives back what it has, and takes its turn at the
+/// queue: two workers that each hold half of a queue's room and wait for the other half would wait indefinitely.
 pub const HOLD: Duration = Duration::from_millis(20);
 
 /// What a transaction of one thread covers.
@@ -115,6 +115,7 @@ impl<I: BorrowMut<Member>> Transaction<'_, I> {
         crash_point!("batch_committed");
         // Results first: an item that has made room may be what lets another worker end the stream.
         self.each_member(Member::roll_forward);
+        self.outputs.iter_mut().for_each(Member::end_turn);
         crash_point!("batch_rolled_forward");
         Ok(())
     }
@@ -129,7 +130,12 @@ impl<I: BorrowMut<Member>> Transaction<'_, I> {
         let mut deadline = None;
         for (output, range) in self.results {
             let wait = Wait { deadline, interrupted };
-            self.outputs[*output].stage(&self.bytes[range.clone()], number, &wait)?;
+            let output = &mut self.outputs[*output];
+            output.stage(&self.bytes[range.clone()], number, &wait).inspect_err(|refused| {
+                if *refused == Refused::Timeout {
+                    output.take_turn();
+                }
+            })?;
             if deadline.is_none() && self.results.len() > 1 {
                 deadline = Some(Instant::now() + HOLD);
             }

@@ -133,3 +133,65 @@ fn changes_that_cannot_be_prepared_and_a_checkpoint_that_is_too_large_stop_the_c
     }
     assert!(matches!(bench.to.join(Post(2), 0).expect("a place").try_recv(), Err(Nothing::Empty)));
 }
+
+#[test]
+fn a_transaction_that_wants_all_of_a_queue_gets_its_turn_beside_busy_senders() {
+    const ROOM: u32 = 16;
+    let mut bench = bench(ROOM);
+    let queue = bench.to.clone();
+    let is_over = &std::sync::atomic::AtomicBool::new(false);
+    let over = || is_over.load(std::sync::atomic::Ordering::Relaxed);
+    std::thread::scope(|scope| {
+        for post in 2..6 {
+            let mut sender = queue.join(Post(post), 0).expect("a place");
+            scope.spawn(move || {
+                let wait = Wait { deadline: None, interrupted: &over };
+                while !over() {
+                    let _ = sender.send(&[0], &wait);
+                }
+            });
+        }
+        let mut receiver = queue.join(Post(7), 0).expect("a place");
+        let taker = scope.spawn(move || {
+            let mut large = 0;
+            while let Ok(lease) = receiver.recv(&Wait { deadline: None, interrupted: &over }) {
+                large += u64::from(receiver.bytes(&lease) == [9]);
+                // Slower than the senders, so that the queue is full all the time.
+                std::thread::sleep(Duration::from_millis(3));
+                receiver.ack(lease);
+            }
+            large
+        });
+        let results: Vec<_> = (0..ROOM as usize).map(|_| (0, 0..1)).collect();
+        let (mut committed, mut tries) = (0, 0);
+        while committed < 5 {
+            let mut transaction = Transaction {
+                lane: &bench.lane,
+                inputs: &mut bench.inputs,
+                taken: &mut Vec::new(),
+                outputs: &mut bench.outputs,
+                results: &results,
+                bytes: &[9],
+                checkpoint: None,
+                changes_shared: false,
+                is_last: false,
+            };
+            tries += 1;
+            committed += u64::from(transaction.commit(|_| Ok::<_, ()>(()), FREE).is_ok());
+        }
+        assert!(tries < 100, "without a turn it takes about 200 tries, with one about 20; {tries}");
+        // All of them are taken before the receiver is told to end.
+        while queue.totals().sent > queue.totals().acked + u64::from(ROOM) {
+            std::thread::yield_now();
+        }
+        is_over.store(true, std::sync::atomic::Ordering::Relaxed);
+        queue.wake_all();
+        let mut large = taker.join().expect("no panic");
+        let mut rest = queue.join(Post(8), 0).expect("a place");
+        while let Ok(lease) = rest.try_recv() {
+            large += u64::from(rest.bytes(&lease) == [9]);
+            rest.ack(lease);
+        }
+        assert_eq!(large, 5 * u64::from(ROOM));
+    });
+}
