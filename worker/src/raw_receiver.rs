@@ -259,7 +259,7 @@ impl RawReceiver {
     fn let_go(&self, items: usize) {
         self.held.set(self.held.get() - items);
         if self.held.get() == 0 {
-            self.lane.release();
+            self.lane.release_of(self.index);
         }
     }
 

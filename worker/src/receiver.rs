@@ -212,6 +212,21 @@ mod tests {
     }
 
     #[test]
+    fn the_page_shows_an_item_of_one_queue_until_it_is_acked_whatever_becomes_of_others() {
+        let sandbox = sandbox(&["names", "ages"], &[]);
+        sandbox.feed("names", ["ada"]);
+        sandbox.feed("ages", [36u8]);
+        let (names, ages) = (sandbox.ctx.receiver::<String>("names"), sandbox.ctx.receiver::<u8>("ages"));
+        let (names, ages) = (names.expect("an input"), ages.expect("an input"));
+        let (name, age) = (names.recv().expect("a name"), ages.recv().expect("an age"));
+        let lane = sandbox.page.lane(0);
+        name.ack();
+        assert_eq!(lane.holds(), Some((1, age.id())));
+        age.ack();
+        assert_eq!(lane.holds(), None);
+    }
+
+    #[test]
     fn several_deliveries_are_held_at_once_and_acked_in_any_order() {
         let sandbox = sandbox(&["numbers"], &[]);
         sandbox.feed("numbers", [1u64, 2, 3]);

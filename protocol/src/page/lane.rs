@@ -173,6 +173,14 @@ impl Lane {
         self.word(HOLDS_QUEUE).store(0, Ordering::Relaxed);
     }
 
+    /// It holds nothing of the stage's input number `queue`. What it shows of another input stays: it is still in hand.
+    #[inline]
+    pub fn release_of(&self, queue: u16) {
+        if self.word(HOLDS_QUEUE).load(Ordering::Relaxed) == u64::from(queue) + 1 {
+            self.release();
+        }
+    }
+
     /// What it holds: the number of the stage's input, and the item.
     pub fn holds(&self) -> Option<(u16, ItemId)> {
         let queue = self.word(HOLDS_QUEUE).load(Ordering::Relaxed);
