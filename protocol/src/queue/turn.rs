@@ -102,6 +102,11 @@ impl Member {
         }
     }
 
+    /// Whether it is its turn, as far as it knows: it should not let time pass then.
+    pub fn has_turn(&self) -> bool {
+        now() < self.turn.until
+    }
+
     /// Its transaction is committed or given up: the others may send.
     pub fn end_turn(&mut self) {
         if self.turn.length > 0 && !is_forked_copy() {

@@ -114,6 +114,8 @@ impl Outbox {
     /// How long to wait before the next try; an error if none would help.
     fn pause_after(&self, refused: NotCommitted<Refusal>, attempt: u32) -> Result<Duration, Refusal> {
         match refused {
+            // The others wait for this one meanwhile.
+            NotCommitted::Refused(Refused::Timeout) if self.members.iter().any(Member::has_turn) => Ok(Duration::ZERO),
             // Each worker after another time, so that they do not meet again and again.
             NotCommitted::Refused(Refused::Timeout) => {
                 Ok(HOLD * (attempt.min(8) * (1 + u32::from(self.ctx.replica()) % 7)) / 8)
