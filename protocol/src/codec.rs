@@ -55,25 +55,37 @@ pub fn encode<T: Serialize + ?Sized>(value: &T, out: &mut Vec<u8>) -> Result<(),
 
 /// Writes the encoded `value` to `out`, piece by piece. After an error some of it may be written.
 pub fn encode_to<T: Serialize + ?Sized>(value: &T, out: &mut impl Write) -> Result<(), EncodeError> {
-    let failed = |error: &dyn std::error::Error| EncodeError(error.to_string());
-    out.write_all(&[FORMAT]).map_err(|error| failed(&error))?;
-    bincode::serde::encode_into_std_write(value, out, CONFIG).map_err(|error| failed(&error))?;
+    use bincode::error::EncodeError as Encode;
+    out.write_all(&[FORMAT]).map_err(|error| EncodeError(error.to_string()))?;
+    bincode::serde::encode_into_std_write(value, out, CONFIG).map_err(|error| match error {
+        // What the type itself says: its words alone.
+        Encode::OtherString(words) => EncodeError(words),
+        Encode::Other(words) => EncodeError(words.to_owned()),
+        error => EncodeError(error.to_string()),
+    })?;
     Ok(())
+}
+
+fn malformed(error: bincode::error::DecodeError) -> DecodeError {
+    use bincode::error::DecodeError as Decode;
+    DecodeError::Malformed(match error {
+        Decode::OtherString(words) => words,
+        Decode::Other(words) => words.to_owned(),
+        error => error.to_string(),
+    })
 }
 
 /// Reads back what [`encode`] wrote. What `T` borrows, a `&str` say, stays where it is.
 pub fn decode<'a, T: Deserialize<'a>>(bytes: &'a [u8]) -> Result<T, DecodeError> {
     let body = body(bytes)?;
-    let (value, used) =
-        bincode::serde::borrow_decode_from_slice(body, CONFIG).map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let (value, used) = bincode::serde::borrow_decode_from_slice(body, CONFIG).map_err(malformed)?;
     whole(value, body.len() - used)
 }
 
 /// Reads back what [`encode`] wrote, for one who learns the type only while the program runs: `seed` says how.
 pub fn decode_with<S: for<'de> DeserializeSeed<'de, Value = T>, T>(seed: S, bytes: &[u8]) -> Result<T, DecodeError> {
     let body = body(bytes)?;
-    let (value, used) = bincode::serde::seed_decode_from_slice(seed, body, CONFIG)
-        .map_err(|e| DecodeError::Malformed(e.to_string()))?;
+    let (value, used) = bincode::serde::seed_decode_from_slice(seed, body, CONFIG).map_err(malformed)?;
     whole(value, body.len() - used)
 }
 
@@ -110,6 +122,16 @@ mod tests {
     fn a_hostile_length_is_an_error_and_not_an_allocation() {
         let bytes = [FORMAT, 253, 255, 255, 255, 255, 255, 255, 255, 127];
         assert!(matches!(decode::<Vec<u64>>(&bytes), Err(DecodeError::Malformed(_))));
+    }
+
+    #[test]
+    fn what_a_type_says_of_itself_is_told_in_its_words() {
+        use std::os::unix::ffi::OsStrExt;
+        let name = std::path::Path::new(std::ffi::OsStr::from_bytes(b"\xff"));
+        let error = encode(name, &mut Vec::new()).expect_err("the name is no text");
+        assert_eq!(error.to_string(), "cannot encode the value: path contains invalid UTF-8 characters");
+        let error = decode::<std::num::NonZeroU8>(&encoded(&0u8)).expect_err("it is zero");
+        assert!(!error.to_string().contains("OtherString"), "{error}");
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use brigade_tests::Sandbox;
 
-use crate::pipelines::{finite, pair};
+use crate::pipelines::{finite, pair, task};
 
 /// Items that came through, of `all` without item 3.
 fn assert_all_but_3(sandbox: &Sandbox, all: u64) {
@@ -61,6 +61,48 @@ fn with_on_panic_exit_a_panic_ends_the_process() {
     let report = sandbox.run(&text).wait().with_code(0);
     assert_eq!((report.stages["middle"].restarts, report.queues["raw"].dead), (2, 1));
     assert_all_but_3(&sandbox, 50);
+}
+
+/// The message of the panic stands in the log, in the status and in the dead letter.
+#[track_caller]
+fn says_why(middle: &[&str], keys: &str, end: &str, words: &[&str]) {
+    let sandbox = Sandbox::new();
+    let text = finite(50, middle, &format!("{keys}\nbackoff = \"10ms\"\nmax_restarts = \"unlimited\""));
+    let mut run = sandbox.run(&text.replace("[queues.raw]", "[queues.raw]\nmax_deliveries = 2"));
+    let letters = || sandbox.ask(&["dead", "list", "--json"]).out;
+    let ended = run.wait();
+    let report = ended.with_code(0);
+    assert_eq!((report.queues["raw"].dead, report.queues["raw"].left), (1, 0));
+    assert_all_but_3(&sandbox, 50);
+    let log = sandbox.ask(&["logs", "middle"]).out;
+    for words in words.iter().chain(&["misfit.rs:"]) {
+        assert!(letters().contains(words), "the dead letter does not say {words:?}: {}", letters());
+        assert!(ended.err.contains(words), "the run does not say {words:?}: {}", ended.err);
+        assert!(log.contains(words), "the log does not say {words:?}: {log}");
+    }
+    assert!(ended.err.contains(end), "{}", ended.err);
+    let lines = log.lines().filter(|line| line.contains(words[0])).count();
+    assert_eq!(lines, 2, "one line for each delivery: {log}");
+}
+
+#[test]
+fn a_panic_that_aborts_says_why() {
+    says_why(&["misfit", "panic-extern", "3"], "", "killed by SIGABRT", &["item 3 is poison"]);
+    let both = ["item 3 is poison", "while that was unwound", "and so is its end"];
+    says_why(&["misfit", "panic-twice", "3"], "threads = 2", "killed by SIGABRT", &both);
+    says_why(&["misfit", "panic-twice", "3"], "on_panic = \"exit\"", "killed by SIGABRT", &both);
+}
+
+#[test]
+fn a_panic_that_ends_the_process_says_why() {
+    says_why(&["misfit", "panic", "3"], "on_panic = \"exit\"", "exit code 101", &["item 3 is poison"]);
+    let sandbox = Sandbox::new();
+    let ended = sandbox.run(&task(&["misfit", "panic-at-work"], "restart = \"temporary\"")).wait();
+    let said = format!("{}{}", ended.out, ended.err);
+    assert!(
+        said.contains("exit code 101") && said.contains("panicked at ") && said.contains("there is no list"),
+        "{said}"
+    );
 }
 
 #[test]

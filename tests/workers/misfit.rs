@@ -1,6 +1,6 @@
 //! Workers of the SDK that misbehave in one way each, most of them on certain items.
 //!
-//! `misfit MODE [N]`: `panic N` (on item N), `fail N`, `fail-once N` (its first delivery), `fail-until N` (until the file $MENDED is there), `fail-twice N` (its
+//! `misfit MODE [N]`: `panic N` (on item N), `panic-extern N` (in a function that cannot unwind), `panic-twice N` (again while it unwinds), `panic-at-work` (outside of a handler), `fail N`, `fail-once N` (its first delivery), `fail-until N` (until the file $MENDED is there), `fail-twice N` (its
 //! first two deliveries; notes when each of them is), `retry-after N MS` (its first delivery, and says when to come again), `die N` (SIGKILL to itself),
 //! `die-once N`, `leave N` (ends with 0 after N items), `sleep` (in the handler, deaf to all stops), `deaf N` (the same, and deaf to SIGABRT),
 //! `heed N` (sleeps until it is told to stop with the item, and fails), `crash` (exits 1 once
@@ -30,6 +30,7 @@ fn main() -> Exit {
     let number = |index| args.get(index).and_then(|n: &String| n.parse().ok()).unwrap_or(0);
     let (n, more): (u64, u64) = (number(1), number(2));
     match mode.as_str() {
+        "panic-at-work" => work(|_: &Context| -> brigade_worker::Result { panic!("there is no list") }),
         "crash" => work(|_: &Context| Err::<(), _>("this worker always fails")),
         "misconfigured" => work(|_: &Context| Err::<(), _>(Misconfigured::new("there is no such bucket"))),
         "stop-late" => work(|_: &Context| {
@@ -60,6 +61,11 @@ fn handle(mode: &str, n: u64, more: u64, item: Item, out: &mut Output<Item>) -> 
         }
         match mode {
             "panic" => panic!("item {n} is poison"),
+            "panic-extern" => cannot_unwind(n),
+            "panic-twice" => {
+                let _second = Second;
+                panic!("item {n} is poison")
+            }
             "fail" => return Err(format!("item {n} cannot be done").into()),
             "fail-once" if seen == 0 && first_run => return Err(format!("item {n} cannot be done yet").into()),
             "fail-twice" if out.deliveries() < Some(3) => return Err(format!("item {n} cannot be done yet").into()),
@@ -82,6 +88,19 @@ fn handle(mode: &str, n: u64, more: u64, item: Item, out: &mut Output<Item>) -> 
     }
     note("kept", item.n);
     Ok(())
+}
+
+extern "C" fn cannot_unwind(n: u64) {
+    panic!("item {n} is poison");
+}
+
+/// Panics when it is dropped.
+struct Second;
+
+impl Drop for Second {
+    fn drop(&mut self) {
+        panic!("and so is its end");
+    }
 }
 
 /// Whether the file that the variable MENDED names is there.

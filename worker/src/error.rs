@@ -63,6 +63,9 @@ pub enum Refusal {
         /// Name of the queue that it came from, if it is known.
         queue: Option<String>,
     },
+    /// This process is a forked copy of the worker.
+    #[error("{}", crate::copies::REFUSED)]
+    ForkedCopy,
     /// The stage does not send to this queue.
     #[error("{0}")]
     NoQueue(#[source] OpenError),
@@ -81,6 +84,7 @@ impl From<Refused> for Refusal {
             Refused::Timeout => Self::Timeout,
             Refused::Interrupted => Self::Stopped,
             Refused::Spoilt => Self::Spoilt,
+            Refused::Copy => Self::ForkedCopy,
         }
     }
 }
@@ -191,6 +195,9 @@ pub enum RecvError {
     /// The queue's shared memory does not make sense any more.
     #[error("the queue is spoilt: its shared memory holds impossible values")]
     Spoilt,
+    /// This process is a forked copy of the worker.
+    #[error("{}", crate::copies::REFUSED)]
+    ForkedCopy,
 }
 
 impl From<Nothing> for RecvError {
@@ -201,6 +208,7 @@ impl From<Nothing> for RecvError {
             Nothing::Timeout => Self::Timeout,
             Nothing::Interrupted => Self::Stopped,
             Nothing::Spoilt => Self::Spoilt,
+            Nothing::Copy => Self::ForkedCopy,
         }
     }
 }

@@ -106,7 +106,11 @@ pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
 /// Whether the error, or one of its causes, says that a restart would not help.
 pub(crate) fn is_permanent(error: &(dyn std::error::Error + 'static)) -> bool {
     causes(error).any(|cause| {
-        cause.is::<Misconfigured>() || cause.downcast_ref::<OpenError>().is_some_and(OpenError::is_permanent)
+        // An error of input and output keeps the one that it was made of apart from its causes.
+        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause.is::<Misconfigured>()
+            || inner.is_some_and(|inner| inner.is::<Misconfigured>())
+            || cause.downcast_ref::<OpenError>().is_some_and(OpenError::is_permanent)
     })
 }
 

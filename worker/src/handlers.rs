@@ -12,6 +12,7 @@ use serde::de::DeserializeOwned;
 use signal_hook::low_level;
 
 use crate::context::Context;
+use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, RecvError, Result};
 use crate::failure::{in_words, is_outage, is_permanent, is_stop, retry_time};
 use crate::outbox::Outbox;
@@ -82,7 +83,9 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
         Handle: Fn(&mut S, I, &mut Output<O>) -> Result,
         Finish: Fn(&mut S, &mut Output<O>) -> Result,
     {
-        let mut state = (self.build)(ctx)?;
+        let state = (self.build)(ctx);
+        end_if_copy();
+        let mut state = state?;
         let mut out = Output::new(ctx)?;
         let mut inputs = Inputs::join(ctx)?;
         // Relaxed: only the count matters; the report goes through a socket.
@@ -111,7 +114,9 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
                     if out.outbox().has_finished() {
                         return Ok(()); // An earlier run of this post did, and died before it could exit.
                     }
-                    (self.finish)(state, out)?;
+                    let finished = (self.finish)(state, out);
+                    end_if_copy();
+                    finished?;
                     return Ok(out.outbox().finish()?);
                 }
                 Err(RecvError::Stopped) => return inputs.commit(out.outbox()),
@@ -234,7 +239,7 @@ impl Inputs {
         let mark = out.outbox().mark();
         let outcome = match codec::decode(member.bytes(&lease)) {
             Err(error) => Outcome::Undecodable(error),
-            Ok(item) => match panics::caught(|| handle(item, out)) {
+            Ok(item) => match called(|| handle(item, out)) {
                 Ok(Ok(())) => Outcome::Done,
                 Ok(Err(error)) if is_permanent(&*error) || is_outage(&*error) => Outcome::Hopeless(error),
                 Ok(Err(_)) if station.stop.now() => Outcome::Stopped,
@@ -288,16 +293,18 @@ impl Inputs {
                 tracing::error!(%item, queue = name, deliveries, "the item cannot be decoded: {error}");
                 nack(station, member, lease, line, None, &format!("the item cannot be decoded: {error}"));
             }
-            Outcome::Panicked(Panic { message, location, backtrace }) => {
-                let backtrace = backtrace.as_deref();
+            Outcome::Panicked(panic) => {
+                let (location, backtrace) = (panic.location.as_str(), panic.backtrace.as_deref());
+                let message = &panic.message;
                 tracing::error!(
                     %item, queue = name, deliveries, location, backtrace, "the handler panicked: {message}"
                 );
                 if station.welcome.exit_on_panic {
+                    station.report(Report::Failed { words: panic.to_string(), permanent: false });
                     // The item is still ours in the queue: the sweep gives it back and counts the delivery.
                     low_level::exit(PANICKED);
                 }
-                nack(station, member, lease, line, None, &format!("panicked: {message}"));
+                nack(station, member, lease, line, None, &panic.to_string());
             }
             Outcome::Stopped => {
                 tracing::info!(%item, queue = name, "told to stop: the item in hand goes back");
@@ -312,6 +319,13 @@ impl Inputs {
         station.dealt_with_one();
         end
     }
+}
+
+/// Calls a handler. A forked copy of the worker that returns from it ends here: what comes next is the worker's to do.
+fn called<R>(handle: impl FnOnce() -> R) -> Result<R, Panic> {
+    let result = panics::caught(handle);
+    end_if_copy();
+    result
 }
 
 /// What came of one call.

@@ -40,11 +40,17 @@
 //! compact encoding would lose data. Byte strings are much faster as `serde_bytes::ByteBuf` than as `Vec<u8>`; and strings
 //! need not be copied at all where a [`RawDelivery`] is [decoded](decode) in place.
 //!
+//! A worker may fork only to execute another program ([`Command`](std::process::Command) does). A forked copy of it that runs on
+//! as a copy must not use its handles: each refuses there ([`Refusal::ForkedCopy`], [`RecvError::ForkedCopy`],
+//! [`SharedError::ForkedCopy`]), what the copy acknowledges or drops stays the worker's, and a copy that returns from a handler,
+//! a source or [`work`] is ended with exit code 1. To use several processes, give the stage `replicas`.
+//!
 //! Logs go through [`tracing`](https://docs.rs/tracing) (`BRIGADE_LOG=debug` shows more), or are simply printed.
 
 mod boot;
 mod change;
 mod context;
+mod copies;
 mod deliveries;
 mod delivery;
 mod error;

@@ -12,6 +12,7 @@ use brigade_protocol::queue::{Member, Queue, Wait};
 use serde::Serialize;
 
 use crate::context::Context;
+use crate::copies::is_copy;
 use crate::error::{CheckpointError, OpenError, Refusal};
 use crate::shared::Batch;
 
@@ -139,6 +140,9 @@ impl Outbox {
 
     /// Takes one item on its way.
     pub(crate) fn send(&mut self, port: usize, item: &impl Serialize) -> Result<(), Refusal> {
+        if is_copy() {
+            return Err(Refusal::ForkedCopy);
+        }
         match self.mode {
             Mode::WithItem | Mode::WithTransaction => {}
             // What a source takes is what it makes: it is paused here.
@@ -226,6 +230,9 @@ impl Outbox {
 
     /// Sets the checkpoint of the next commit; a source commits by this.
     pub(crate) fn checkpoint(&mut self, checkpoint: &impl Serialize) -> Result<(), CheckpointError> {
+        if is_copy() {
+            return Err(Refusal::ForkedCopy.into());
+        }
         let mut bytes = Vec::new();
         codec::encode(checkpoint, &mut bytes)?;
         if bytes.len() > MAX_CHECKPOINT {

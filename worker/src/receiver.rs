@@ -22,13 +22,11 @@ use crate::raw_receiver::{RawReceiver, going_on};
 ///
 /// fn main() -> Exit {
 ///     work(|ctx| -> brigade_worker::Result {
-///         let numbers = ctx.receiver::<u64>("numbers")?;
-///         let mut sum = 0;
-///         for number in numbers.iter() {
-///             sum += *number;
-///             number.ack();
+///         let lines = ctx.receiver::<String>("lines")?;
+///         for line in lines.iter() {
+///             println!("{}", *line);
+///             line.ack(); // A kill before this prints the line again; what is kept in memory beyond it dies with the process.
 ///         }
-///         println!("{sum}");
 ///         Ok(())
 ///     })
 /// }
@@ -211,6 +209,21 @@ mod tests {
             assert_eq!(numbers.recv().expect("an item").ack(), 8);
             assert_eq!(sandbox.queue(name).depth().retry, 1);
         }
+    }
+
+    #[test]
+    fn the_page_shows_an_item_of_one_queue_until_it_is_acked_whatever_becomes_of_others() {
+        let sandbox = sandbox(&["names", "ages"], &[]);
+        sandbox.feed("names", ["ada"]);
+        sandbox.feed("ages", [36u8]);
+        let (names, ages) = (sandbox.ctx.receiver::<String>("names"), sandbox.ctx.receiver::<u8>("ages"));
+        let (names, ages) = (names.expect("an input"), ages.expect("an input"));
+        let (name, age) = (names.recv().expect("a name"), ages.recv().expect("an age"));
+        let lane = sandbox.page.lane(0);
+        name.ack();
+        assert_eq!(lane.holds(), Some((1, age.id())));
+        age.ack();
+        assert_eq!(lane.holds(), None);
     }
 
     #[test]

@@ -28,7 +28,7 @@ use crate::raw_sender::RawSender;
 ///     work(|ctx| -> brigade_worker::Result {
 ///         let numbers = ctx.sender::<u64>("numbers")?;
 ///         for n in 1..=1_000_000 {
-///             numbers.send(n)?; // waits while the queue is full
+///             numbers.send(n)?; // Waits while the queue is full. After a kill, all are sent again: see `source`.
 ///         }
 ///         Ok(())
 ///     })

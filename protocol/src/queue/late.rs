@@ -42,7 +42,7 @@ impl LateLane {
     /// Whether it is worth looking.
     #[inline]
     pub fn may_hold(&self) -> bool {
-        self.top.at(0).load(Ordering::Relaxed) != 0
+        self.top.first().load(Ordering::Relaxed) != 0
     }
 
     /// The slot's word says *late* now: let receivers find it. May be repeated; may be wrong.

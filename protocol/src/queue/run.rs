@@ -11,7 +11,7 @@ use super::ring::{Held, Met, NoSlot};
 use super::take::Take;
 use super::wait::{Wait, recv_any};
 use crate::crash_point;
-use crate::shm::clock;
+use crate::shm::{clock, is_forked_copy};
 use crate::sync::Ordering;
 
 /// Slots claimed at once, at most: until they are published, receivers wait for them.
@@ -196,6 +196,10 @@ impl Member {
 
     /// The items are done and gone. If the process dies before this returns, each is either done or comes again.
     pub fn ack_many(&mut self, leases: &mut Vec<Lease>) {
+        if is_forked_copy() {
+            leases.clear();
+            return;
+        }
         let shared = &self.queue.shared;
         self.place.note(Count::Acked, self.leases as u64);
         let mut done = 0;

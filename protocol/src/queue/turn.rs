@@ -12,7 +12,7 @@
 use super::error::Refused;
 use super::file::Queue;
 use super::member::Member;
-use crate::shm::clock;
+use crate::shm::{clock, is_forked_copy};
 use crate::sync::Ordering;
 
 const MILLISECOND: u64 = 1_000_000;
@@ -68,6 +68,9 @@ impl Member {
     /// Why it may claim no slots, as the word of the gate says.
     #[cold]
     pub(super) fn held_back(&self, gate: u64) -> Option<Refused> {
+        if is_forked_copy() {
+            return Some(Refused::Copy);
+        }
         if gate & CLOSED != 0 {
             return Some(Refused::Closed);
         }
@@ -103,7 +106,7 @@ impl Member {
 
     /// Its transaction is committed or given up: the others may send.
     pub fn end_turn(&mut self) {
-        if self.turn.length > 0 {
+        if self.turn.length > 0 && !is_forked_copy() {
             self.queue.end_turn_of(self.index);
             self.turn = Turn::default();
         }

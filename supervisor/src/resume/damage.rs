@@ -76,7 +76,8 @@ impl<'a> Damaged<'a> {
                     error @ (QueueError::Io { .. }
                     | QueueError::Unfit(_)
                     | QueueError::Geometry(_)
-                    | QueueError::MembersFull(_)),
+                    | QueueError::MembersFull(_)
+                    | QueueError::Copy),
                 ) => return Err(error.into()),
             };
             let place = self.move_aside(&path, why)?;

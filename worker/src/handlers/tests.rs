@@ -51,6 +51,26 @@ fn errors_and_panics_are_the_items_failure_and_end_as_dead_letters() {
 }
 
 #[test]
+fn a_result_that_has_no_encoding_is_the_failure_of_its_item_alone() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::PathBuf;
+
+    let sandbox = sandbox(&["numbers"], &["paths"]);
+    sandbox.feed("numbers", [1u64, 2, 3]);
+    sandbox.queue("numbers").close();
+    let name = |n| PathBuf::from(OsString::from_vec(if n == 2 { vec![0xff] } else { vec![b'0' + n as u8] }));
+    let handle = |(): &mut (), n: u64, out: &mut Output<PathBuf>| Ok(out.send(name(n))?);
+    let calls = Calls { build: |_: &Context| Ok(()), handle, finish: |(): &mut (), _: &mut Output<PathBuf>| Ok(()) };
+    calls.serve(&sandbox.ctx).expect("the worker does not fail");
+    let paths: Vec<_> = sandbox.take::<PathBuf>("paths").into_iter().map(|(_, path)| path).collect();
+    assert_eq!((paths, sandbox.dead("numbers")), (vec![name(1), name(3)], 1));
+    let failed =
+        |report: &Report| matches!(report, Report::ItemFailed { words, .. } if words.contains("cannot send the item"));
+    assert_eq!(sandbox.reports().iter().filter(|report| failed(report)).count(), usize::from(MAX_DELIVERIES));
+}
+
+#[test]
 fn an_item_comes_again_when_its_handler_says() {
     const WAIT: Duration = Duration::from_millis(50);
     let sandbox = sandbox(&["numbers"], &[]);

@@ -11,6 +11,7 @@ use brigade_protocol::transaction::{HOLD, NotCommitted, Transaction};
 
 use super::{Mark, Mode, Outbox};
 use crate::context::Context;
+use crate::copies::is_copy;
 use crate::error::Refusal;
 use crate::shared::{Batch, Handle, SharedError, pause_before_retry};
 use crate::stop::Stop;
@@ -50,6 +51,9 @@ impl Outbox {
         inputs: &mut [I],
         taken: &mut Vec<(usize, Lease)>,
     ) -> Result<(), Refusal> {
+        if is_copy() {
+            return Err(Refusal::ForkedCopy);
+        }
         if !self.is_open() && taken.len() <= 1 {
             // One change of hands is atomic by itself.
             for (queue, lease) in taken.drain(..) {
@@ -156,6 +160,9 @@ impl Outbox {
 
     /// Changes shared state with the next commit.
     pub(crate) fn change(&mut self, handle: &Handle, op: &Op) -> Result<(), SharedError> {
+        if is_copy() {
+            return Err(SharedError::ForkedCopy);
+        }
         match self.mode {
             Mode::AtOnce => handle.call(op).map(drop),
             Mode::WithItem | Mode::WithCheckpoint | Mode::WithTransaction => self.changes.push(handle, op),

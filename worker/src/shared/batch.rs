@@ -92,6 +92,7 @@ pub(crate) fn pause_before_retry(error: &SharedError) -> Option<Duration> {
         SharedError::ManagerGone
         | SharedError::NoManager { .. }
         | SharedError::Connect(_)
+        | SharedError::ForkedCopy
         | SharedError::WrongKind { .. }
         | SharedError::PastTheEnd { .. }
         | SharedError::Overflow { .. }

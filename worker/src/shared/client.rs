@@ -14,6 +14,7 @@ use signal_hook::low_level;
 
 use super::SharedError;
 use super::connection::Connection;
+use crate::copies::is_copy;
 
 /// How long an operation waits for a manager, at most: starting one takes milliseconds, restarting one up to its backoff.
 const MANAGER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -176,6 +177,9 @@ impl Client {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<R, SharedError>,
     ) -> Result<R, SharedError> {
+        if is_copy() {
+            return Err(SharedError::ForkedCopy); // First: another thread of the worker may have held the lock at the fork.
+        }
         let mut loan = self.borrow()?;
         let connection = loan.connection.as_mut().expect("a loan holds its connection until it ends");
         let result = work(connection);

@@ -58,6 +58,9 @@ pub enum SharedError {
     /// No connection to the manager could be made.
     #[error("cannot connect to the manager of shared state: {0}")]
     Connect(std::io::Error),
+    /// This process is a forked copy of the worker, which alone may change shared state.
+    #[error("{}", crate::copies::REFUSED)]
+    ForkedCopy,
     /// The name stands for something else.
     #[error("`{name}` is a shared {is}, not a {wanted}: give one of them another name")]
     WrongKind {
