@@ -148,7 +148,7 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
     let outfit = Outfit { core, dir: dir.clone(), origin, queues: resumed.queues, capture, signals, keeping, view };
     let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
     drop(archive);
-    conclude(launch, &plan, folder, ending)
+    conclude(launch, folder, ending)
 }
 
 /// Ends what an earlier run has left alive, whose state may have been put aside, and notes that this one begins.
@@ -166,11 +166,11 @@ fn begin(aside: Option<&Path>, dir: &StateDir) -> Result<(Keeping, u32), LaunchE
 }
 
 /// Tells the numbers, and says with which code to exit.
-fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -> Result<ExitCode, LaunchError> {
+fn conclude(launch: &Launch, folder: StateFolder, ending: Ending) -> Result<ExitCode, LaunchError> {
     let mut picture = ending.picture;
     // Numbers out of a spoilt queue would be lies.
     picture.queues.retain(|queue| ending.spoilt.iter().all(|spoilt| spoilt.queue.as_ref() != Some(&queue.name)));
-    let mut numbers = verdict::report(plan, &ending.verdict, &picture);
+    let mut numbers = verdict::report(&ending.plan, &ending.verdict, &picture, ending.dead_letters);
     if !ending.spoilt.is_empty() {
         let words: Vec<String> = ending.spoilt.iter().map(|spoilt| put_spoilt_aside(spoilt, &folder.dir)).collect();
         numbers.verdict = words.join("; ");
@@ -194,7 +194,7 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
         None => Ok(()),
     };
     crash_point!("report_written");
-    if ending.verdict == Verdict::Complete && numbers.exit_code == verdict::FINE {
+    if ending.verdict == Verdict::Complete && [verdict::FINE, verdict::DEAD_LETTERS].contains(&numbers.exit_code) {
         // While the pages are there: they tell which batches are committed.
         match crate::manager::settle(&folder.dir) {
             Ok(()) => {

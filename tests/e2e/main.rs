@@ -8,6 +8,7 @@ mod control;
 mod dead;
 mod death;
 mod events;
+mod exits;
 mod faults;
 mod flips;
 mod flood;

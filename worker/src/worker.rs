@@ -9,7 +9,7 @@ use crate::boot::boot;
 use crate::context::Context;
 use crate::error::{Error, OpenError, Result};
 use crate::exit::Exit;
-use crate::failure::{in_words, is_permanent, is_stop};
+use crate::failure::{in_words, is_outage, is_permanent, is_stop};
 use crate::handlers::Calls;
 use crate::output::Output;
 
@@ -276,16 +276,19 @@ fn ended(ctx: &Context, result: Result) -> Exit {
     let station = ctx.station();
     match result {
         Err(error) if !is_stop(&*error) => {
-            let (words, permanent) = (in_words(&*error), is_permanent(&*error));
+            let (words, permanent, outage) = (in_words(&*error), is_permanent(&*error), is_outage(&*error));
             tracing::error!(permanent, "the worker failed: {words}");
-            station.report(Report::Failed { words, permanent });
+            station.report(Report::Failed { words, permanent, outage });
             if permanent { Exit::MISCONFIGURED } else { Exit::FAILED }
         }
         Ok(()) | Err(_) if station.stop.is_retired() => {
             station.report(Report::Leaving);
             Exit::DONE
         }
-        Ok(()) | Err(_) => station.stop.deadly_signal().map_or(Exit::DONE, Exit::of_signal),
+        Ok(()) | Err(_) => {
+            station.report(Report::Done);
+            station.stop.deadly_signal().map_or(Exit::DONE, Exit::of_signal)
+        }
     }
 }
 
@@ -293,7 +296,7 @@ fn ended(ctx: &Context, result: Result) -> Exit {
 mod tests {
     use super::*;
     use crate::error::Refusal;
-    use crate::failure::Misconfigured;
+    use crate::failure::{Misconfigured, Outage};
     use crate::sandbox::sandbox;
 
     #[test]
@@ -304,11 +307,19 @@ mod tests {
         assert_eq!(ended(ctx, Err(Refusal::Stopped.into())), Exit::DONE);
         assert_eq!(ended(ctx, Err("the disk is full".into())), Exit::FAILED);
         assert_eq!(ended(ctx, Err(Misconfigured::new("no folder").into())), Exit::MISCONFIGURED);
-        let told = sandbox.reports().into_iter().map(|report| match report {
-            Report::Failed { words, permanent } => (words, permanent),
+        assert_eq!(ended(ctx, Err(Outage::new("no database").into())), Exit::FAILED);
+        let told = sandbox.reports().into_iter().filter_map(|report| match report {
+            Report::Failed { words, permanent, outage } => Some((words, permanent, outage)),
+            Report::Done => None,
             other => panic!("{other:?}"),
         });
-        assert_eq!(told.collect::<Vec<_>>(), [("the disk is full".into(), false), ("no folder".into(), true)]);
+        let expected = [("the disk is full", false, false), ("no folder", true, false), ("no database", false, true)];
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            expected.map(|(words, for_good, outage)| (words.into(), for_good, outage))
+        );
+        assert_eq!(ended(ctx, Ok(())), Exit::DONE);
+        assert!(matches!(sandbox.reports()[..], [Report::Done]), "the end of the work is told");
         ctx.station().stop.retire();
         assert_eq!(ended(ctx, Ok(())), Exit::DONE);
         assert!(matches!(sandbox.reports()[..], [Report::Leaving]));
