@@ -15,7 +15,7 @@ pub const ERROR: u8 = 1;
 pub const FAULT: u8 = 2;
 /// Exit code: a worker was given up, after crashes or an outage.
 pub const GAVE_UP: u8 = 3;
-/// Exit code: stopped, and items are left in the queues.
+/// Exit code: the run ended before its work was done.
 pub const LEFT: u8 = 4;
 
 /// Exit code: items became dead letters in this run.
@@ -69,9 +69,8 @@ fn words(verdict: &Verdict, left: u64) -> (String, u8) {
         Verdict::Drained => ("drained".to_owned(), by_left),
         Verdict::Ended { stage } => (format!("drained when stage {stage} had ended"), by_left),
         Verdict::Stopped => ("stopped".to_owned(), by_left),
-        Verdict::Abandoned { stage } => {
-            (format!("stage {stage} ended and left nobody to take from its queues"), by_left)
-        }
+        // Also with nothing left: those that were stopped for it had not done their work.
+        Verdict::Abandoned { stage } => (format!("stage {stage} ended and left nobody to take from its queues"), LEFT),
         Verdict::DeadLetters { most } => {
             let words = format!("stopped at {} (max_dead_letters = {most})", counted(*most, "dead letter"));
             (words, DEAD_LETTERS)

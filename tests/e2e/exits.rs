@@ -1,8 +1,10 @@
 //! Exits that look like an end and are none, and what ends a run with which code.
 
-use brigade_tests::Sandbox;
+use brigade_tests::{Sandbox, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use crate::pipelines::{finite, pair, task};
+use crate::pipelines::{finite, line, pair, task};
 
 const AT_ONCE: &str = "give_up_after = \"0s\"\nmax_restarts = 2\nbackoff = \"10ms\"";
 
@@ -75,6 +77,30 @@ fn a_source_that_calls_exit_is_not_complete() {
     let report = sandbox.run(&text).wait().with_code(3);
     assert!(report.verdict.contains("last: exited with code 0 before its work was done"), "{}", report.verdict);
     assert_eq!(report.stages["source"].restarts, 2);
+}
+
+#[test]
+fn a_program_that_loses_the_exit_of_the_sdk_has_not_done_its_work_when_a_signal_ends_it() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run(&line(&["bucket", "drip"], &["misfit", "lose-exit"], "backoff = \"10ms\""));
+    let first = run.pid_when("middle/0", "ready");
+    kill(Pid::from_raw(first), Signal::SIGTERM).expect("it is there");
+    until("it is started again", || {
+        run.worker("middle/0").is_some_and(|worker| worker["state"] == "ready" && worker["pid"] != first)
+    });
+    run.signal(Signal::SIGTERM);
+    let report = run.wait().with_code(0);
+    assert_eq!((report.verdict.as_str(), report.stages["middle"].restarts), ("drained", 1));
+}
+
+#[test]
+fn a_taker_that_leaves_is_no_success_even_if_its_queue_is_empty() {
+    let sandbox = Sandbox::new();
+    let text = pair(&["bucket", "emit-then-wait", "5"], "", &["misfit", "leave", "5"], "");
+    let text = text.replace("outputs =", "cwd = \"${here}\"\noutputs =");
+    let report = sandbox.run(&text).wait().with_code(4);
+    assert_eq!(report.verdict, "stage taker ended and left nobody to take from its queues");
+    assert_eq!((report.queues["items"].acked, report.queues["items"].left), (5, 0));
 }
 
 #[test]

@@ -9,7 +9,7 @@
 //! memory with each item), `exit N CODE` (calls exit in the handler of item N), `exit-holding N CODE` (takes items by itself, and
 //! calls exit with item N in hand), `exit-source N CODE` (sends N items and calls exit), `resend N` (sends N items and fails),
 //! `drop-rest N` (ends in order with a delivery that was not dealt with), `outage N` (item N fails by an outage until the file
-//! $MENDED is there), `fail-build N` (the first N runs cannot be built).
+//! $MENDED is there), `fail-build N` (the first N runs cannot be built), `lose-exit` (hands on, and ends with 0 whatever the SDK says).
 
 use std::fs::{File, OpenOptions};
 use std::os::unix::fs::FileExt;
@@ -39,6 +39,10 @@ fn main() -> Exit {
             note("deaf", 0);
             for_ever()
         }),
+        "lose-exit" => {
+            let _ = run(move |item: Item, out: &mut Output<Item>| handle(&mode, n, more, item, out));
+            exit(0)
+        }
         "exit-holding" => work(|ctx: &Context| exit_holding(ctx, n, more)),
         "exit-source" => source(|out: &mut Output<Item>| -> brigade_worker::Result {
             (0..n).try_for_each(|n| out.send(Item::new(n, 0)))?;

@@ -69,7 +69,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
                         Err(format!("cannot start a handler thread: {error}").into())
                     }
                 };
-                result = result.and(ended);
+                result = worse(result, ended);
             }
             result
         })
@@ -118,6 +118,15 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// Of how two threads ended: the error that is none but the answer to a stop tells less, as the stop may be due to the
+/// other one's error.
+fn worse(first: Result, second: Result) -> Result {
+    match (first, second) {
+        (Err(stop), Err(error)) if is_stop(&*stop) => Err(error),
+        (first, second) => first.and(second),
     }
 }
 

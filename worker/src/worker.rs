@@ -285,10 +285,14 @@ fn ended(ctx: &Context, result: Result) -> Exit {
             station.report(Report::Leaving);
             Exit::DONE
         }
-        Ok(()) | Err(_) => {
-            station.report(Report::Done);
-            station.stop.deadly_signal().map_or(Exit::DONE, Exit::of_signal)
-        }
+        Ok(()) | Err(_) => match station.stop.deadly_signal() {
+            // Not done: the signal came from elsewhere. A `main` that loses this exit does not end in order.
+            Some(signal) => Exit::of_signal(signal),
+            None => {
+                station.report(Report::Done);
+                Exit::DONE
+            }
+        },
     }
 }
 
@@ -325,6 +329,7 @@ mod tests {
         assert!(matches!(sandbox.reports()[..], [Report::Leaving]));
         ctx.station().stop.on_signal(15);
         assert_eq!(ended(ctx, Ok(())), Exit::of_signal(15));
+        assert!(sandbox.reports().is_empty(), "a signal from elsewhere is no end of the work");
     }
 
     #[test]

@@ -145,7 +145,8 @@ impl Core {
         let actor = worker.run.asked.map_or(Actor::Core, |(_, actor)| actor);
         let cause = worker.end_in_words(exit);
         worker.last_end = Some(cause.clone());
-        let is_crash = worker.run.misread.is_some() && !worker.run.at_will;
+        // One that the operator wants started again is, however it ends.
+        let is_crash = meaning != Meaning::Success && !worker.run.at_will;
         if worker.run.replaced && !ending.asked && !ending.hopeless && !ending.failing && !is_crash {
             self.go_on(ix, &format!("replaced: {cause}"), Actor::Core, now);
             return;
@@ -158,7 +159,8 @@ impl Core {
                 self.pend(ix, &format!("{cause}; starts again{with}"), actor, now);
             }
             Next::Rest => {
-                worker.saw_end = exit == Some(Exit::Code(0)) && inputs_closed && !ending.asked;
+                let is_in_order = exit == Some(Exit::Code(0)) && meaning == Meaning::Success && !ending.failing;
+                worker.saw_end = is_in_order && inputs_closed && !left.items_left && !ending.asked;
                 self.rest(ix, &cause, actor, now);
             }
             Next::Restart => self.restart(ix, cause, left.progress, now),

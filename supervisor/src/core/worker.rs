@@ -60,7 +60,7 @@ pub struct Worker {
     pub dropped: bool,
     /// Its process was started with what an earlier plan says, and is to be started anew.
     pub(super) stale: bool,
-    /// It exited 0 when all its inputs were closed: it has seen that nothing was left in them.
+    /// It exited 0 when all its inputs were closed and nothing was left in them.
     pub(super) saw_end: bool,
     /// It was ready once, in whichever run, since its group went down last: who starts after it need not wait for it
     /// again. Otherwise a stage that is killed again and again would keep those before it from ever starting.

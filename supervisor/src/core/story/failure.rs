@@ -109,6 +109,19 @@ fn code_0_without_a_word_that_the_work_is_done_is_a_crash_and_another_success_co
 }
 
 #[test]
+fn one_that_leaves_items_behind_has_not_seen_the_end_of_its_stage() {
+    let end = |left: Left| {
+        let mut story = Story::running(pipeline().stage("make", &[], &["q"]).stage("take", &["q"], &[]).times(2));
+        story.exits("make/0", OK);
+        story.exits("take/0", KILLED);
+        story.exits_leaving("take/1", OK, left);
+        story.state("take/0")
+    };
+    assert_eq!(end(Left::default()), State::Exited, "nothing is left for it");
+    assert_eq!(end(Left { items_left: true, ..Left::default() }), State::Backoff, "it has items to do");
+}
+
+#[test]
 fn after_progress_a_crash_is_the_first_again() {
     let mut story = Story::running(pair(|take| take.max_restarts = Some(2)));
     for progress in [Progress::None, Progress::None, Progress::Some, Progress::None, Progress::Much, Progress::None] {
