@@ -9,6 +9,7 @@ fn text(source: &str) -> String {
     format!(
         r#"
 name = "retry"
+fail_on_dead_letters = false
 [queues.raw]
 max_deliveries = 2
 [stages.source]

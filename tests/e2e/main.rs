@@ -10,6 +10,7 @@ mod death;
 mod events;
 mod exact_file;
 mod examples;
+mod exits;
 mod faults;
 mod flips;
 mod flood;

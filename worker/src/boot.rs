@@ -73,10 +73,10 @@ fn attempt() -> Result<Context, BootError> {
     let reports = entry.reports.clone();
     let station = Arc::new(Station::new(entry.welcome, entry.orders, entry.reports).inspect_err(|error| {
         // Told before the process ends, so that the reason stands where people look first.
-        let _ = reports.send(Report::Failed { words: error.to_string(), permanent: false });
+        let _ = reports.send(Report::Failed { words: error.to_string(), permanent: false, outage: false });
     })?);
     let told = Arc::clone(&station);
-    panics::report_by(move |words| told.report(Report::Failed { words, permanent: false }));
+    panics::report_by(move |words| told.report(Report::Failed { words, permanent: false, outage: false }));
     signals::listen(&station).map_err(BootError::Signals)?;
     Ok(Context::new(station, 0))
 }

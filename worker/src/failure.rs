@@ -31,8 +31,8 @@ impl Misconfigured {
 
 /// What the worker needs is not there at the moment: a full disk, a database that does not answer. That is no fault of the
 /// item in hand. Returned from a handler, it ends the process; the item goes back without a count against it, and after the
-/// wait of a restart the worker tries again. If that happens too often the run ends with exit code 3, and the items are
-/// still in their queues.
+/// wait of a restart the worker tries again. When that has failed for the stage's `outage_timeout` (10 minutes by default), the
+/// run ends with exit code 3, and the items are still in their queues.
 ///
 /// ```
 /// use std::net::TcpStream;

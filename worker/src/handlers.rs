@@ -70,7 +70,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
                         Err(format!("cannot start a handler thread: {error}").into())
                     }
                 };
-                result = result.and(ended);
+                result = worse(result, ended);
             }
             result
         })
@@ -123,6 +123,15 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// Of how two threads ended: the error that is none but the answer to a stop tells less, as the stop may be due to the
+/// other one's error.
+fn worse(first: Result, second: Result) -> Result {
+    match (first, second) {
+        (Err(stop), Err(error)) if is_stop(&*stop) => Err(error),
+        (first, second) => first.and(second),
     }
 }
 
@@ -300,7 +309,7 @@ impl Inputs {
                     %item, queue = name, deliveries, location, backtrace, "the handler panicked: {message}"
                 );
                 if station.welcome.exit_on_panic {
-                    station.report(Report::Failed { words: panic.to_string(), permanent: false });
+                    station.report(Report::Failed { words: panic.to_string(), permanent: false, outage: false });
                     // The item is still ours in the queue: the sweep gives it back and counts the delivery.
                     low_level::exit(PANICKED);
                 }

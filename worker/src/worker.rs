@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, Result};
 use crate::exit::Exit;
-use crate::failure::{in_words, is_permanent, is_stop};
+use crate::failure::{in_words, is_outage, is_permanent, is_stop};
 use crate::handlers::Calls;
 use crate::output::Output;
 use crate::panics;
@@ -244,7 +244,7 @@ fn source_output<O>(ctx: &Context) -> Result<Output<O>> {
 fn at_work(body: impl FnOnce(&Context) -> Result) -> Exit {
     match boot() {
         Ok(ctx) => {
-            let report = |words| ctx.station().report(Report::Failed { words, permanent: false });
+            let report = |words| ctx.station().report(Report::Failed { words, permanent: false, outage: false });
             let result = panics::passed_on(|| body(&ctx), report);
             end_if_copy();
             ended(&ctx, result)
@@ -258,16 +258,23 @@ fn ended(ctx: &Context, result: Result) -> Exit {
     let station = ctx.station();
     match result {
         Err(error) if !is_stop(&*error) => {
-            let (words, permanent) = (in_words(&*error), is_permanent(&*error));
+            let (words, permanent, outage) = (in_words(&*error), is_permanent(&*error), is_outage(&*error));
             tracing::error!(permanent, "the worker failed: {words}");
-            station.report(Report::Failed { words, permanent });
+            station.report(Report::Failed { words, permanent, outage });
             if permanent { Exit::MISCONFIGURED } else { Exit::FAILED }
         }
         Ok(()) | Err(_) if station.stop.is_retired() => {
             station.report(Report::Leaving);
             Exit::DONE
         }
-        Ok(()) | Err(_) => station.stop.deadly_signal().map_or(Exit::DONE, Exit::of_signal),
+        Ok(()) | Err(_) => match station.stop.deadly_signal() {
+            // Not done: the signal came from elsewhere. A `main` that loses this exit does not end in order.
+            Some(signal) => Exit::of_signal(signal),
+            None => {
+                station.report(Report::Done);
+                Exit::DONE
+            }
+        },
     }
 }
 
@@ -275,7 +282,7 @@ fn ended(ctx: &Context, result: Result) -> Exit {
 mod tests {
     use super::*;
     use crate::error::Refusal;
-    use crate::failure::Misconfigured;
+    use crate::failure::{Misconfigured, Outage};
     use crate::sandbox::sandbox;
 
     #[test]
@@ -286,16 +293,25 @@ mod tests {
         assert_eq!(ended(ctx, Err(Refusal::Stopped.into())), Exit::DONE);
         assert_eq!(ended(ctx, Err("the disk is full".into())), Exit::FAILED);
         assert_eq!(ended(ctx, Err(Misconfigured::new("no folder").into())), Exit::MISCONFIGURED);
-        let told = sandbox.reports().into_iter().map(|report| match report {
-            Report::Failed { words, permanent } => (words, permanent),
+        assert_eq!(ended(ctx, Err(Outage::new("no database").into())), Exit::FAILED);
+        let told = sandbox.reports().into_iter().filter_map(|report| match report {
+            Report::Failed { words, permanent, outage } => Some((words, permanent, outage)),
+            Report::Done => None,
             other => panic!("{other:?}"),
         });
-        assert_eq!(told.collect::<Vec<_>>(), [("the disk is full".into(), false), ("no folder".into(), true)]);
+        let expected = [("the disk is full", false, false), ("no folder", true, false), ("no database", false, true)];
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            expected.map(|(words, for_good, outage)| (words.into(), for_good, outage))
+        );
+        assert_eq!(ended(ctx, Ok(())), Exit::DONE);
+        assert!(matches!(sandbox.reports()[..], [Report::Done]), "the end of the work is told");
         ctx.station().stop.retire();
         assert_eq!(ended(ctx, Ok(())), Exit::DONE);
         assert!(matches!(sandbox.reports()[..], [Report::Leaving]));
         ctx.station().stop.on_signal(15);
         assert_eq!(ended(ctx, Ok(())), Exit::of_signal(15));
+        assert!(sandbox.reports().is_empty(), "a signal from elsewhere is no end of the work");
     }
 
     #[test]

@@ -147,6 +147,7 @@ impl Reactor {
             orders: None,
             ended: None,
             heard: false,
+            announced: false,
             last_words: None,
             gone: None,
         });
@@ -258,7 +259,7 @@ impl Reactor {
             Actor::Core => String::new(),
             Actor::Operator => " (by the operator)".to_owned(),
             Actor::Signal(number) => {
-                format!(" (by {})", crate::core::signal_name(number).unwrap_or("a signal"))
+                format!(" (the supervisor got {})", crate::core::signal_name(number).unwrap_or("a signal"))
             }
         };
         let pid = self.roster.at(post).map_or(0, |present| present.pid);
@@ -271,6 +272,9 @@ impl Reactor {
                     tracing::warn!("{who} said at last: {line}");
                 }
                 self.last_words.insert(post, words);
+            }
+            State::Exited if self.core.worker(post).is_some_and(|worker| worker.dropped) => {
+                tracing::warn!("{who}: {cause}");
             }
             State::Ready => tracing::info!(pid, "{who} is ready{by}"),
             State::Pending | State::Starting if matches!(from, State::Ready | State::Draining) => {

@@ -119,6 +119,17 @@ fn an_outage_fails_the_worker_and_is_not_counted_against_the_item() {
 }
 
 #[test]
+fn of_several_threads_the_error_that_made_the_others_stop_is_told_whichever_thread_it_was() {
+    let stop = || -> Result { Err(RecvError::Stopped.into()) };
+    let full = || -> Result { Err("the disk is full".into()) };
+    for (first, second) in [(stop(), full()), (full(), stop()), (full(), Ok(())), (Ok(()), full())] {
+        assert_eq!(super::worse(first, second).expect_err("one failed").to_string(), "the disk is full");
+    }
+    assert!(is_stop(&*super::worse(Ok(()), stop()).expect_err("told to stop")));
+    assert!(super::worse(Ok(()), Ok(())).is_ok());
+}
+
+#[test]
 fn threads_work_side_by_side_and_each_finishes_its_own_state() {
     let sandbox = sandbox_with(&["numbers"], &["counts"], |welcome| welcome.threads = 3);
     sandbox.feed("numbers", [1u64, 2, 3]);
