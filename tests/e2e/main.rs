@@ -37,4 +37,5 @@ mod stop;
 mod supervised;
 mod survivors;
 mod terminal;
+mod types;
 mod wait;

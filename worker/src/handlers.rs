@@ -18,6 +18,7 @@ use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::panics::{self, Panic};
 use crate::raw_receiver::nack;
+use crate::shape;
 
 /// Exit code of Rust programs that end by a panic.
 const PANICKED: i32 = 101;
@@ -34,6 +35,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
     pub(crate) fn serve<S, I, O>(&self, ctx: &Context) -> Result
     where
         I: DeserializeOwned,
+        O: DeserializeOwned,
         Build: Fn(&Context) -> Result<S> + Sync,
         Handle: Fn(&mut S, I, &mut Output<O>) -> Result + Sync,
         Finish: Fn(&mut S, &mut Output<O>) -> Result + Sync,
@@ -78,13 +80,14 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
     fn one_thread<S, I, O>(&self, ctx: &Context, unready: &AtomicU16) -> Result
     where
         I: DeserializeOwned,
+        O: DeserializeOwned,
         Build: Fn(&Context) -> Result<S>,
         Handle: Fn(&mut S, I, &mut Output<O>) -> Result,
         Finish: Fn(&mut S, &mut Output<O>) -> Result,
     {
         let mut state = (self.build)(ctx)?;
         let mut out = Output::new(ctx)?;
-        let mut inputs = Inputs::join(ctx)?;
+        let mut inputs = Inputs::join::<I>(ctx)?;
         // Relaxed: only the count matters; the report goes through a socket.
         if unready.fetch_sub(1, Ordering::Relaxed) == 1 {
             ctx.station().report(Report::Ready);
@@ -148,8 +151,9 @@ struct Inputs {
 }
 
 impl Inputs {
-    fn join(ctx: &Context) -> Result<Self> {
+    fn join<I: DeserializeOwned>(ctx: &Context) -> Result<Self> {
         let join = |line: &crate::station::Line| {
+            shape::join_to_receive::<I>(&line.name, &line.queue)?;
             let member = line.queue.join(ctx.station().welcome.post, ctx.thread());
             member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })
         };

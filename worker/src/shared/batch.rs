@@ -93,6 +93,8 @@ pub(crate) fn pause_before_retry(error: &SharedError) -> Option<Duration> {
         | SharedError::NoManager { .. }
         | SharedError::Connect(_)
         | SharedError::WrongKind { .. }
+        | SharedError::OtherShape { .. }
+        | SharedError::Unreadable { .. }
         | SharedError::PastTheEnd { .. }
         | SharedError::Overflow { .. }
         | SharedError::TooLarge { .. }
