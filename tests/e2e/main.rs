@@ -41,4 +41,5 @@ mod stop;
 mod supervised;
 mod survivors;
 mod terminal;
+mod types;
 mod wait;

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use brigade_protocol::codec::DecodeError;
+
 use crate::error::{Error, OpenError, RecvError, Refusal};
+use crate::shared::SharedError;
 
 /// The worker can never work as it is set up: a wrong argument, a missing file. Returned from `build`, from a source
 /// or from [`work`](crate::work), it ends the worker for good (exit 78) instead of restarting it.
@@ -111,6 +114,9 @@ pub(crate) fn is_permanent(error: &(dyn std::error::Error + 'static)) -> bool {
         cause.is::<Misconfigured>()
             || inner.is_some_and(|inner| inner.is::<Misconfigured>())
             || cause.downcast_ref::<OpenError>().is_some_and(OpenError::is_permanent)
+            || cause.downcast_ref::<SharedError>().is_some_and(SharedError::is_permanent)
+            || matches!(cause.downcast_ref(), Some(Refusal::Unreadable { .. }))
+            || matches!(cause.downcast_ref(), Some(DecodeError::OtherType { .. }))
     })
 }
 

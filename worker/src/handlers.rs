@@ -19,6 +19,7 @@ use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::panics::{self, Panic};
 use crate::raw_receiver::nack;
+use crate::shape;
 
 /// Exit code of Rust programs that end by a panic.
 const PANICKED: i32 = 101;
@@ -35,6 +36,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
     pub(crate) fn serve<S, I, O>(&self, ctx: &Context) -> Result
     where
         I: DeserializeOwned,
+        O: DeserializeOwned,
         Build: Fn(&Context) -> Result<S> + Sync,
         Handle: Fn(&mut S, I, &mut Output<O>) -> Result + Sync,
         Finish: Fn(&mut S, &mut Output<O>) -> Result + Sync,
@@ -79,6 +81,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
     fn one_thread<S, I, O>(&self, ctx: &Context, unready: &AtomicU16) -> Result
     where
         I: DeserializeOwned,
+        O: DeserializeOwned,
         Build: Fn(&Context) -> Result<S>,
         Handle: Fn(&mut S, I, &mut Output<O>) -> Result,
         Finish: Fn(&mut S, &mut Output<O>) -> Result,
@@ -87,7 +90,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
         end_if_copy();
         let mut state = state?;
         let mut out = Output::new(ctx)?;
-        let mut inputs = Inputs::join(ctx)?;
+        let mut inputs = Inputs::join::<I>(ctx)?;
         // Relaxed: only the count matters; the report goes through a socket.
         if unready.fetch_sub(1, Ordering::Relaxed) == 1 {
             ctx.station().report(Report::Ready);
@@ -162,8 +165,9 @@ struct Inputs {
 }
 
 impl Inputs {
-    fn join(ctx: &Context) -> Result<Self> {
+    fn join<I: DeserializeOwned>(ctx: &Context) -> Result<Self> {
         let join = |line: &crate::station::Line| {
+            shape::join_to_receive::<I>(&line.name, &line.queue)?;
             let member = line.queue.join(ctx.station().welcome.post, ctx.thread());
             member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })
         };

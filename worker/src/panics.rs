@@ -54,11 +54,11 @@ pub(crate) fn report_by(report: impl Fn(String) + Send + Sync + 'static) {
 
 /// Calls `handler`; a panic of it comes back as a value.
 pub(crate) fn caught<R>(handler: impl FnOnce() -> R) -> Result<R, Panic> {
-    IN_HANDLER.set(true);
+    let was_caught = IN_HANDLER.replace(true);
     // Unwind safety: what the handler holds is the author's to judge (`on_panic = "exit"` in the pipeline file), and
     // the item itself is given back whole.
     let result = std::panic::catch_unwind(AssertUnwindSafe(handler));
-    IN_HANDLER.set(false);
+    IN_HANDLER.set(was_caught);
     result.map_err(|payload| last().unwrap_or_else(|| Panic::without_hook(&*payload)))
 }
 

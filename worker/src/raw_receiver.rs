@@ -6,7 +6,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use brigade_protocol::page::Lane;
-use brigade_protocol::queue::{Lease, Member, Nothing, Returned, Wait};
+use brigade_protocol::queue::{Lease, Member, Nothing, Queue, Returned, Wait};
 
 use crate::context::Context;
 use crate::copies::{ignored, is_copy};
@@ -46,6 +46,11 @@ impl RawReceiver {
             lane: ctx.station().stop.page().lane(ctx.thread()),
             ctx: ctx.clone(),
         })
+    }
+
+    /// The queue itself.
+    pub(crate) fn file(&self) -> &Queue {
+        &self.line.queue
     }
 
     /// Takes the next item, and waits for it as long as it takes.

@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::deliveries::{Deliveries, RawDeliveries};
 use crate::delivery::{Delivery, RawDelivery};
-use crate::error::RecvError;
+use crate::error::{OpenError, RecvError};
 use crate::raw_receiver::{RawReceiver, going_on};
+use crate::shape;
 
 /// Takes items of one type from a queue. Made by [`Context::receiver`](crate::Context::receiver).
 ///
@@ -37,8 +38,9 @@ pub struct Receiver<T> {
 }
 
 impl<T: DeserializeOwned> Receiver<T> {
-    pub(crate) fn new(raw: RawReceiver) -> Self {
-        Self { raw, items: PhantomData }
+    pub(crate) fn new(raw: RawReceiver) -> Result<Self, OpenError> {
+        shape::join_to_receive::<T>(raw.queue(), raw.file())?;
+        Ok(Self { raw, items: PhantomData })
     }
 
     /// Takes the next item, and waits for it as long as it takes.

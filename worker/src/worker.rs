@@ -28,7 +28,7 @@ use crate::panics;
 pub fn run<I, O, E, F>(handle: F) -> Exit
 where
     I: DeserializeOwned,
-    O: Serialize,
+    O: Serialize + DeserializeOwned,
     E: Into<Error>,
     F: Fn(I, &mut Output<O>) -> Result<(), E> + Sync,
 {
@@ -89,7 +89,7 @@ where
 /// ```
 pub fn source<O, E, F>(run: F) -> Exit
 where
-    O: Serialize,
+    O: Serialize + DeserializeOwned,
     E: Into<Error>,
     F: FnOnce(&mut Output<O>) -> Result<(), E>,
 {
@@ -145,7 +145,7 @@ pub trait Worker: Sized {
     /// What it takes.
     type Item: DeserializeOwned;
     /// What it sends; `()` if nothing.
-    type Output: Serialize;
+    type Output: Serialize + DeserializeOwned;
 
     /// Makes one, on the thread that will use it. The worker is ready when all are built.
     ///
@@ -206,7 +206,7 @@ pub trait Worker: Sized {
 /// ```
 pub trait Source: Sized {
     /// What it makes.
-    type Output: Serialize;
+    type Output: Serialize + DeserializeOwned;
 
     /// Makes one. The worker is ready after that.
     ///
@@ -233,7 +233,7 @@ pub trait Source: Sized {
     }
 }
 
-fn source_output<O>(ctx: &Context) -> Result<Output<O>> {
+fn source_output<O: DeserializeOwned>(ctx: &Context) -> Result<Output<O>> {
     if ctx.station().takes_items() {
         return Err(OpenError::UnusedInputs { stage: ctx.stage().to_owned() }.into());
     }

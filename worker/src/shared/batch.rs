@@ -94,6 +94,8 @@ pub(crate) fn pause_before_retry(error: &SharedError) -> Option<Duration> {
         | SharedError::Connect(_)
         | SharedError::ForkedCopy
         | SharedError::WrongKind { .. }
+        | SharedError::OtherShape { .. }
+        | SharedError::Unreadable { .. }
         | SharedError::PastTheEnd { .. }
         | SharedError::Overflow { .. }
         | SharedError::TooLarge { .. }
