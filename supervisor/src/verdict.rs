@@ -17,6 +17,9 @@ pub const GAVE_UP: u8 = 3;
 /// Exit code: stopped, and items are left in the queues.
 pub const LEFT: u8 = 4;
 
+/// Exit code: workers waited for each other, and `on_standstill` is `end`.
+pub const STANDSTILL: u8 = 5;
+
 /// The numbers of a run, from its last picture.
 pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status) -> Report {
     // Those of the file as it was read last; the manager is none of them.
@@ -41,7 +44,11 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status) -> Report {
         })
         .collect();
     let left: u64 = queues.values().map(|queue| queue.left).sum();
-    let (words, exit_code) = words(verdict, left);
+    let standstill = picture.standstill.clone().filter(|_| left > 0);
+    let (mut words, exit_code) = words(verdict, left);
+    if let Some(standstill) = standstill.as_ref().filter(|_| !matches!(verdict, Verdict::Standstill { .. })) {
+        words.push_str(&format!(" at a standstill: {standstill}"));
+    }
     Report {
         pipeline: plan.name.clone(),
         verdict: words,
@@ -50,6 +57,7 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status) -> Report {
         stages,
         queues,
         lost,
+        standstill,
     }
 }
 
@@ -64,6 +72,7 @@ fn words(verdict: &Verdict, left: u64) -> (String, u8) {
         Verdict::Abandoned { stage } => {
             (format!("stage {stage} ended and left nobody to take from its queues"), by_left)
         }
+        Verdict::Standstill { words } => (format!("ended at a standstill: {words}"), STANDSTILL),
         Verdict::GaveUp { worker, words } => {
             (format!("restart intensity reached: {worker} was restarted too often, at last: {words}"), GAVE_UP)
         }

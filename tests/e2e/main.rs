@@ -32,6 +32,7 @@ mod retry;
 mod scale;
 mod security;
 mod signal;
+mod standstill;
 mod state;
 mod stop;
 mod supervised;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::codec;
 use brigade_protocol::control::Report;
-use brigade_protocol::page::Lane;
+use brigade_protocol::page::{Lane, WaitsFor};
 use brigade_protocol::queue::{Lease, Member, Nothing, Wait, recv_any, try_recv_any};
 use serde::de::DeserializeOwned;
 use signal_hook::low_level;
@@ -178,7 +178,6 @@ impl Inputs {
 
     fn next(&mut self, ctx: &Context, outbox: &mut Outbox) -> Result<(usize, Lease), RecvError> {
         let stop = &ctx.station().stop;
-        let wait = Wait { deadline: None, interrupted: &|| stop.halts() };
         loop {
             if stop.now() {
                 return Err(RecvError::Stopped);
@@ -195,6 +194,9 @@ impl Inputs {
                     answer => return answer.map_err(RecvError::from),
                 }
             }
+            let waiting = self.lane.waiting();
+            let interrupted = || stop.halts_or_waits(&waiting, WaitsFor::AnyItem);
+            let wait = Wait { deadline: None, interrupted: &interrupted };
             match recv_any(&mut self.members, &wait, &mut self.turn) {
                 Err(Nothing::Interrupted) if !stop.now() => {} // Only paused.
                 answer => return answer.map_err(RecvError::from),

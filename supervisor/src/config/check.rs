@@ -25,7 +25,7 @@ use toml::de::DeTable;
 
 use super::bounds::DRAIN_TIMEOUT;
 use super::fault::{Fault, Faults};
-use super::plan::{MOST_WORKERS, Plan, QueuePlan, StagePlan};
+use super::plan::{MOST_WORKERS, OnStandstill, Plan, QueuePlan, StagePlan};
 use super::raw::{RawPipeline, RawStage};
 use super::surroundings::Surroundings;
 use super::vars::is_name;
@@ -114,6 +114,7 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         name: raw.name.as_ref().map_or_else(String::new, |name| name.get_ref().clone()),
         file: file.clone(),
         drain_timeout: DRAIN_TIMEOUT.hold(raw.drain_timeout.as_ref(), &mut faults),
+        on_standstill: on_standstill(raw, &mut faults),
         logs: logs::believe(&raw.logs, &mut faults),
         loops: graph.loops(&queues),
         queues,
@@ -121,6 +122,11 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         groups,
     };
     (plan, faults)
+}
+
+fn on_standstill(raw: &RawPipeline, faults: &mut Vec<Fault>) -> OnStandstill {
+    let words = [("report", OnStandstill::Report), ("end", OnStandstill::End)];
+    names::word(raw.on_standstill.as_ref(), "on_standstill", &words, faults)
 }
 
 /// What to do about a place that others can change.

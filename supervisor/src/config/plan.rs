@@ -43,6 +43,8 @@ pub struct Plan {
     pub file: PathBuf,
     /// How long a drain may take before the rest is left in the queues.
     pub drain_timeout: Duration,
+    /// What follows when workers wait for each other and none can continue. Default: it is told, and nothing else.
+    pub on_standstill: OnStandstill,
     /// How much of what is said is kept.
     pub logs: LogPlan,
     /// In the order of the file.
@@ -139,6 +141,16 @@ pub struct QueuePlan {
     /// A later version of the file has not got it any more; its number stays taken, and nobody uses it.
     #[serde(skip)]
     pub removed: bool,
+}
+
+/// What follows when workers wait for each other and none can continue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStandstill {
+    /// It is told by `status`, the log and the report, and the run continues. The default.
+    Report,
+    /// The run ends; items stay in the queues.
+    End,
 }
 
 /// When an exit leads to another start.

@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::plan::{
-    ExitCode, Group, LogPlan, Plan, QueueIx, QueuePlan, Readiness, RestartPolicy, StageIx, StagePlan, Strategy, Watch,
+    ExitCode, Group, LogPlan, OnStandstill, Plan, QueueIx, QueuePlan, Readiness, RestartPolicy, StageIx, StagePlan,
+    Strategy, Watch,
 };
 use super::signals;
 use super::units::{show_duration, show_size};
@@ -16,8 +17,15 @@ use super::vars::escape;
 /// The whole plan as TOML, which [`load`](super::load) reads to the same plan again, wherever the file lies: all values
 /// are put in, all paths are absolute. A path that is not UTF-8 cannot be written in TOML; it is shown with `\u{fffd}`.
 pub fn print(plan: &Plan) -> String {
-    let mut text =
-        format!("name = {}\ndrain_timeout = \"{}\"\n", quoted(&plan.name), show_duration(plan.drain_timeout));
+    let on_standstill = match plan.on_standstill {
+        OnStandstill::Report => "report",
+        OnStandstill::End => "end",
+    };
+    let mut text = format!(
+        "name = {}\ndrain_timeout = \"{}\"\non_standstill = \"{on_standstill}\"\n",
+        quoted(&plan.name),
+        show_duration(plan.drain_timeout)
+    );
     text.push_str(&logs_text(&plan.logs));
     for queue in &plan.queues {
         text.push_str(&queue_text(queue));

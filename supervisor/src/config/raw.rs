@@ -14,7 +14,8 @@ use super::table::{NumberOr, NumberOrText, Reader, Table};
 use super::vars::Vars;
 pub(super) use limits::RawLimits;
 
-const PIPELINE_KEYS: [&str; 7] = ["name", "drain_timeout", "vars", "logs", "queues", "stages", "groups"];
+const PIPELINE_KEYS: [&str; 8] =
+    ["name", "drain_timeout", "on_standstill", "vars", "logs", "queues", "stages", "groups"];
 const LOG_KEYS: [&str; 7] =
     ["max_file_bytes", "max_file_age", "keep_files", "keep_age", "max_total_bytes", "compress", "write_timeout"];
 const QUEUE_KEYS: [&str; 6] =
@@ -67,6 +68,7 @@ type Given<T> = Option<Spanned<T>>;
 pub(super) struct RawPipeline {
     pub(super) name: Given<String>,
     pub(super) drain_timeout: Given<Duration>,
+    pub(super) on_standstill: Given<String>,
     pub(super) logs: RawLogs,
     pub(super) queues: Vec<RawQueue>,
     pub(super) stages: Vec<RawStage>,
@@ -165,7 +167,8 @@ impl RawPipeline {
             groups.into_iter().filter_map(|(name, table)| Some(RawGroup::read(reader, name, table?))).collect();
         let name = table.text(reader, "name");
         let drain_timeout = table.duration(reader, "drain_timeout");
-        (Self { name, drain_timeout, logs, queues, stages, groups }, std::mem::take(&mut reader.faults))
+        let on_standstill = table.text(reader, "on_standstill");
+        (Self { name, drain_timeout, on_standstill, logs, queues, stages, groups }, std::mem::take(&mut reader.faults))
     }
 }
 

@@ -57,6 +57,11 @@ pub enum Verdict {
         /// The stage.
         stage: String,
     },
+    /// Workers waited for each other, and the pipeline file says that this ends the run.
+    Standstill {
+        /// Which of them, and for what.
+        words: String,
+    },
     /// A worker was restarted too often.
     GaveUp {
         /// Such as `hash/0`.
@@ -139,6 +144,8 @@ pub enum Action {
         /// Who wanted it.
         actor: Actor,
     },
+    /// Workers wait for each other, and none of them can continue, in words; or, with `None`, this is over.
+    Standstill(Option<String>),
     /// The whole pipeline's stop has reached this level; what the next signal will do is to be printed.
     Level(StopLevel, Actor),
     /// All workers are gone: report and end. Comes once, last.

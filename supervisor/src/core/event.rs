@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use brigade_protocol::id::{Incarnation, Post};
 
+use super::standstill::Look;
 use crate::config::plan::StageIx;
 use crate::config::plan::difference::Difference;
 
@@ -188,6 +189,8 @@ pub enum Event {
     /// All queues that the stages of a watched loop take from were seen idle at one instant. Index into the plan's
     /// loops.
     LoopIdle(usize),
+    /// What all threads wait for was looked at.
+    Looked(Box<Look>),
     /// Somebody wants the next rung of the stop ladder (SIGTERM, SIGINT).
     StopNext(Actor),
     /// Somebody wants at least this rung.

@@ -28,6 +28,7 @@ mod restart;
 mod scale;
 mod shutdown;
 mod stage;
+pub mod standstill;
 #[cfg(test)]
 mod story;
 mod worker;
@@ -74,6 +75,7 @@ pub struct Core {
     group_intensity: Vec<Intensity>,
     ladder: Ladder,
     random: Random,
+    standstills: standstill::Watch,
     begun: bool,
     /// All the work is done; services and manager are being stopped.
     winding_down: bool,
@@ -109,6 +111,7 @@ impl Core {
             group_intensity: vec![Intensity::default(); plan.groups.len()],
             ladder: Ladder::new(),
             random: Random::new(seed),
+            standstills: standstill::Watch::default(),
             begun: false,
             winding_down: false,
             finished: false,
@@ -250,6 +253,7 @@ impl Core {
                 }
             }
             Event::LoopIdle(ix) => self.loop_idle(ix, now),
+            Event::Looked(look) => self.looked(*look, now),
             Event::StopNext(actor) => {
                 if let Some(level) = self.ladder.next() {
                     self.raise(level, actor, now);

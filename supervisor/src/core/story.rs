@@ -16,6 +16,7 @@ mod reload;
 mod replace;
 mod restart;
 mod scale;
+mod standstill;
 mod start;
 mod world;
 
@@ -29,8 +30,8 @@ use super::action::{Action, Ask, State};
 use super::event::{Actor, Event, Exit, StopLevel};
 use super::{Core, Worker};
 use crate::config::plan::{
-    ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, Readiness, RestartPolicy, Role, StagePlan,
-    Strategy, Watch,
+    ExitCode, Exits, Group, Limits, LogPlan, Loop, OnStandstill, Plan, QueuePlan, Readiness, RestartPolicy, Role,
+    StagePlan, Strategy, Watch,
 };
 
 const OK: Exit = Exit::Code(0);
@@ -44,6 +45,7 @@ fn pipeline() -> Plan {
         name: "story".into(),
         file: PathBuf::from("/story.toml"),
         drain_timeout: Duration::from_secs(30),
+        on_standstill: OnStandstill::Report,
         logs: LogPlan::default(),
         queues: Vec::new(),
         stages: Vec::new(),
@@ -363,6 +365,8 @@ impl Story {
             Action::Close(queue) => format!("close {}", self.core.plan().queues[*queue].name),
             Action::WatchLoop(ix) => format!("watch loop {ix}"),
             Action::Changed { .. } => return None,
+            Action::Standstill(Some(words)) => format!("standstill: {words}"),
+            Action::Standstill(None) => "standstill over".to_owned(),
             Action::Level(StopLevel::Drain, actor) => format!("level drain by {actor:?}"),
             Action::Level(StopLevel::Now, actor) => format!("level now by {actor:?}"),
             Action::Level(StopLevel::Kill, actor) => format!("level kill by {actor:?}"),

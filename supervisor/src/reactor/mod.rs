@@ -25,6 +25,7 @@ mod ready;
 mod reload;
 mod scale;
 mod spoilt;
+mod waits;
 
 pub use act::committed;
 pub use keeper::Keeping;
@@ -353,6 +354,7 @@ impl Reactor {
             self.next_long_round = now + LONG_ROUND;
             self.look_for_folder();
             self.look_for_spoilt();
+            self.look_for_standstill();
             self.keep_picture();
         }
     }

@@ -1,13 +1,16 @@
 //! The commit of what a handler thread has collected: from private memory into the queues and to the manager, and then
 //! one store that makes all of it true.
 
+use std::ops::Range;
 use std::time::{Duration, Instant};
 
 use brigade_protocol::crash_point;
+use brigade_protocol::page::{Waiting, WaitsFor};
 use brigade_protocol::queue::{Lease, Member, Refused, Wait};
 use brigade_protocol::shared::op::{Op, Origin};
 
-use super::{Mark, Mode, Outbox};
+use super::{Mark, Mode, Outbox, Port, room_in};
+use crate::context::Context;
 use crate::error::Refusal;
 use crate::shared::{Handle, SharedError, pause_before_retry};
 
@@ -123,7 +126,7 @@ impl Outbox {
         while let Err(error) = self.changes.prepare(&station.shared, from(), welcome.incarnation.0, number) {
             let Some(pause) = pause_before_retry(&error) else { return Err(Refusal::Shared(error)) };
             tracing::warn!("waiting to change shared state: {error}");
-            waiting.say();
+            waiting.say(WaitsFor::Shared);
             if !station.stop.sleep(pause, crate::stop::Stop::now) {
                 return Err(Refusal::Stopped);
             }
@@ -135,45 +138,65 @@ impl Outbox {
     /// Writes everything into the queues, still unseen. Afterwards all is staged, or nothing.
     fn stage(&mut self, number: u64) -> Result<(), Refusal> {
         let mut attempt = 0u32;
+        let Self { ports, lane, ctx, bytes, entries, .. } = self;
+        // One wait over all attempts, so that it counts from the first one.
+        let waiting = lane.waiting();
         loop {
-            let refused = match self.try_stage(number) {
+            let mut at = 0;
+            let attempted = try_stage(ports, entries, bytes, number, ctx, &waiting, &mut at);
+            let refused = match attempted {
                 Ok(()) => return Ok(()),
                 Err(refused) => refused,
             };
-            self.ports.iter_mut().for_each(|port| port.member.roll_back());
+            ports.iter_mut().for_each(|port| port.member.roll_back());
             attempt += 1;
-            let pause = match refused {
+            let (pause, what) = match refused {
                 // Each worker after another time, so that they do not meet again and again.
-                Refused::Timeout => HOLD * (attempt.min(8) * (1 + u32::from(self.ctx.replica()) % 7)) / 8,
+                Refused::Timeout => {
+                    (HOLD * (attempt.min(8) * (1 + u32::from(ctx.replica()) % 7)) / 8, room_for(at, entries))
+                }
                 Refused::NoSpace => {
                     if attempt == 1 {
                         tracing::warn!("no space left where the state folder is: waiting until there is");
                     }
-                    DISK
+                    (DISK, WaitsFor::Disk)
                 }
                 Refused::Full | Refused::Closed | Refused::TooLarge { .. } | Refused::Interrupted | Refused::Spoilt => {
                     return Err(refused.into());
                 }
             };
-            let waiting = self.lane.waiting();
-            waiting.say();
-            if !self.ctx.station().stop.sleep(pause, crate::stop::Stop::now) {
+            waiting.say(what);
+            if !ctx.station().stop.sleep(pause, crate::stop::Stop::now) {
                 return Err(Refusal::Stopped);
             }
         }
     }
+}
 
-    fn try_stage(&mut self, number: u64) -> Result<(), Refused> {
-        let stop = &self.ctx.station().stop;
-        let waiting = self.lane.waiting();
-        let mut deadline = None;
-        for (port, range) in &self.entries {
-            let wait = Wait { deadline, interrupted: &|| stop.now_or_wait(&waiting) };
-            self.ports[*port].member.stage(&self.bytes[range.clone()], number, &wait)?;
-            if deadline.is_none() && self.entries.len() > 1 {
-                deadline = Some(Instant::now() + HOLD);
-            }
+/// What a commit waits for that finds no room in an output: for all that it sends there.
+fn room_for(port: usize, entries: &[(usize, Range<usize>)]) -> WaitsFor {
+    room_in(port, entries.iter().filter(|(other, _)| *other == port).count())
+}
+
+/// Writes the entries into the queues, still unseen. `at`: the output that it has come to.
+fn try_stage(
+    ports: &mut [Port],
+    entries: &[(usize, Range<usize>)],
+    bytes: &[u8],
+    number: u64,
+    ctx: &Context,
+    waiting: &Waiting<'_>,
+    at: &mut usize,
+) -> Result<(), Refused> {
+    let stop = &ctx.station().stop;
+    let mut deadline = None;
+    for (port, range) in entries {
+        *at = *port;
+        let wait = Wait { deadline, interrupted: &|| stop.now_or_wait(waiting, room_for(*port, entries)) };
+        ports[*port].member.stage(&bytes[range.clone()], number, &wait)?;
+        if deadline.is_none() && entries.len() > 1 {
+            deadline = Some(Instant::now() + HOLD);
         }
-        Ok(())
     }
+    Ok(())
 }

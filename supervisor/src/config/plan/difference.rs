@@ -37,9 +37,14 @@ pub fn difference(old: &Plan, new: Plan, is_gone: impl Fn(StageIx) -> bool) -> R
     }
     let mut plan = old.clone();
     plan.drain_timeout = new.drain_timeout;
+    plan.on_standstill = new.on_standstill;
     let mut words = Vec::new();
     if old.drain_timeout != new.drain_timeout {
         words.push("drain_timeout: changed".to_owned());
+    }
+
+    if old.on_standstill != new.on_standstill {
+        words.push("on_standstill: changed".to_owned());
     }
 
     let made = take_queues(&mut plan, &new, &queues, &stages, &mut words, &mut refused);

@@ -1,5 +1,4 @@
-//! A simulated world around the core, for random stories: it does what it is told, in its own time, and holds the core
-//! to what must never happen. Without it random events would only show that nothing panics.
+//! A world that does what the core wants, in its own time, and holds the core to what must never happen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
@@ -133,6 +132,7 @@ impl World {
             | Event::Leaving { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
+            | Event::Looked(_)
             | Event::StopNext(_)
             | Event::StopAt(..)
             | Event::WantManager
@@ -233,6 +233,7 @@ impl World {
                 let is_called_back = *from == State::Exited && cause.starts_with("its stage is scaled to ");
                 assert!(!matches!(from, State::Exited | State::Failed) || is_called_back, "what is over stays over");
             }
+            Action::Standstill(_) => {}
             Action::Level(level, _) => {
                 assert!(self.level < Some(*level), "the ladder goes one way");
                 self.level = Some(*level);

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Bench;
-use crate::config::plan::{ExitCode, Exits, LogPlan, Plan, RestartPolicy, Role, Strategy};
+use crate::config::plan::{ExitCode, Exits, LogPlan, OnStandstill, Plan, RestartPolicy, Role, Strategy};
 use crate::config::print;
 
 /// The checksum pipeline.
@@ -83,6 +83,7 @@ fn the_checksum_pipeline_becomes_the_expected_plan() {
 const EVERYTHING: &str = r#"
 name = "all-keys_1"
 drain_timeout = "1m 30s"
+on_standstill = "end"
 [vars]
 n = "2"
 size = "2KiB"
@@ -153,7 +154,7 @@ fn every_key_is_believed() {
     let bench = Bench::new();
     let plan = bench.load(EVERYTHING).unwrap_or_else(|faults| panic!("{faults}"));
     let [zeta, alpha, watch, plain] = plan.stages.as_slice() else { panic!("{:?}", plan.stages) };
-    assert_eq!(plan.drain_timeout, Duration::from_secs(90));
+    assert_eq!((plan.drain_timeout, plan.on_standstill), (Duration::from_secs(90), OnStandstill::End));
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     let logs = LogPlan {
         max_file_bytes: 1 << 20,
