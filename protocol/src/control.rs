@@ -17,7 +17,7 @@ use crate::retry::RetryPolicy;
 use crate::shared;
 
 /// The version of everything in this crate that two processes share: messages, pages, queue files.
-pub const PROTOCOL: u32 = 7;
+pub const PROTOCOL: u32 = 8;
 
 /// Opens every [`Knock`].
 pub const KNOCK_MAGIC: u64 = 0x4252_4947_4144_4521;

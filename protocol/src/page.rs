@@ -75,6 +75,14 @@ pub enum PageError {
         /// What is wrong with it.
         why: String,
     },
+    /// Another program's way to write a page.
+    #[error("page {} has format {found}, and this program knows format {PROTOCOL}", path.display())]
+    Version {
+        /// Of the file.
+        path: PathBuf,
+        /// What it has.
+        found: u64,
+    },
     /// The machine was started anew since.
     #[error("page {} is from before the last start of this machine: its content cannot be trusted", path.display())]
     Rebooted {
@@ -147,7 +155,7 @@ impl Page {
         }
         let version = page.head.at(1).load(Ordering::Relaxed);
         if version != u64::from(PROTOCOL) {
-            return Err(foreign(format!("it has version {version}, this program knows {PROTOCOL}")));
+            return Err(PageError::Version { path: path.to_owned(), found: version });
         }
         let boot = [BOOT, BOOT + 1].map(|word| page.head.at(word).load(Ordering::Relaxed));
         if boot != boot_id().map_err(fail)? {

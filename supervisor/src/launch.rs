@@ -128,6 +128,7 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
     if let Some(aside) = &aside {
         tracing::info!("the old state is in {}", aside.display());
     }
+    resume::refuse_other_versions(&dir)?;
     let (keeping, cut_short) = begin(aside.as_deref(), &dir)?;
     let resumed = resume::resume(&plan, &dir, cut_short)?;
     if resumed.goes_on {

@@ -10,9 +10,10 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use brigade_protocol::control::PROTOCOL;
 use brigade_protocol::crash_point;
 use brigade_protocol::id::Post;
-use brigade_protocol::page::Page;
+use brigade_protocol::page::{Page, PageError};
 use brigade_protocol::queue::{Queue, QueueError};
 
 use crate::config::plan::{MANAGER_STAGE, Plan, QueuePlan};
@@ -21,7 +22,7 @@ use crate::figures::counted;
 use crate::orders::{self, Order, Orders};
 use crate::reactor::committed;
 use crate::state::StateDir;
-use damage::Damaged;
+use damage::{Damaged, files};
 
 /// Why what is there cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -60,6 +61,17 @@ pub enum ResumeError {
     /// Files that are not ours, or not whole.
     #[error("{}", .0.join("\n"))]
     Damaged(Vec<String>),
+    /// A run that is not complete was begun by another version.
+    #[error(
+        "{} has format {found}, and this version of Brigade knows format {PROTOCOL}: finish the run with the version that began it, or put its state aside with --fresh",
+        path.display()
+    )]
+    OtherVersion {
+        /// One of its files.
+        path: PathBuf,
+        /// The format of that file.
+        found: u64,
+    },
     /// Something else in the folder.
     #[error("cannot {what} {}: {source}", path.display())]
     Io {
@@ -77,7 +89,7 @@ impl ResumeError {
     pub fn is_of_the_plan(&self) -> bool {
         match self {
             Self::Changed { .. } | Self::Removed(_) | Self::OtherOrders { .. } => true,
-            Self::Queue(_) | Self::Damaged(_) | Self::Io { .. } => false,
+            Self::Queue(_) | Self::Damaged(_) | Self::OtherVersion { .. } | Self::Io { .. } => false,
         }
     }
 }
@@ -100,6 +112,28 @@ pub struct Resumed {
 /// dead letters of the items that happened to be in hand. But an item that does bring everything down, again and again, is
 /// to become one in the end.
 const COUNTED: u32 = 4;
+
+/// Refuses a run that another version has begun and not completed. To be asked before anything in the folder is changed.
+///
+/// # Errors
+/// [`ResumeError::OtherVersion`], or the folder cannot be read.
+pub fn refuse_other_versions(dir: &StateDir) -> Result<(), ResumeError> {
+    let pages = files(&dir.pages(), "page")?;
+    if pages.is_empty() {
+        return Ok(()); // The last run is complete: its queues hold nothing.
+    }
+    for path in pages {
+        if let Err(PageError::Version { path, found }) = Page::open(&path) {
+            return Err(ResumeError::OtherVersion { path, found });
+        }
+    }
+    for path in files(&dir.queues(), "queue")? {
+        if let Err(QueueError::Version { path, found }) = Queue::open(&path) {
+            return Err(ResumeError::OtherVersion { path, found });
+        }
+    }
+    Ok(())
+}
 
 /// Opens what is there and makes what is missing. Nobody of an earlier run lives any more: the folder is locked, and
 /// what its supervisor left was ended ([`crate::earlier`]).

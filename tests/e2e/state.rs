@@ -142,3 +142,39 @@ fn while_the_folder_is_read_only_workers_wait_for_their_start_and_then_all_goes_
     sandbox.ledger().assert_once("kept", ITEMS);
     run.assert_nobody_left();
 }
+
+/// A run that format 7 began and did not complete: with items, dead letters, checkpoints and shared state.
+#[test]
+fn a_run_of_another_version_is_refused_and_nothing_of_it_is_touched() {
+    let sandbox = Sandbox::new();
+    let archive = brigade_tests::workspace().join("tests/state-folders/7.tar.gz");
+    std::fs::create_dir(sandbox.state()).expect("made");
+    let unpacked = std::process::Command::new("tar").arg("-xzf").arg(archive).arg("-C").arg(sandbox.state()).status();
+    assert!(unpacked.expect("tar").success());
+    let content = || {
+        let mut files = Vec::new();
+        for part in ["queues", "pages", "dead", "shared"] {
+            for entry in std::fs::read_dir(sandbox.state().join(part)).expect("a folder") {
+                let path = entry.expect("an entry").path();
+                files.push((path.clone(), std::fs::read(&path).expect("readable")));
+            }
+        }
+        for name in ["run.json", "orders.json"] {
+            let path = sandbox.state().join(name);
+            files.push((path.clone(), std::fs::read(&path).expect("readable")));
+        }
+        files.sort();
+        files
+    };
+    let before = content();
+    assert!(before.len() > 10, "the folder of format 7 is whole");
+    let text = "name = \"line\"\n[queues.raw]\n[stages.make]\ncommand = [\"bucket\", \"emit\", \"3\"]\noutputs = [\"raw\"]\n\
+                [stages.end]\ncommand = [\"bucket\", \"keep\"]\ninputs = [\"raw\"]\n";
+    for _ in 0..2 {
+        let end = sandbox.run(text).wait();
+        assert_eq!(end.code, Some(1), "{}", end.err);
+        assert!(end.err.contains("has format 7, and this version of Brigade knows format 8"), "{}", end.err);
+        assert!(end.err.contains("--fresh"), "{}", end.err);
+        assert!(content() == before, "something was changed");
+    }
+}

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use brigade_protocol::queue::Lease;
 
-use crate::delivery::{Delivery, RawDelivery};
+use crate::delivery::{Delivery, GIVEN_BACK, RawDelivery};
 use crate::raw_receiver::RawReceiver;
 
 /// Several items in hand as bytes, read in place. Made by [`RawReceiver::recv_many`].
@@ -14,6 +14,9 @@ use crate::raw_receiver::RawReceiver;
 /// [`ack`](Self::ack) when the work on all of them is done, [`nack`](Self::nack) when it failed, or take them apart
 /// ([`IntoIterator`]) and say it of each. Dropped without a word they are nacks (or, if the worker was told to stop, the
 /// items go back without the deliveries being counted). If the process dies, all that are not acked come again.
+///
+/// A run of several items that fails (by a death, a nack, or dropped) comes again one by one, and only an item that fails by
+/// itself comes nearer to its `max_deliveries`.
 pub struct RawDeliveries<'r> {
     receiver: &'r RawReceiver,
     leases: Vec<Lease>,
@@ -58,14 +61,15 @@ impl<'r> RawDeliveries<'r> {
         self.receiver.ack_many(&mut self.leases);
     }
 
-    /// The work failed: they come again, as after [`RawDelivery::nack`].
-    pub fn nack(self) {
-        self.into_iter().for_each(RawDelivery::nack);
+    /// The work failed: they come again, one by one, when the queue's `retry_delay` is over. Nothing tells which of them is
+    /// at fault, so this delivery does not count towards `max_deliveries`, unless it is of a single item.
+    pub fn nack(mut self) {
+        self.receiver.nack_run(&mut self.leases, None, GIVEN_BACK);
     }
 
-    /// The work failed: they come again after `time`, as after [`RawDelivery::nack_after`].
-    pub fn nack_after(self, time: Duration) {
-        self.into_iter().for_each(|delivery| delivery.nack_after(time));
+    /// The same, but they come again after `time`, whatever the queue's `retry_delay` is.
+    pub fn nack_after(mut self, time: Duration) {
+        self.receiver.nack_run(&mut self.leases, Some(time), GIVEN_BACK);
     }
 }
 
@@ -134,12 +138,12 @@ impl<'r, T> Deliveries<'r, T> {
         self.items
     }
 
-    /// The work failed: they come again, as after [`Delivery::nack`].
+    /// The work failed: they come again, one by one: see [`RawDeliveries::nack`].
     pub fn nack(self) {
         self.raw.nack();
     }
 
-    /// The work failed: they come again after `time`, as after [`Delivery::nack_after`].
+    /// The work failed: they come again after `time`, one by one: see [`RawDeliveries::nack_after`].
     pub fn nack_after(self, time: Duration) {
         self.raw.nack_after(time);
     }

@@ -41,7 +41,7 @@ pub struct RawDelivery<'r> {
     lease: Option<Lease>,
 }
 
-const GIVEN_BACK: &str = "the worker gave it back as failed";
+pub(crate) const GIVEN_BACK: &str = "the worker gave it back as failed";
 const HELD: &str = "ack and nack consume the delivery";
 
 impl<'r> RawDelivery<'r> {

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use brigade_protocol::codec;
 use brigade_protocol::control::Report;
 use brigade_protocol::page::{Lane, WaitsFor};
-use brigade_protocol::queue::{Lease, Member, Nothing, Wait, recv_any, try_recv_any};
+use brigade_protocol::queue::{Lease, Member, Nothing, Take, Wait, recv_any, try_recv_any};
 use serde::de::DeserializeOwned;
 use signal_hook::low_level;
 
@@ -189,7 +189,7 @@ impl Inputs {
                 continue;
             }
             if !self.taken.is_empty() {
-                match try_recv_any(&mut self.members, &mut self.turn) {
+                match try_recv_any(&mut self.members, &mut self.turn, Take::More) {
                     Err(Nothing::Empty | Nothing::Ended) => self.commit_before_waiting(outbox)?,
                     answer => return answer.map_err(RecvError::from),
                 }
@@ -197,7 +197,8 @@ impl Inputs {
             let waiting = self.lane.waiting();
             let interrupted = || stop.halts_or_waits(&waiting, WaitsFor::AnyItem);
             let wait = Wait { deadline: None, interrupted: &interrupted };
-            match recv_any(&mut self.members, &wait, &mut self.turn) {
+            let take = if self.batch > 1 { Take::First } else { Take::Single };
+            match recv_any(&mut self.members, &wait, &mut self.turn, take) {
                 Err(Nothing::Interrupted) if !stop.now() => {} // Only paused.
                 answer => return answer.map_err(RecvError::from),
             }
@@ -228,11 +229,7 @@ impl Inputs {
     ) -> Result {
         let station = ctx.station();
         // An item that came back may be one that kills: it gets a commit of its own, and takes no others along.
-        let alone = lease.deliveries() > 1;
-        if alone && let Err(error) = self.commit(out.outbox()) {
-            self.members[queue].give_back(lease);
-            return Err(error);
-        }
+        let alone = lease.is_alone();
         let member = &mut self.members[queue];
         self.lane.hold(u16::try_from(queue).expect("a stage has fewer than 65,536 inputs"), lease.id());
         out.outbox().begin(lease.id(), lease.deliveries());

@@ -218,14 +218,24 @@ impl RawReceiver {
         self.ctx.station().dealt_with_one();
     }
 
-    /// A delivery was dropped without a word.
+    /// A run failed as a whole. `after`: as for [`RawReceiver::nack`].
+    pub(crate) fn nack_run(&self, leases: &mut Vec<Lease>, after: Option<Duration>, why: &str) {
+        let items = leases.len();
+        for lease in leases.drain(..) {
+            fail_with_others(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, after, why);
+        }
+        self.let_go(items);
+        self.ctx.station().dealt_with(items as u64);
+    }
+
+    /// A delivery was dropped without a word. One of a run: the run has failed.
     pub(crate) fn dropped(&self, lease: Lease) {
         if self.ctx.station().stop.now() && !std::thread::panicking() {
             // It was to be stopped: that is not the item's fault.
             self.member.borrow_mut().give_back(lease);
         } else {
             let why = "the delivery was dropped without an ack";
-            nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, None, why);
+            fail_with_others(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, None, why);
         }
         self.let_go(1);
     }
@@ -275,10 +285,33 @@ pub(crate) fn nack(
     after: Option<Duration>,
     why: &str,
 ) {
+    fail(station, line, lease, after, why, |lease, wait| member.nack_after(lease, wait));
+}
+
+/// The same for an item of a run that failed: it is not known to be at fault, and comes again by itself.
+pub(crate) fn fail_with_others(
+    station: &Station,
+    member: &mut Member,
+    lease: Lease,
+    line: &Line,
+    after: Option<Duration>,
+    why: &str,
+) {
+    fail(station, line, lease, after, why, |lease, wait| member.fail_with_others(lease, wait));
+}
+
+fn fail(
+    station: &Station,
+    line: &Line,
+    lease: Lease,
+    after: Option<Duration>,
+    why: &str,
+    give_back: impl FnOnce(Lease, Duration) -> Option<Returned>,
+) {
     let (item, deliveries, queue) = (lease.id(), lease.deliveries(), line.name.as_str());
     station.item_failed(queue, item, why);
     let wait = after.unwrap_or_else(|| line.retry.wait(item, deliveries));
-    match member.nack_after(lease, wait) {
+    match give_back(lease, wait) {
         Some(Returned::Dead) => {
             tracing::error!(%item, queue, deliveries, "the item is a dead letter now: every delivery of it failed");
         }

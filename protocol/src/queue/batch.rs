@@ -29,7 +29,8 @@ impl Ring {
 
     /// The leased item is dealt with in `owner`'s batch. Gives its slot back with its new word.
     pub fn settle(&self, held: Held, owner: u16) -> Option<Held> {
-        let settled = |word: Word| Word::new(Kind::Settled, word.lap(), owner, word.deliveries());
+        let settled =
+            |word: Word| Word::new(Kind::Settled, word.lap(), owner, word.deliveries()).with_alone(word.is_alone());
         let word = self.leave(held.slot, |word| word.is(Kind::Leased, owner), settled)?;
         Some(Held { slot: held.slot, word })
     }

@@ -7,8 +7,9 @@ use nix::errno::Errno;
 use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::file::Queue;
-use super::geometry::SLOT_HEAD;
-use crate::id::ItemId;
+use super::geometry::{HAS_ORIGIN, SLOT_HEAD};
+use crate::id::{ItemId, ItemKey};
+use crate::sync::Ordering;
 
 /// Large regions of items above this size are given back to the system with the item; smaller ones stay allocated for
 /// the next item of the slot, because giving back costs a system call.
@@ -22,7 +23,7 @@ impl Queue {
         if !inline && self.back_large(slot, item.len()).is_err() {
             return false;
         }
-        self.write_head(slot, id, item.len());
+        self.write_head(slot, id, item.len() as u64);
         let place = if inline { self.inline_at(slot) } else { self.large_at(slot) };
         self.shared.region.write(place, item);
         true
@@ -30,11 +31,29 @@ impl Queue {
 
     /// Writes what stands before an item.
     #[inline]
-    pub(super) fn write_head(&self, slot: usize, id: ItemId, len: usize) {
+    pub(super) fn write_head(&self, slot: usize, id: ItemId, len: u64) {
         let mut head = [0; SLOT_HEAD];
         head[..8].copy_from_slice(&id.0.to_le_bytes());
-        head[8..].copy_from_slice(&(len as u64).to_le_bytes());
+        head[8..].copy_from_slice(&len.to_le_bytes());
         self.shared.region.write(self.inline_at(slot) - SLOT_HEAD, &head);
+    }
+
+    /// Gives the item in a claimed slot the key of the dead letter that it was. Only behind [`Queue::write`].
+    pub(super) fn write_origin(&self, slot: usize, id: ItemId, len: usize, key: ItemKey) {
+        let origins = &self.shared.origins;
+        // Relaxed: released with the slot's word.
+        origins.at(2 * slot).store(key.life, Ordering::Relaxed);
+        origins.at(2 * slot + 1).store(key.id, Ordering::Relaxed);
+        self.write_head(slot, id, len as u64 | HAS_ORIGIN);
+    }
+
+    /// The key of the item in a slot that is leased, dead, or nobody else's.
+    pub(super) fn key_of(&self, slot: usize, id: ItemId) -> ItemKey {
+        if self.length_word(slot) & HAS_ORIGIN == 0 {
+            return ItemKey { life: self.life(), id: id.0 };
+        }
+        let word = |number| self.shared.origins.at(2 * slot + number).load(Ordering::Relaxed);
+        ItemKey { life: word(0), id: word(1) }
     }
 
     /// Makes sure that the first `len` bytes of a slot's large region exist on the disk: a full one is an error here,

@@ -72,7 +72,7 @@ impl Member {
             Some(refused) => return Err(refused),
         }
         let id = self.next_item();
-        self.queue.write_head(draft.held.slot, id, draft.len);
+        self.queue.write_head(draft.held.slot, id, draft.len as u64);
         draft.is_sent = true;
         self.send_filled(draft.held, id, self.drafts())
     }

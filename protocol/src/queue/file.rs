@@ -2,7 +2,7 @@
 
 use crate::sync::Ordering;
 use std::fs::{File, OpenOptions};
-use std::io;
+use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::Path;
 use std::sync::{Arc, Mutex};
@@ -16,6 +16,7 @@ use super::late::LateLane;
 use super::place::Place;
 use super::places::{PLACES_WORDS, Places};
 use super::ring::Ring;
+use crate::codec::FORMAT;
 use crate::control::PROTOCOL;
 use crate::shm::{EventCount, Lookout, Region, Words, boot_id};
 
@@ -40,6 +41,9 @@ pub(super) struct Shared {
     deaths: Words,
     pub(super) backed: Words,
     pub(super) batches: Words,
+    pub(super) origins: Words,
+    highest: Words,
+    life: u64,
     pub(super) places: Places,
     /// What the fixed part of the header holds, and has to hold.
     fixed: Words,
@@ -57,6 +61,12 @@ impl Queue {
     /// All but the large regions is allocated for real, so that a full disk is an error here, and not a SIGBUS later.
     /// If the process dies in the middle, a file named `….new` is left, which the next `create` replaces.
     pub fn create(path: &Path, geometry: &Geometry) -> Result<Self, QueueError> {
+        let life = new_life().map_err(|source| QueueError::Io { what: "create", path: path.to_owned(), source })?;
+        Self::create_in(path, geometry, life)
+    }
+
+    /// The same, as a further file of a life that has begun.
+    pub(super) fn create_in(path: &Path, geometry: &Geometry, life: u64) -> Result<Self, QueueError> {
         geometry.check()?;
         let fail = |what| move |source| QueueError::Io { what, path: path.to_owned(), source };
         let layout = geometry.layout();
@@ -73,14 +83,14 @@ impl Queue {
             let dense = i64::try_from(layout.large).map_err(io::Error::other)?;
             fallocate(&file, FallocateFlags::empty(), 0, dense)?;
             file.set_len(layout.total as u64)?;
-            file.write_all_at(&fixed_header(geometry, boot_id()?), header::FIXED as u64)?;
+            file.write_all_at(&fixed_header(geometry, boot_id()?, life), header::FIXED as u64)?;
             std::fs::rename(&new, path)
         })();
         if let Err(error) = made {
             let _ = std::fs::remove_file(&new);
             return Err(fail("create")(error));
         }
-        Self::map(path, file, *geometry)
+        Self::map(path, file, *geometry, life)
     }
 
     /// Opens the queue at `path`. Its header is checked before anything else in it is believed.
@@ -102,7 +112,7 @@ impl Queue {
             }
             Err(error) => return Err(fail("read")(error)),
         }
-        let geometry = read_header(&bytes, boot_id().map_err(fail("read"))?).map_err(|wrong| match wrong {
+        let (geometry, life) = read_header(&bytes, boot_id().map_err(fail("read"))?).map_err(|wrong| match wrong {
             Wrong::Foreign(why) => foreign(why),
             Wrong::Version(found) => QueueError::Version { path: path.to_owned(), found },
             Wrong::Rebooted => QueueError::Rebooted { path: path.to_owned() },
@@ -112,10 +122,10 @@ impl Queue {
         if length != geometry.layout().total as u64 {
             return Err(foreign(format!("it has {length} bytes instead of {}", geometry.layout().total)));
         }
-        Self::map(path, file, geometry)
+        Self::map(path, file, geometry, life)
     }
 
-    fn map(path: &Path, file: File, geometry: Geometry) -> Result<Self, QueueError> {
+    fn map(path: &Path, file: File, geometry: Geometry, life: u64) -> Result<Self, QueueError> {
         let layout = geometry.layout();
         let region = Region::map(&file, layout.total).map_err(|source| QueueError::Io {
             what: "map",
@@ -126,6 +136,7 @@ impl Queue {
         let fixed = fixed_header(
             &geometry,
             boot_id().map_err(|source| QueueError::Io { what: "map", path: path.to_owned(), source })?,
+            life,
         );
         let lane =
             |top, bits| LateLane::new(region.words(top, 1), region.words(bits, LateLane::words_for(geometry.capacity)));
@@ -150,9 +161,12 @@ impl Queue {
                 deaths: region.words(header::DEATHS, 1),
                 backed: region.words(layout.backed, capacity),
                 batches: region.words(layout.batches, capacity),
+                origins: region.words(layout.origins, 2 * capacity),
+                highest: region.words(header::HIGHEST, 1),
                 places: Places::new(region.words(layout.members, PLACES_WORDS)),
                 fixed: region.words(header::FIXED, header::FIXED_WORDS),
                 made: words_of(&fixed),
+                life,
                 file,
                 region,
                 geometry,
@@ -168,6 +182,17 @@ impl Queue {
     #[inline]
     pub fn geometry(&self) -> Geometry {
         self.shared.geometry
+    }
+
+    /// The random number of its life: another one whenever the queue begins empty, with ids from the first on.
+    #[inline]
+    pub fn life(&self) -> u64 {
+        self.shared.life
+    }
+
+    /// Notes that a place has a member.
+    pub(super) fn note_member(&self, index: u16) {
+        self.shared.highest.at(0).fetch_max(u64::from(index) + 1, Ordering::Relaxed);
     }
 
     /// Slots.
@@ -238,8 +263,24 @@ enum Wrong {
     Rebooted,
 }
 
-/// magic, version, boot id (2), capacity, item_bytes, max_item_bytes, max_deliveries, members, …, checksum (last).
-fn fixed_header(geometry: &Geometry, boot: [u64; 2]) -> Vec<u8> {
+/// A number that no other life has.
+fn new_life() -> io::Result<u64> {
+    let mut bytes = [0; 8];
+    loop {
+        File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+        match u64::from_le_bytes(bytes) {
+            0 => {}
+            life => return Ok(life),
+        }
+    }
+}
+
+/// How many rings a queue consists of.
+const STRANDS: u64 = 1;
+
+/// magic, version, boot id (2), capacity, item_bytes, max_item_bytes, max_deliveries, members, life, format of the items,
+/// strands, …, checksum (last).
+fn fixed_header(geometry: &Geometry, boot: [u64; 2], life: u64) -> Vec<u8> {
     let mut words = [0u64; header::FIXED_WORDS];
     words[0] = MAGIC;
     words[1] = u64::from(PROTOCOL);
@@ -249,6 +290,9 @@ fn fixed_header(geometry: &Geometry, boot: [u64; 2]) -> Vec<u8> {
     words[6] = geometry.max_item_bytes.into();
     words[7] = geometry.max_deliveries.unwrap_or(0).into();
     words[8] = MEMBERS as u64;
+    words[9] = life;
+    words[10] = FORMAT.into();
+    words[11] = STRANDS;
     let mut bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
     let sum = u64::from(crc32fast::hash(&bytes[..bytes.len() - 8]));
     let end = bytes.len() - 8;
@@ -264,7 +308,7 @@ fn words_of(bytes: &[u8]) -> [u64; header::FIXED_WORDS] {
     words
 }
 
-fn read_header(bytes: &[u8; header::FIXED_WORDS * 8], boot: [u64; 2]) -> Result<Geometry, Wrong> {
+fn read_header(bytes: &[u8; header::FIXED_WORDS * 8], boot: [u64; 2]) -> Result<(Geometry, u64), Wrong> {
     let words = words_of(bytes);
     if words[0] != MAGIC {
         return Err(Wrong::Foreign("it does not begin as one".into()));
@@ -284,10 +328,20 @@ fn read_header(bytes: &[u8; header::FIXED_WORDS * 8], boot: [u64; 2]) -> Result<
     if words[8] != MEMBERS as u64 {
         return Err(Wrong::Foreign(format!("it has {} places for members instead of {MEMBERS}", words[8])));
     }
-    Ok(Geometry {
+    if words[9] == 0 {
+        return Err(Wrong::Foreign("it has no number of its life".into()));
+    }
+    if (words[10], words[11]) != (FORMAT.into(), STRANDS) {
+        let (format, strands) = (words[10], words[11]);
+        return Err(Wrong::Foreign(format!(
+            "it has items of format {format} in {strands} strands, and this program knows format {FORMAT} in {STRANDS}"
+        )));
+    }
+    let geometry = Geometry {
         capacity: small(words[4])?,
         item_bytes: small(words[5])?,
         max_item_bytes: small(words[6])?,
         max_deliveries: (deliveries != 0).then_some(deliveries),
-    })
+    };
+    Ok((geometry, words[9]))
 }

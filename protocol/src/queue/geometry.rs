@@ -3,6 +3,7 @@
 
 use super::error::QueueError;
 use super::late::LateLane;
+use super::slot::MOST_DELIVERIES;
 
 /// The numbers that make a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,10 +35,10 @@ const PAGE: usize = 4096;
 /// Byte offsets of the header's parts. Each that is written often has lines of its own.
 pub mod header {
     use super::LINE;
-    /// Magic, version, boot id, geometry, checksum: written once.
+    /// Magic, version, boot id, geometry, life, format, strands, checksum: written once.
     pub const FIXED: usize = 0;
     /// Words of the fixed part.
-    pub const FIXED_WORDS: usize = 16;
+    pub const FIXED_WORDS: usize = 32;
     /// The receivers' hint.
     pub const HEAD: usize = 4 * LINE;
     /// The senders' hint.
@@ -54,10 +55,21 @@ pub mod header {
     pub const DELAYED_TOP: usize = LATE_TOP + 8;
     /// When somebody is to look at the delayed lane.
     pub const NEXT_LOOK: usize = LATE_TOP + 16;
+    /// Counts the hints of the late lane, so that a receiver can tell whether any came since it looked.
+    #[expect(dead_code, reason = "part of the format")]
+    pub const LATE_STAMP: usize = LATE_TOP + 24;
     /// How often a living worker has made a slot dead: tells the supervisor to look.
     pub const DEATHS: usize = 10 * LINE;
     /// Whether a receiver is on the lookout, and since when.
     pub const OUT: usize = 11 * LINE;
+    /// The seal of an orderly end: a checksum of the whole file (0: not sealed), and the number of the snapshot.
+    #[expect(dead_code, reason = "part of the format")]
+    pub const SEAL: usize = 12 * LINE;
+    /// How many places have ever had a member: those behind them were never used.
+    pub const HIGHEST: usize = 13 * LINE;
+    /// A hash of the shape of the items, 0 as long as none is noted.
+    #[expect(dead_code, reason = "part of the format")]
+    pub const SHAPE: usize = 14 * LINE;
 }
 
 /// Byte offsets of the arrays, and the length of the file.
@@ -77,6 +89,10 @@ pub struct Layout {
     pub late: usize,
     /// The delayed lane's bitmap.
     pub delayed: usize,
+    /// Two words per slot: the key of an item that was sent again from a dead letter.
+    pub origins: usize,
+    /// The shape of the items, encoded: [`SHAPE_BYTES`].
+    pub shape: usize,
     /// The members' places.
     pub members: usize,
     /// The slots: item id, length, then the bytes inline.
@@ -91,8 +107,15 @@ pub struct Layout {
     pub total: usize,
 }
 
-/// Bytes in front of a slot's inline room: item id, length.
+/// Bytes in front of a slot's inline room: item id, length. The highest bit of the length says that the item has a key of its
+/// own among the origins.
 pub const SLOT_HEAD: usize = 16;
+
+/// In the word of an item's length: it was sent again from a dead letter, and keeps that one's key.
+pub const HAS_ORIGIN: u64 = 1 << 63;
+
+/// Room for the shape of the items.
+pub const SHAPE_BYTES: usize = 16 << 10;
 
 impl Geometry {
     /// Slots at most: 16,777,216.
@@ -123,8 +146,10 @@ impl Geometry {
                 Self::MAX_ITEM
             ));
         }
-        if self.max_deliveries == Some(0) {
-            return fault("max_deliveries is 0".to_owned());
+        if let Some(most) = self.max_deliveries
+            && (most == 0 || most > MOST_DELIVERIES)
+        {
+            return fault(format!("max_deliveries {most} is not between 1 and {MOST_DELIVERIES}"));
         }
         let total = u64::from(self.capacity) * (u64::from(self.max_item_bytes) + u64::from(self.item_bytes) + 4096);
         if total > Self::MAX_TOTAL {
@@ -152,7 +177,9 @@ impl Geometry {
         let late = (due + words).next_multiple_of(LINE);
         let lane = LateLane::words_for(self.capacity) * 8;
         let delayed = (late + lane).next_multiple_of(LINE);
-        let members = (delayed + lane).next_multiple_of(LINE);
+        let origins = (delayed + lane).next_multiple_of(LINE);
+        let shape = (origins + 2 * words).next_multiple_of(LINE);
+        let members = shape + SHAPE_BYTES;
         let slots = (members + (MEMBERS + 1) * MEMBER_BYTES).next_multiple_of(PAGE);
         let slot = SLOT_HEAD + self.item_bytes as usize;
         let stride = slot.next_multiple_of(if slot <= 128 { 16 } else { 64 });
@@ -170,6 +197,8 @@ impl Geometry {
             due,
             late,
             delayed,
+            origins,
+            shape,
             members,
             slots,
             stride,
@@ -200,7 +229,8 @@ mod tests {
             );
             let lane = n.div_ceil(64) * 8;
             assert!(layout.backed + n * 8 <= layout.due && layout.due + n * 8 <= layout.late);
-            assert!(layout.late + lane <= layout.delayed && layout.delayed + lane <= layout.members);
+            assert!(layout.late + lane <= layout.delayed && layout.delayed + lane <= layout.origins);
+            assert!(layout.origins + 2 * n * 8 <= layout.shape && layout.shape + SHAPE_BYTES <= layout.members);
             assert!(layout.members + (MEMBERS + 1) * MEMBER_BYTES <= layout.slots);
             assert!(layout.stride >= SLOT_HEAD + item_bytes as usize && layout.stride.is_multiple_of(16));
             assert!(layout.slots + n * layout.stride <= layout.large);

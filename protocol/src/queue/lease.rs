@@ -2,7 +2,7 @@
 
 use super::file::Queue;
 use super::ring::Held;
-use crate::id::ItemId;
+use crate::id::{ItemId, ItemKey};
 
 /// An item in this member's hands. Dropping it does nothing: the item stays leased until the member ends it through
 /// [`Member`](super::Member), or dies and is swept.
@@ -22,10 +22,17 @@ impl Lease {
         self.id
     }
 
-    /// How often the item was delivered, this time included: 1 for the first (65,535 stands for that and more).
+    /// How often the item was delivered, this time included: 1 for the first (32,767 stands for that and more). A run or
+    /// batch that failed counts as one delivery of each of its items.
     #[inline]
     pub fn deliveries(&self) -> u16 {
-        self.held.word.deliveries()
+        self.held.word.attempt()
+    }
+
+    /// Whether the item has to be dealt with by itself, because a delivery of it has failed: it is in no run or batch.
+    #[inline]
+    pub fn is_alone(&self) -> bool {
+        self.held.word.deliveries() > 0
     }
 
     /// Bytes of the item.
@@ -42,6 +49,11 @@ impl Lease {
 }
 
 impl Queue {
+    /// The key of an item that is leased from this queue.
+    pub fn key(&self, lease: &Lease) -> ItemKey {
+        self.key_of(lease.held.slot, lease.id)
+    }
+
     /// The item in a slot that was leased.
     #[inline]
     pub(super) fn lease(&self, held: Held) -> Lease {

@@ -13,9 +13,10 @@ use super::place::{Count, Place};
 use super::recovery::Fate;
 use super::returned::Returned;
 use super::ring::{Held, Met, NoSlot};
+use super::take::Take;
 use super::wait::Unhurried;
 use crate::crash_point;
-use crate::id::{ItemId, Post};
+use crate::id::{ItemId, ItemKey, Post};
 use crate::retry::LONGEST_WAIT;
 use crate::shm::{Patience, clock};
 
@@ -45,6 +46,7 @@ impl Queue {
             .take_idle(post, lane)
             .or_else(|| self.shared.places.free().find_map(takes))
             .ok_or(QueueError::MembersFull(MEMBERS))?;
+        self.note_member(index);
         Ok(Member {
             queue: self.clone(),
             index,
@@ -95,6 +97,18 @@ impl Member {
         if !self.queue.write(held.slot, id, item) {
             return Err(self.no_space(held));
         }
+        self.send_filled(held, id, 1 + self.drafts())
+    }
+
+    /// Sends an item again that was a dead letter: it keeps that one's key. Otherwise as [`Member::try_send`].
+    pub fn try_send_as(&mut self, item: &[u8], key: ItemKey) -> Result<ItemId, Refused> {
+        self.check_len(item)?;
+        let held = self.claim()?;
+        let id = self.next_id(0);
+        if !self.queue.write(held.slot, id, item) {
+            return Err(self.no_space(held));
+        }
+        self.queue.write_origin(held.slot, id, item.len(), key);
         self.send_filled(held, id, 1 + self.drafts())
     }
 
@@ -159,28 +173,35 @@ impl Member {
     /// Takes the next item if there is one: what came back first, then in the order of sending.
     #[inline]
     pub fn try_recv(&mut self) -> Result<Lease, Nothing> {
-        match self.take_ready() {
+        self.try_take(Take::Single)
+    }
+
+    /// The same, for a run or batch as `take` says. With [`Take::More`] also [`Nothing::Empty`] if the next item has to be
+    /// taken by itself.
+    #[inline]
+    pub fn try_take(&mut self, take: Take) -> Result<Lease, Nothing> {
+        match self.take_ready(take) {
             Some(lease) => Ok(lease),
-            None => self.look_for_one(),
+            None => self.look_for_one(take),
         }
     }
 
     /// What all is about when nothing is late: the item at the head is ready.
     #[inline]
-    fn take_ready(&mut self) -> Option<Lease> {
+    fn take_ready(&mut self, take: Take) -> Option<Lease> {
         let ring = &self.queue.shared.ring;
         if ring.has_delayed() {
             return None;
         }
         let mut taken = None;
-        ring.lease_more(self.index, 1, &mut self.recv_cursor, |held| taken = Some(held));
+        ring.lease_more(self.index, 1, take, &mut self.recv_cursor, |held| taken = Some(held));
         let lease = self.queue.lease(taken?);
         self.leases += 1;
         Some(lease)
     }
 
     #[inline(never)]
-    fn look_for_one(&mut self) -> Result<Lease, Nothing> {
+    fn look_for_one(&mut self, take: Take) -> Result<Lease, Nothing> {
         let shared = &self.queue.shared;
         if shared.ring.promote(clock) > 0 {
             shared.items.call();
@@ -188,7 +209,7 @@ impl Member {
         let mut unhurried = Unhurried::default();
         let gathers = self.patience.gathers();
         loop {
-            match self.queue.shared.ring.lease(self.index, clock) {
+            match self.queue.shared.ring.lease(self.index, take, clock) {
                 Met::Item(held) => {
                     self.leases += 1;
                     if let Some(look) = unhurried.look() {
@@ -253,9 +274,21 @@ impl Member {
     /// queue as before; or it becomes a dead letter now if this was its last delivery. If the process dies before this
     /// returns, the item may come again at once.
     pub fn nack_after(&mut self, lease: Lease, wait: Duration) -> Option<Returned> {
-        let wait = u64::try_from(wait.min(LONGEST_WAIT).as_nanos()).expect("a day is less than 585 years");
-        let due = if wait == 0 { 0 } else { clock().saturating_add(wait) };
-        let returned = self.queue.shared.ring.nack(lease.held, self.index, due)?;
+        let returned = self.queue.shared.ring.nack(lease.held, self.index, due_after(wait))?;
+        self.failed(returned);
+        Some(returned)
+    }
+
+    /// The run that the item is part of has failed: it goes to the front when this time is over, to be taken by itself. The
+    /// delivery does not count towards `max_deliveries`, unless the item was taken by itself. Otherwise as
+    /// [`Member::nack_after`].
+    pub fn fail_with_others(&mut self, lease: Lease, wait: Duration) -> Option<Returned> {
+        let returned = self.queue.shared.ring.fail_with_others(lease.held, self.index, due_after(wait))?;
+        self.failed(returned);
+        Some(returned)
+    }
+
+    fn failed(&mut self, returned: Returned) {
         self.leases -= 1;
         match returned {
             Returned::Late => {
@@ -269,7 +302,6 @@ impl Member {
                 self.end_may_be_near();
             }
         }
-        Some(returned)
     }
 
     /// The item was not started: it goes to the front, and this delivery does not count.
@@ -310,6 +342,12 @@ impl Member {
             self.queue.shared.items.call_all();
         }
     }
+}
+
+/// When an item is due that waits so long from now; 0: at once.
+fn due_after(wait: Duration) -> u64 {
+    let wait = u64::try_from(wait.min(LONGEST_WAIT).as_nanos()).expect("a day is less than 585 years");
+    if wait == 0 { 0 } else { clock().saturating_add(wait) }
 }
 
 impl Drop for Member {

@@ -9,13 +9,14 @@ use super::geometry::{Geometry, UNDERTAKER};
 use super::ring::Ring;
 use super::slot::{Kind, Position, Word};
 use crate::crash_point;
+use crate::id::ItemKey;
 use crate::sync::Ordering;
 
 impl Ring {
     /// Puts an item into a ring that is being made and that nobody else uses yet; a late one comes when it is `due`.
     /// Gives the position behind it.
-    pub fn lay(&self, position: Position, kind: Kind, deliveries: u16, due: Instant) -> Position {
-        let word = Word::new(kind, position.lap(), 0, deliveries);
+    pub fn lay(&self, position: Position, kind: Kind, (deliveries, alone): (u16, bool), due: Instant) -> Position {
+        let word = Word::new(kind, position.lap(), 0, deliveries).with_alone(alone);
         let next = position.next(self.capacity);
         self.state(position.index()).store(word.0, Ordering::Release); // Pairs with `word`.
         self.born.at(position.index()).store(position.word(), Ordering::Relaxed);
@@ -51,7 +52,7 @@ impl Queue {
         }
         let moving = path.with_extension("moving");
         let _ = std::fs::remove_file(&moving);
-        let new = Self::create(&moving, wanted)?;
+        let new = Self::create_in(&moving, wanted, self.life())?;
         let moved = self.copy_to(&new, &items).and_then(|()| std::fs::rename(&moving, path));
         if let Err(source) = moved {
             let _ = std::fs::remove_file(&moving);
@@ -70,6 +71,10 @@ impl Queue {
             if !new.write(position.index(), id, self.shared.region.bytes(offset, len)) {
                 return Err(std::io::ErrorKind::StorageFull.into());
             }
+            let key = self.key_of(*slot, id);
+            if key != (ItemKey { life: self.life(), id: id.0 }) {
+                new.write_origin(position.index(), id, len, key);
+            }
             let deliveries = self.shared.ring.word(*slot).deliveries();
             let deliveries = match (kind, new.shared.geometry.max_deliveries) {
                 (Kind::Late, Some(most)) => deliveries.min(most - 1), // At least one more try.
@@ -79,7 +84,8 @@ impl Queue {
             // Without a limit there is no death: it gets another try.
             let is_revived = *kind == Kind::Dead && new.shared.geometry.max_deliveries.is_none();
             let due = if *kind == Kind::Late { self.shared.ring.delayed.due(*slot) } else { 0 };
-            position = ring.lay(position, if is_revived { Kind::Late } else { *kind }, deliveries, due);
+            let alone = self.shared.ring.word(*slot).is_alone();
+            position = ring.lay(position, if is_revived { Kind::Late } else { *kind }, (deliveries, alone), due);
             crash_point!("queue_moving");
         }
         for index in 0..=UNDERTAKER {

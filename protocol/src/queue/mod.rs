@@ -31,6 +31,7 @@ mod run;
 mod slot;
 mod spoilt;
 mod sweep;
+mod take;
 mod view;
 mod wait;
 
@@ -44,6 +45,7 @@ pub use member::Member;
 pub use recovery::Swept;
 pub use returned::Returned;
 pub use sweep::DeadItem;
+pub use take::Take;
 pub use wait::{Wait, recv_any, try_recv_any};
 
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]

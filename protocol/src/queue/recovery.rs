@@ -94,12 +94,12 @@ impl Ring {
         self.leave(slot, mine, |word| Word::new(Kind::Free, word.lap().next(), 0, 0)).is_some()
     }
 
-    /// An item whose owner did not come to finish it goes back as if it had not been delivered.
+    /// An item whose owner did not come to finish it goes back without this delivery being counted.
     fn spare(&self, slot: usize, owner: u16, swept: &mut Swept) {
         self.delayed.forget(slot);
         let mine = |word: Word| word.is(Kind::Leased, owner) || word.is(Kind::Settled, owner);
-        let back = |word: Word| Word::new(Kind::Late, word.lap(), 0, word.deliveries().saturating_sub(1));
-        if let Some(word) = self.leave(slot, mine, back) {
+        // It was delivered all the same, and its receiver may have begun with it: the next attempt has a higher number.
+        if let Some(word) = self.leave(slot, mine, |word| Self::uncounted(word).with_alone(true)) {
             self.announce(slot, word);
             swept.returned += 1;
         }
@@ -110,7 +110,7 @@ impl Ring {
     fn fail(&self, slot: usize, owner: u16, swept: &mut Swept) {
         self.delayed.forget(slot); // Its owner may have died between this and the word.
         let mine = |word: Word| word.is(Kind::Leased, owner) || word.is(Kind::Settled, owner);
-        if let Some(word) = self.leave(slot, mine, |word| self.after_failure(word)) {
+        if let Some(word) = self.leave(slot, mine, |word| self.after_death(word)) {
             match self.announce(slot, word) {
                 Returned::Late => swept.returned += 1,
                 Returned::Dead => swept.dead += 1,

@@ -18,14 +18,24 @@ impl Ring {
     /// The item is not done: it comes again when it is `due`, in front of the others, or is dead if it has run out of
     /// deliveries. `None` if `owner` does not hold it.
     pub fn nack(&self, held: Held, owner: u16, due: Instant) -> Option<Returned> {
+        self.fail_by(held, owner, due, |word| self.after_failure(word))
+    }
+
+    /// The run or batch that the item is part of has failed, and nothing tells whether this item was at fault: it comes
+    /// again when it is `due`, to be leased by itself. For a lease of a run this delivery does not count.
+    pub fn fail_with_others(&self, held: Held, owner: u16, due: Instant) -> Option<Returned> {
+        self.fail_by(held, owner, due, |word| self.after_death(word))
+    }
+
+    fn fail_by(&self, held: Held, owner: u16, due: Instant, failed: impl Fn(Word) -> Word) -> Option<Returned> {
         let mine = |word: Word| word.is(Kind::Leased, owner);
         let word = self.word(held.slot);
-        let waits = due != 0 && mine(word) && self.after_failure(word).kind() == Kind::Late;
+        let waits = due != 0 && mine(word) && failed(word).kind() == Kind::Late;
         if waits {
             self.delayed.set_due(held.slot, due);
             crash_point!("retry_due_written");
         }
-        let word = self.leave(held.slot, mine, |word| self.after_failure(word))?;
+        let word = self.leave(held.slot, mine, failed)?;
         if waits {
             crash_point!("returned_delayed");
             self.delayed.lane.hint(held.slot);
@@ -40,7 +50,7 @@ impl Ring {
         let returned = self.leave(
             held.slot,
             |word| word.is(Kind::Leased, owner),
-            |word| Word::new(Kind::Late, word.lap(), 0, word.deliveries().saturating_sub(1)),
+            |word| Self::uncounted(word).with_alone(word.is_alone()),
         );
         if returned.is_some() {
             self.late.hint(held.slot);
@@ -54,10 +64,22 @@ impl Ring {
             .is_some()
     }
 
+    /// The word of an item that comes back as if the present lease had not been.
+    pub(super) fn uncounted(word: Word) -> Word {
+        Word::new(Kind::Late, word.lap(), 0, word.deliveries().saturating_sub(1))
+    }
+
+    /// The word of an item that failed by itself, as one of a run or not: the delivery counts.
     pub(super) fn after_failure(&self, word: Word) -> Word {
-        let out_of_deliveries = self.max_deliveries != 0 && word.deliveries() >= self.max_deliveries;
+        let deliveries = word.deliveries().max(1);
+        let out_of_deliveries = self.max_deliveries != 0 && deliveries >= self.max_deliveries;
         let kind = if out_of_deliveries { Kind::Dead } else { Kind::Late };
-        Word::new(kind, word.lap(), 0, word.deliveries())
+        Word::new(kind, word.lap(), 0, deliveries).with_alone(word.is_alone())
+    }
+
+    /// The word of an item whose receiver died. One of a run comes back to be leased by itself, uncounted.
+    pub(super) fn after_death(&self, word: Word) -> Word {
+        if word.deliveries() == 0 { Self::uncounted(word).with_alone(true) } else { self.after_failure(word) }
     }
 
     pub(super) fn announce(&self, slot: usize, word: Word) -> Returned {

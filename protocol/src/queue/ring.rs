@@ -14,6 +14,7 @@ use super::delayed::{Delayed, Instant};
 use super::hint::{Cursor, stride};
 use super::late::LateLane;
 use super::slot::{Compared, Kind, Position, Word};
+use super::take::Take;
 use crate::crash_point;
 use crate::shm::Words;
 use crate::sync::{AtomicU64, Ordering};
@@ -221,14 +222,15 @@ impl Ring {
     }
 
     /// Leases the next item to `owner`: one of the late lane if there is one, else the one at the head. What waits in
-    /// the delayed lane has to be [promoted](Ring::promote) first.
+    /// the delayed lane has to be [promoted](Ring::promote) first. [`Met::Empty`] also if a run has to end here, because
+    /// the next item is to be taken by itself.
     #[inline]
-    pub fn lease(&self, owner: u16, now: impl Fn() -> Instant + Copy) -> Met {
+    pub fn lease(&self, owner: u16, take: Take, now: impl Fn() -> Instant + Copy) -> Met {
         loop {
             if self.late.may_hold()
-                && let Some(held) = self.lease_late(owner, now)
+                && let Some(met) = self.lease_late(owner, take, now)
             {
-                return Met::Item(held);
+                return met;
             }
             let Some(head) = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity) else {
                 return Met::Spoilt;
@@ -243,11 +245,11 @@ impl Ring {
                         // An item that its sender finished late was sent before this one, if by the same sender: having
                         // acquired this one's word, we see the hint of that one.
                         if self.late.may_hold()
-                            && let Some(held) = self.lease_late(owner, now)
+                            && let Some(met) = self.lease_late(owner, take, now)
                         {
-                            return Met::Item(held);
+                            return met;
                         }
-                        let leased = Word::new(Kind::Leased, word.lap(), owner, word.deliveries().saturating_add(1));
+                        let leased = Word::new(Kind::Leased, word.lap(), owner, take.count(word));
                         if self.change(head.index(), word, leased) {
                             crash_point!("leased");
                             self.step(&self.head, head);
@@ -268,7 +270,7 @@ impl Ring {
     /// Leases up to `count` more items to `owner`: those at the head that are ready, up to the first that is not, and moves
     /// the head on once at most. None while the late lane holds any: those come first, by [`Ring::lease`].
     #[inline]
-    pub fn lease_more(&self, owner: u16, count: usize, cursor: &mut Cursor, mut leased: impl FnMut(Held)) {
+    pub fn lease_more(&self, owner: u16, count: usize, take: Take, cursor: &mut Cursor, mut leased: impl FnMut(Held)) {
         let Some(seen) = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity) else { return };
         let mut head = self.begin(seen, *cursor);
         let mut left = count;
@@ -279,7 +281,7 @@ impl Ring {
                 break;
             }
             if word.kind() == Kind::Ready {
-                let lease = Word::new(Kind::Leased, word.lap(), owner, word.deliveries().saturating_add(1));
+                let lease = Word::new(Kind::Leased, word.lap(), owner, take.count(word));
                 if !self.change(head.index(), word, lease) {
                     break;
                 }
@@ -295,7 +297,8 @@ impl Ring {
         self.follow(&self.head, seen, head, left > 0);
     }
 
-    fn lease_late(&self, owner: u16, now: impl Fn() -> Instant) -> Option<Held> {
+    /// The oldest item of the late lane. [`Met::Empty`] if a run has to end before it.
+    fn lease_late(&self, owner: u16, take: Take, now: impl Fn() -> Instant) -> Option<Met> {
         while let Some(slot) = self.late.claim(|slot| self.born_at(slot)) {
             if slot >= self.capacity as usize {
                 continue;
@@ -306,11 +309,15 @@ impl Ring {
                     self.delayed.lane.hint(slot); // The hint was an old one, or the sweep's.
                     break;
                 }
-                let leased = Word::new(Kind::Leased, word.lap(), owner, word.deliveries().saturating_add(1));
+                if take == Take::More && !word.fits_a_run() {
+                    self.late.hint(slot);
+                    return Some(Met::Empty);
+                }
+                let leased = Word::new(Kind::Leased, word.lap(), owner, take.count(word)).with_alone(word.is_alone());
                 if self.change(slot, word, leased) {
                     crash_point!("late_leased");
                     self.delayed.forget(slot);
-                    return Some(Held { slot, word: leased });
+                    return Some(Met::Item(Held { slot, word: leased }));
                 }
                 word = self.word(slot); // A sender has bumped its lap.
             }

@@ -8,7 +8,8 @@ use super::lease::Lease;
 use super::member::Member;
 use super::place::Count;
 use super::ring::{Held, Met, NoSlot};
-use super::wait::Wait;
+use super::take::Take;
+use super::wait::{Wait, recv_any};
 use crate::crash_point;
 use crate::shm::clock;
 
@@ -139,11 +140,11 @@ impl Member {
     }
 
     /// Takes up to `most` items, and waits for the first of them as long as `wait` says. They are put behind those in
-    /// `leases`.
+    /// `leases`. The deliveries of several items together do not count; an item of which a delivery has failed comes by itself.
     pub fn recv_many(&mut self, most: usize, leases: &mut Vec<Lease>, wait: &Wait<'_>) -> Result<(), Nothing> {
         if most > 0 {
-            leases.push(self.recv(wait)?);
-            self.take_more(most - 1, leases);
+            let lease = self.take_first(most, wait)?;
+            self.take_rest(most, lease, leases);
         }
         Ok(())
     }
@@ -151,10 +152,25 @@ impl Member {
     /// Takes up to `most` items that are there.
     pub fn try_recv_many(&mut self, most: usize, leases: &mut Vec<Lease>) -> Result<(), Nothing> {
         if most > 0 {
-            leases.push(self.try_recv()?);
-            self.take_more(most - 1, leases);
+            let lease = self.try_take(if most == 1 { Take::Single } else { Take::First })?;
+            self.take_rest(most, lease, leases);
         }
         Ok(())
+    }
+
+    fn take_first(&mut self, most: usize, wait: &Wait<'_>) -> Result<Lease, Nothing> {
+        let take = if most == 1 { Take::Single } else { Take::First };
+        recv_any(std::slice::from_mut(self), wait, &mut 0, take).map(|(_, lease)| lease)
+    }
+
+    /// The run goes on behind its first item, unless that one is to be dealt with by itself.
+    #[inline]
+    fn take_rest(&mut self, most: usize, first: Lease, leases: &mut Vec<Lease>) {
+        let is_alone = first.is_alone();
+        leases.push(first);
+        if !is_alone {
+            self.take_more(most - 1, leases);
+        }
     }
 
     /// Takes up to `most` more that are there, without patience for any.
@@ -164,11 +180,12 @@ impl Member {
         let ring = &queue.shared.ring;
         loop {
             let left = most - (leases.len() - before);
-            ring.lease_more(self.index, left, &mut self.recv_cursor, |held| leases.push(queue.lease(held)));
+            let taken = |held| leases.push(queue.lease(held));
+            ring.lease_more(self.index, left, Take::More, &mut self.recv_cursor, taken);
             if leases.len() - before == most || !ring.has_late() {
                 break;
             }
-            match ring.lease(self.index, clock) {
+            match ring.lease(self.index, Take::More, clock) {
                 Met::Item(held) => leases.push(queue.lease(held)),
                 Met::Empty | Met::Unfinished(_) | Met::Spoilt => break,
             }

@@ -87,8 +87,10 @@ fn what_came_back_is_taken_before_the_rest_of_a_run() {
     receiver.nack(leases.remove(0));
     receiver.ack_many(&mut leases);
     let (taken, mut leases) = take(&mut receiver, 64);
-    assert_eq!(taken, [0, 2, 3]);
-    assert_eq!(leases[0].deliveries(), 2);
+    assert_eq!((taken, leases[0].deliveries()), (vec![0], 2), "an item that failed comes by itself");
+    receiver.ack_many(&mut leases);
+    let (taken, mut leases) = take(&mut receiver, 64);
+    assert_eq!(taken, [2, 3]);
     receiver.ack_many(&mut leases);
 }
 
@@ -122,7 +124,58 @@ fn who_dies_with_a_run_in_hand_gives_all_of_it_back_and_the_counts_stay_true() {
     let swept = bench.queue.sweep(Post(2), |_, _| 0);
     assert_eq!((swept.returned, bench.queue.totals().acked), (3, 1));
     let mut other = bench.member(3);
-    assert_eq!(take(&mut other, 64).0, [1, 2, 3]);
+    for n in 1..4 {
+        let (taken, mut leases) = take(&mut other, 64);
+        assert_eq!((taken, leases[0].deliveries()), (vec![n], 2), "the items of a run that failed come one by one");
+        other.ack_many(&mut leases);
+    }
+}
+
+#[test]
+fn of_a_run_that_kills_again_and_again_only_the_item_at_fault_runs_out_of_deliveries() {
+    let bench = queue(Geometry { capacity: 20, ..SMALL });
+    let mut sender = bench.member(1);
+    assert_eq!(send(&mut sender, &items(0, 20)).0, 20);
+    let (mut done, mut deaths, mut dead) = (Vec::new(), 0, 0);
+    for post in 2..40 {
+        let mut receiver = bench.member(post);
+        loop {
+            let (taken, mut leases) = take(&mut receiver, 20);
+            if taken.contains(&7) {
+                deaths += 1;
+                forget((receiver, leases));
+                dead += bench.queue.sweep(Post(post), |_, _| 0).dead;
+                break;
+            }
+            if taken.is_empty() {
+                break;
+            }
+            receiver.ack_many(&mut leases);
+            done.extend(taken);
+        }
+    }
+    assert_eq!((deaths, dead), (4, 1), "once with the run, then max_deliveries times by itself");
+    done.sort_unstable();
+    assert!(done.into_iter().eq((0..20).filter(|n| *n != 7)));
+}
+
+#[test]
+fn a_run_that_is_given_back_as_failed_comes_one_by_one_and_a_run_that_was_not_begun_as_before() {
+    let bench = queue(SMALL);
+    let (mut sender, mut receiver) = (bench.member(1), bench.member(2));
+    assert_eq!(send(&mut sender, &items(0, 4)).0, 4);
+    let (_, leases) = take(&mut receiver, 2);
+    leases.into_iter().for_each(|lease| receiver.give_back(lease));
+    let (taken, mut leases) = take(&mut receiver, 2);
+    assert_eq!((taken, leases[0].deliveries()), (vec![0, 1], 1));
+    assert_eq!(receiver.fail_with_others(leases.remove(0), std::time::Duration::ZERO), Some(Returned::Late));
+    receiver.nack(leases.remove(0));
+    for (n, deliveries) in [(0, 2), (1, 2)] {
+        let (taken, mut leases) = take(&mut receiver, 64);
+        assert_eq!((taken, leases[0].deliveries()), (vec![n], deliveries));
+        receiver.ack_many(&mut leases);
+    }
+    assert_eq!(take(&mut receiver, 64).0, [2, 3]);
 }
 
 #[test]

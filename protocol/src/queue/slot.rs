@@ -2,9 +2,14 @@
 //! compare-and-swap and there is no instant at which a slot belongs to nobody.
 //!
 //! ```text
-//!  bit 63    60..62   44..59       28..43   0..27
-//!  { late,   kind,    deliveries,  owner,   lap }
+//!  bit 63    60..62   59      44..58       28..43   0..27
+//!  { late,   kind,    alone,  deliveries,  owner,   lap }
 //! ```
+//!
+//! `deliveries` counts the deliveries that count towards `max_deliveries`: those of a receiver that takes one item at a
+//! time. An item of a *run* (several items leased together) is leased without being counted: the word of such a lease has 0
+//! deliveries. When its receiver dies, nothing tells which item of the run was at fault, so each comes back marked *alone*:
+//! it is leased by itself from then on, and counted.
 //!
 //! A word of zeroes is `{ kind: free, lap: 0 }`, so that a fresh file is a fresh ring.
 
@@ -14,6 +19,10 @@ const LAP_BITS: u32 = 28;
 const LAP_MASK: u64 = (1 << LAP_BITS) - 1;
 const OWNER_SHIFT: u32 = 28;
 const DELIVERIES_SHIFT: u32 = 44;
+const ALONE_BIT: u64 = 1 << 59;
+
+/// The largest number of deliveries that a word can count.
+pub const MOST_DELIVERIES: u16 = (1 << 15) - 1;
 const KIND_SHIFT: u32 = 60;
 const LATE_BIT: u64 = 1 << 63;
 
@@ -54,7 +63,7 @@ impl Word {
         Self(
             lap.0 as u64
                 | (owner as u64) << OWNER_SHIFT
-                | (deliveries as u64) << DELIVERIES_SHIFT
+                | (if deliveries > MOST_DELIVERIES { MOST_DELIVERIES } else { deliveries } as u64) << DELIVERIES_SHIFT
                 | (kind as u64) << KIND_SHIFT,
         )
     }
@@ -77,10 +86,35 @@ impl Word {
         (self.0 >> OWNER_SHIFT) as u16
     }
 
-    /// How often the item was leased, the present lease included.
+    /// How many deliveries of the item count, the present lease included. 0 in a lease: it is one of a run.
     #[inline]
     pub const fn deliveries(self) -> u16 {
-        (self.0 >> DELIVERIES_SHIFT) as u16
+        (self.0 >> DELIVERIES_SHIFT) as u16 & MOST_DELIVERIES
+    }
+
+    /// Whether a run or batch that held the item has failed: it is leased by itself from now on.
+    #[inline]
+    pub const fn is_alone(self) -> bool {
+        self.0 & ALONE_BIT != 0
+    }
+
+    /// Whether the item may be part of a run: no delivery of it has failed.
+    #[inline]
+    pub const fn fits_a_run(self) -> bool {
+        !self.is_alone() && self.deliveries() == 0
+    }
+
+    /// Marked as *alone*, or not.
+    #[must_use]
+    pub const fn with_alone(self, alone: bool) -> Self {
+        if alone { Self(self.0 | ALONE_BIT) } else { Self(self.0 & !ALONE_BIT) }
+    }
+
+    /// How often the item was delivered as its receiver sees it, this lease included: 1 for the first time.
+    #[inline]
+    pub const fn attempt(self) -> u16 {
+        let counted = self.deliveries();
+        (if counted == 0 { 1 } else { counted }) + self.is_alone() as u16
     }
 
     /// Whether receivers have passed it over while it was being filled or staged.
@@ -120,11 +154,12 @@ impl fmt::Debug for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{{ kind: {:?}, lap: {}, owner: {}, deliveries: {}, late: {} }}",
+            "{{ kind: {:?}, lap: {}, owner: {}, deliveries: {}, alone: {}, late: {} }}",
             self.kind(),
             self.lap().0,
             self.owner(),
             self.deliveries(),
+            self.is_alone(),
             self.is_late()
         )
     }
@@ -230,10 +265,22 @@ mod tests {
             let word = Word::new(kind, lap(77), 65_535, 300);
             assert_eq!((word.kind(), word.lap(), word.owner(), word.deliveries()), (kind, lap(77), 65_535, 300));
             assert!(!word.is_late() && word.passed_over().is_late());
+            assert!(!word.is_alone() && word.with_alone(true).is_alone());
+            assert_eq!(word.with_alone(true).with_alone(false), word);
+            assert_eq!((word.with_alone(true).deliveries(), word.with_alone(true).kind()), (300, kind));
             assert_eq!(word.in_lap(lap(78)).lap(), lap(78));
             assert_eq!(word.in_lap(lap(78)).in_lap(lap(77)), word);
         }
         assert_eq!(Word(0), Word::new(Kind::Free, lap(0), 0, 0));
+        assert_eq!(Word::new(Kind::Late, lap(0), 0, u16::MAX).deliveries(), MOST_DELIVERIES);
+    }
+
+    #[test]
+    fn the_attempt_counts_a_failed_run_once() {
+        let lease = |deliveries| Word::new(Kind::Leased, lap(0), 7, deliveries);
+        assert_eq!([lease(0), lease(1), lease(2)].map(Word::attempt), [1, 1, 2]);
+        assert_eq!([lease(1), lease(3)].map(|word| word.with_alone(true).attempt()), [2, 4]);
+        assert!(lease(0).fits_a_run() && !lease(1).fits_a_run() && !lease(0).with_alone(true).fits_a_run());
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! broken worker's scribbling would show itself only in items that never come, and in numbers that lie.
 
 use super::file::Queue;
-use super::geometry::{MEMBERS, SLOT_HEAD};
+use super::geometry::{HAS_ORIGIN, MEMBERS, SLOT_HEAD};
 use super::slot::{Compared, Kind, Word};
 use crate::sync::Ordering;
 
@@ -65,16 +65,17 @@ impl Queue {
         let (is_owned, delivered) = match word.kind() {
             Kind::Free | Kind::Ready => (false, deliveries == 0),
             Kind::Filling | Kind::Staged => (true, deliveries == 0),
-            Kind::Leased | Kind::Settled => (true, deliveries > 0 && most.is_none_or(|most| deliveries <= most)),
+            Kind::Leased | Kind::Settled => (true, most.is_none_or(|most| deliveries <= most)),
             Kind::Late => (false, most.is_none_or(|most| deliveries < most)),
             Kind::Dead => (false, most.is_some_and(|most| deliveries == most)),
         };
         let may_be_late = word.kind() == Kind::Filling || word.kind() == Kind::Staged;
+        let may_be_alone = matches!(word.kind(), Kind::Leased | Kind::Settled | Kind::Late | Kind::Dead);
         if is_owned && usize::from(word.owner()) >= MEMBERS || !is_owned && word.owner() != 0 {
             Some("has an owner that cannot be")
         } else if !delivered {
             Some("has a number of deliveries that cannot be")
-        } else if word.is_late() && !may_be_late {
+        } else if word.is_late() && !may_be_late || word.is_alone() && !may_be_alone {
             Some("is marked in a way that cannot be")
         } else if word.kind() == Kind::Dead && self.length(slot) > u64::from(self.shared.geometry.max_item_bytes) {
             Some("holds an item of an impossible length")
@@ -85,6 +86,11 @@ impl Queue {
 
     /// The length that stands beside an item, unchecked.
     pub(super) fn length(&self, slot: usize) -> u64 {
+        self.length_word(slot) & !HAS_ORIGIN
+    }
+
+    /// The word of an item's length, with what else stands in it.
+    pub(super) fn length_word(&self, slot: usize) -> u64 {
         let layout = &self.shared.layout;
         let at = layout.slots + slot * layout.stride;
         self.shared.region.words(at, SLOT_HEAD / 8).at(1).load(Ordering::Relaxed)

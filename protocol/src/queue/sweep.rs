@@ -6,13 +6,13 @@
 use std::io;
 
 use super::file::Queue;
-use super::geometry::{SLOT_HEAD, UNDERTAKER};
+use super::geometry::{HAS_ORIGIN, SLOT_HEAD, UNDERTAKER};
 use super::place::Count;
 use super::places::Taken;
 use super::recovery::{Fate, Swept};
 use super::slot::Kind;
 use crate::crash_point;
-use crate::id::{ItemId, Post};
+use crate::id::{ItemId, ItemKey, Post};
 use crate::shm::clock;
 use crate::sync::Ordering;
 
@@ -21,6 +21,8 @@ use crate::sync::Ordering;
 pub struct DeadItem<'a> {
     /// Its identity. A dead letter may be seen twice, if the supervisor dies in between: this tells.
     pub id: ItemId,
+    /// By this it is known wherever it was or will be.
+    pub key: ItemKey,
     /// How often it was delivered.
     pub deliveries: u16,
     /// The item, as it was sent.
@@ -118,7 +120,7 @@ impl Queue {
             }
             let (id, offset, len) = self.content(slot);
             let bytes = self.shared.region.bytes(offset, len);
-            keep(DeadItem { id, deliveries: word.deliveries(), bytes })?;
+            keep(DeadItem { id, key: self.key_of(slot, id), deliveries: word.attempt(), bytes })?;
             crash_point!("dead_letter_kept");
             let count = self.place(UNDERTAKER);
             count.note(Count::Acked, slot as u64); // Here it is which one: workers make others dead meanwhile.
@@ -140,7 +142,7 @@ impl Queue {
         let at = shared.layout.slots + slot * shared.layout.stride;
         let head = shared.region.bytes(at, SLOT_HEAD);
         let word = |i: usize| u64::from_le_bytes(head[i * 8..i * 8 + 8].try_into().expect("eight bytes"));
-        let (id, len) = (ItemId(word(0)), usize::try_from(word(1)).unwrap_or(usize::MAX));
+        let (id, len) = (ItemId(word(0)), usize::try_from(word(1) & !HAS_ORIGIN).unwrap_or(usize::MAX));
         if len <= shared.geometry.item_bytes as usize {
             (id, at + SLOT_HEAD, len)
         } else if shared.layout.large_stride == 0 {

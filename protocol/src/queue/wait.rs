@@ -7,6 +7,7 @@ use super::file::Shared;
 use super::lease::Lease;
 use super::member::Member;
 use super::ring::{Held, Unfinished};
+use super::take::Take;
 use crate::crash_point;
 use crate::id::ItemId;
 use crate::shm::{EventCount, Patience, Ticket, clock};
@@ -157,7 +158,7 @@ impl Member {
 
     #[inline(never)]
     fn wait_for_one(&mut self, wait: &Wait<'_>) -> Result<Lease, Nothing> {
-        recv_any(std::slice::from_mut(self), wait, &mut 0).map(|(_, lease)| lease)
+        recv_any(std::slice::from_mut(self), wait, &mut 0, Take::Single).map(|(_, lease)| lease)
     }
 
     /// It is on the lookout no more, and has another one called if there is something.
@@ -183,9 +184,14 @@ impl Member {
 
 /// Takes the next item of several queues, in turn, beginning with number `next` (which is moved on). Says which queue it
 /// is from. It has [`Ended`](Nothing::Ended) when all of them have.
-pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Result<(usize, Lease), Nothing> {
+pub fn recv_any(
+    members: &mut [Member],
+    wait: &Wait<'_>,
+    next: &mut usize,
+    take: Take,
+) -> Result<(usize, Lease), Nothing> {
     let mut out = false;
-    let answer = wait_for_any(members, wait, next, &mut out);
+    let answer = wait_for_any(members, wait, (next, take), &mut out);
     if out {
         members.iter().for_each(Member::come_in);
     }
@@ -197,18 +203,18 @@ pub fn recv_any(members: &mut [Member], wait: &Wait<'_>, next: &mut usize) -> Re
 fn wait_for_any(
     members: &mut [Member],
     wait: &Wait<'_>,
-    next: &mut usize,
+    (next, take): (&mut usize, Take),
     out: &mut bool,
 ) -> Result<(usize, Lease), Nothing> {
     loop {
-        match try_recv_any(members, next) {
+        match try_recv_any(members, next, take) {
             Err(Nothing::Empty) => {}
             answer => return answer,
         }
         for member in &*members {
             *out |= member.queue.shared.items.go_out();
         }
-        match look_on(members, next) {
+        match look_on(members, next, take) {
             Err(Nothing::Empty) => {}
             answer => return answer,
         }
@@ -216,7 +222,7 @@ fn wait_for_any(
             members.iter().for_each(|member| member.queue.shared.items.come_in());
         }
         let tickets: Vec<(EventCount, Ticket)> = members.iter().map(Member::prepare).collect();
-        match try_recv_any(members, next) {
+        match try_recv_any(members, next, take) {
             Err(Nothing::Empty) => {}
             answer => return answer,
         }
@@ -236,7 +242,7 @@ fn wait_for_any(
 }
 
 /// Looks for a while whether an item comes.
-fn look_on(members: &mut [Member], next: &mut usize) -> Result<(usize, Lease), Nothing> {
+fn look_on(members: &mut [Member], next: &mut usize, take: Take) -> Result<(usize, Lease), Nothing> {
     let spins = members.iter().map(|member| member.patience.looks()).max().unwrap_or(0);
     let gathers = members.iter().map(|member| member.patience).find(|patience| patience.gathers());
     if let Some(patience) = gathers {
@@ -244,7 +250,7 @@ fn look_on(members: &mut [Member], next: &mut usize) -> Result<(usize, Lease), N
     }
     for look in 0..spins {
         std::hint::spin_loop();
-        match try_recv_any(members, next) {
+        match try_recv_any(members, next, take) {
             Err(Nothing::Empty) => {}
             answer => {
                 members.iter_mut().for_each(|member| member.patience.found(look));
@@ -261,12 +267,12 @@ fn look_on(members: &mut [Member], next: &mut usize) -> Result<(usize, Lease), N
 
 /// The same without waiting: [`Nothing::Empty`] if there is none at present.
 #[inline]
-pub fn try_recv_any(members: &mut [Member], next: &mut usize) -> Result<(usize, Lease), Nothing> {
+pub fn try_recv_any(members: &mut [Member], next: &mut usize, take: Take) -> Result<(usize, Lease), Nothing> {
     let mut all_ended = true;
     for _ in 0..members.len() {
         let index = if *next < members.len() { *next } else { 0 };
         *next = index + 1;
-        match members[index].try_recv() {
+        match members[index].try_take(take) {
             Ok(lease) => return Ok((index, lease)),
             Err(Nothing::Ended) => {}
             Err(Nothing::Empty) => all_ended = false,

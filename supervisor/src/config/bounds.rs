@@ -38,7 +38,7 @@ const fn time(key: &'static str, low_ms: u64, default_ms: u64) -> Bounds<Duratio
 pub(super) const CAPACITY: Bounds<i64> = number("capacity", 1, 1 << 24, 1_024);
 pub(super) const ITEM_BYTES: Bounds<i64> = size("item_bytes", 16, 1 << 20, 1 << 10);
 pub(super) const MAX_ITEM_BYTES: Bounds<i64> = size("max_item_bytes", 16, 1 << 30, 64 << 10);
-pub(super) const MAX_DELIVERIES: Bounds<i64> = number("max_deliveries", 1, u16::MAX as i64, 5);
+pub(super) const MAX_DELIVERIES: Bounds<i64> = number("max_deliveries", 1, 32_767, 5);
 pub(super) const RETRY_DELAY: Bounds<Duration> = Bounds { high: LONGEST_WAIT, ..time("retry_delay", 0, 0) };
 pub(super) const RETRY_DELAY_MAX: Bounds<Duration> =
     Bounds { high: LONGEST_WAIT, ..time("retry_delay_max", 0, 300_000) };

@@ -42,6 +42,7 @@ impl<'a> Damaged<'a> {
                     continue;
                 }
                 Err(PageError::Io { what, path, source }) => return Err(ResumeError::Io { what, path, source }),
+                Err(PageError::Version { path, found }) => return Err(ResumeError::OtherVersion { path, found }),
                 Err(error @ PageError::Foreign { .. }) => (error, "damaged"),
                 Err(error @ PageError::Rebooted { .. }) => (error, "rebooted"),
             };
@@ -132,7 +133,7 @@ impl<'a> Damaged<'a> {
 }
 
 /// The files in a folder whose names end so, in the order of their names.
-fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, ResumeError> {
+pub(super) fn files(folder: &Path, extension: &str) -> Result<Vec<PathBuf>, ResumeError> {
     let io = |source| ResumeError::Io { what: "read", path: folder.to_owned(), source };
     let entries = std::fs::read_dir(folder).map_err(io)?;
     let paths: io::Result<Vec<PathBuf>> = entries.map(|entry| entry.map(|entry| entry.path())).collect();

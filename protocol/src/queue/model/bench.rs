@@ -12,6 +12,7 @@ use super::super::recovery::Fate;
 use super::super::returned::Returned;
 use super::super::ring::{Held, Met, NoSlot, Ring};
 use super::super::slot::Kind;
+use super::super::take::Take;
 use super::ledger::Ledger;
 use crate::shm::{EventCount, Lookout, Words};
 use crate::sync::Ordering;
@@ -182,7 +183,9 @@ impl Bench {
         let mut run: Vec<Taken> = self.try_recv(owner).into_iter().collect();
         if !run.is_empty() {
             let taken = |held| run.push(self.taken(owner, held));
-            self.with_cursor(owner, Count::Acked, |cursor| self.ring().lease_more(owner, most - 1, cursor, taken));
+            self.with_cursor(owner, Count::Acked, |cursor| {
+                self.ring().lease_more(owner, most - 1, Take::More, cursor, taken)
+            });
         }
         run
     }
@@ -212,7 +215,7 @@ impl Bench {
         if !self.ring().has_delayed() {
             let mut ready = None;
             self.with_cursor(owner, Count::Acked, |cursor| {
-                self.ring().lease_more(owner, 1, cursor, |held| ready = Some(held));
+                self.ring().lease_more(owner, 1, Take::Single, cursor, |held| ready = Some(held));
             });
             if let Some(held) = ready {
                 return Some(self.taken(owner, held));
@@ -223,7 +226,7 @@ impl Bench {
             self.0.items.call();
         }
         loop {
-            match self.ring().lease(owner, || self.now()) {
+            match self.ring().lease(owner, Take::Single, || self.now()) {
                 Met::Item(held) => return Some(self.taken(owner, held)),
                 Met::Empty => return None,
                 Met::Unfinished(unfinished) if met == Some(unfinished) => self.ring().pass_over(unfinished),
@@ -383,9 +386,11 @@ impl Bench {
         assert_eq!(self.claim(owner), Err(NoSlot::Full));
         assert!(held.into_iter().all(|held| self.ring().publish(held, owner)));
         for _ in 0..slots {
-            let Met::Item(held) = self.ring().lease(owner, || self.now()) else { panic!("an item is out of reach") };
+            let Met::Item(held) = self.ring().lease(owner, Take::Single, || self.now()) else {
+                panic!("an item is out of reach")
+            };
             assert!(self.ring().ack(held, owner));
         }
-        assert_eq!(self.ring().lease(owner, || self.now()), Met::Empty);
+        assert_eq!(self.ring().lease(owner, Take::Single, || self.now()), Met::Empty);
     }
 }

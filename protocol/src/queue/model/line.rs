@@ -11,6 +11,7 @@ use super::super::place::{Count, Place};
 use super::super::recovery::Fate;
 use super::super::ring::{Held, Met, NoSlot, Ring};
 use super::super::slot::Kind;
+use super::super::take::Take;
 use crate::shm::Words;
 use crate::sync::Ordering;
 
@@ -85,7 +86,7 @@ impl Side {
     fn lease(&self, owner: u16) -> Option<(Held, u64)> {
         let mut met = None;
         loop {
-            match self.ring.lease(owner, || NOW) {
+            match self.ring.lease(owner, Take::Single, || NOW) {
                 Met::Item(held) => return Some((held, self.payload.at(held.slot).load(Ordering::Relaxed))),
                 Met::Empty => return None,
                 Met::Unfinished(unfinished) if met == Some(unfinished) => self.ring.pass_over(unfinished),

@@ -104,7 +104,7 @@ max_deliveries = "unlimited"
 retry_delay = "1s 500ms"
 retry_delay_max = "1h"
 [queues.back]
-max_deliveries = 65535
+max_deliveries = 32767
 retry_delay = "6m"
 [stages.zeta]
 command = ["./local", "a b", "quote\" back\\ tab\t $${literal} é"]
