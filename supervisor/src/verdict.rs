@@ -72,6 +72,7 @@ fn words(verdict: &Verdict, left: u64) -> (String, u8) {
         Verdict::Abandoned { stage } => {
             (format!("stage {stage} ended and left nobody to take from its queues"), by_left)
         }
+        Verdict::NeverStarts { stage, words } => (format!("stage {stage} cannot start: {words}"), ERROR),
         Verdict::Standstill { words } => (format!("ended at a standstill: {words}"), STANDSTILL),
         Verdict::GaveUp { worker, words } => {
             (format!("restart intensity reached: {worker} was restarted too often, at last: {words}"), GAVE_UP)

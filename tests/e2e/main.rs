@@ -19,6 +19,7 @@ mod limits;
 mod log_files;
 mod logs;
 mod misbehaving;
+mod needs;
 mod notify;
 mod pause;
 mod pipelines;

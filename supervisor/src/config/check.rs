@@ -108,6 +108,9 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
     }
     queue::check_members(&raw.queues, &queues, &stages, &mut faults);
     order::attach(&raw.stages, &mut stages, &mut faults);
+    if lists_read {
+        order::check_completed(&raw.stages, &stages, &graph, &mut faults);
+    }
     order::arrange(&raw.stages, &mut stages, &graph, &mut faults);
     let groups = group::believe(&raw.groups, &raw.stages, &mut faults);
     let plan = Plan {

@@ -218,6 +218,8 @@ pub struct StagePlan {
     pub significant: bool,
     /// Stages that it names as needed.
     pub depends_on: Vec<StageIx>,
+    /// Those of them that must have completed, where being ready is not enough.
+    pub needs_completed: Vec<StageIx>,
     /// What its processes may do and have. Default: no limits.
     pub limits: Limits,
     /// Stages that must be ready (or complete) before this one starts: what it feeds, what it depends on, and the

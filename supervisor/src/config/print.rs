@@ -120,7 +120,16 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
     line("on_panic", quoted(if stage.exit_on_panic { "exit" } else { "nack" }));
     line("success_codes", codes(&stage.exits.success));
     line("fatal_codes", codes(&stage.exits.fatal));
-    line("depends_on", stages(&stage.depends_on, &plan.stages));
+    line(
+        "depends_on",
+        list(stage.depends_on.iter().map(|ix| {
+            let name = quoted(&plan.stages[*ix].name);
+            match stage.needs_completed.contains(ix) {
+                true => format!("{{ stage = {name}, condition = \"completed\" }}"),
+                false => name,
+            }
+        })),
+    );
     line("significant", stage.significant.to_string());
     text.push_str(&limits::text(&stage.name, &stage.limits));
     text

@@ -137,6 +137,8 @@ pub(super) struct RawStage {
     pub(super) success_codes: Given<Vec<Spanned<NumberOrText>>>,
     pub(super) fatal_codes: Given<Vec<Spanned<NumberOrText>>>,
     pub(super) depends_on: Given<Vec<Spanned<String>>>,
+    /// Those names in `depends_on` that stand there with the condition that the stage has completed.
+    pub(super) needs_completed: Vec<Spanned<String>>,
     pub(super) significant: Given<bool>,
     pub(super) limits: RawLimits,
 }
@@ -241,6 +243,7 @@ impl RawStage {
             Some(_) => table.list(reader, key).map(Spanned::into_inner),
         };
         let limits = RawLimits::read(reader, name.get_ref(), &table);
+        let (depends_on, needs_completed) = table.needs(reader, "depends_on");
         Some(Self {
             inputs: queues(reader, "inputs"),
             outputs: queues(reader, "outputs"),
@@ -267,7 +270,8 @@ impl RawStage {
             on_panic: table.text(reader, "on_panic"),
             success_codes: table.numbers_or_texts(reader, "success_codes"),
             fatal_codes: table.numbers_or_texts(reader, "fatal_codes"),
-            depends_on: table.list(reader, "depends_on"),
+            depends_on,
+            needs_completed,
             significant: table.flag(reader, "significant"),
             limits,
         })

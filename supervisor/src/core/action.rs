@@ -62,6 +62,13 @@ pub enum Verdict {
         /// Which of them, and for what.
         words: String,
     },
+    /// A stage can never start, because one that it depends on has failed.
+    NeverStarts {
+        /// The stage.
+        stage: String,
+        /// What it waited for in vain, in words.
+        words: String,
+    },
     /// A worker was restarted too often.
     GaveUp {
         /// Such as `hash/0`.

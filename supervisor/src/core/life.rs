@@ -44,6 +44,7 @@ impl Core {
         worker.incarnation = worker.incarnation.next();
         worker.process = Process::Asked;
         worker.run = Run::default();
+        worker.ended_well = None;
         worker.stale = false;
         worker.next_start = None;
         let (post, incarnation) = (worker.post, worker.incarnation);
@@ -148,6 +149,8 @@ impl Core {
                 self.pend(ix, &format!("{cause}; starts again{with}"), actor, now);
             }
             Next::Rest => {
+                let well = meaning == Meaning::Success && !ending.failing || ending.spared;
+                worker.ended_well = (!ending.asked).then_some(well);
                 worker.saw_end = exit == Some(Exit::Code(0)) && inputs_closed && !ending.asked;
                 self.rest(ix, &cause, actor, now);
             }

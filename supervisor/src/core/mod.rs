@@ -19,6 +19,7 @@ mod group;
 mod hung;
 mod intensity;
 mod life;
+mod needs;
 mod notified;
 mod order;
 mod policy;
@@ -318,6 +319,7 @@ impl Core {
             self.close_queues(now);
             self.notice_significant(now);
             self.notice_abandoned(now);
+            self.give_up_waiting(now);
             self.wind_down();
             self.stop_stages(now);
             self.bring_down(now);

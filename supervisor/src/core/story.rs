@@ -9,6 +9,7 @@ mod hung;
 mod ladder;
 mod manager;
 mod matrix;
+mod needs;
 mod notified;
 mod order;
 mod random;
@@ -104,6 +105,7 @@ impl Told for Plan {
             exits: Exits::default(),
             significant: false,
             depends_on: Vec::new(),
+            needs_completed: Vec::new(),
             limits: Limits::default(),
             starts_after: Vec::new(),
             stops_after: Vec::new(),
@@ -282,9 +284,19 @@ impl Story {
         }
     }
 
+    fn everybody_comes_up_but(&mut self, one: &str) {
+        while let Some(name) = self.starting().into_iter().find(|name| name != one) {
+            self.up(&name);
+        }
+    }
+
     fn first_starting(&self) -> Option<String> {
-        let mut starting = self.core.workers().filter(|worker| worker.state == State::Starting);
-        starting.next().map(|worker| worker.name.clone())
+        self.starting().into_iter().next()
+    }
+
+    fn starting(&self) -> Vec<String> {
+        let starting = self.core.workers().filter(|worker| worker.state == State::Starting);
+        starting.map(|worker| worker.name.clone()).collect()
     }
 
     fn exits(&mut self, name: &str, exit: Exit) {

@@ -56,6 +56,8 @@ pub struct Worker {
     pub let_go: bool,
     /// Its process was started with what an earlier plan says, and is to be started anew.
     pub(super) stale: bool,
+    /// Whether its last run ended well; `None` if it has not ended, or was asked to stop.
+    pub(super) ended_well: Option<bool>,
     /// It exited 0 when all its inputs were closed: it has seen that nothing was left in them.
     pub(super) saw_end: bool,
     /// It was ready once, in whichever run, since its group went down last: who starts after it need not wait for it
@@ -191,6 +193,7 @@ impl Worker {
             intensity: Intensity::default(),
             let_go: false,
             stale: false,
+            ended_well: None,
             saw_end: false,
             was_ready: false,
         }
@@ -230,6 +233,11 @@ impl Worker {
     /// Whether stages that start after its own may do so, as far as it is concerned.
     pub(super) fn is_up(&self) -> bool {
         self.state == State::Exited || self.was_ready
+    }
+
+    /// Whether it has ended for good, and not well.
+    pub(super) fn has_failed(&self) -> bool {
+        self.is_over() && self.ended_well == Some(false)
     }
 
     /// Whether it is on its way down with others, to be started again with them.

@@ -139,7 +139,7 @@ command = ["walk"]
 restart = "permanent"
 [stages.plain]
 command = ["walk"]
-depends_on = ["zeta", "watch"]
+depends_on = [{ stage = "zeta", condition = "completed" }, "watch"]
 [groups.crowd]
 stages = ["zeta", "plain", "alpha"]
 strategy = "rest-for-one"
@@ -188,6 +188,7 @@ fn every_key_is_believed() {
         (&[3][..], &[][..], &[0, 1, 3][..])
     );
     assert_eq!((&plain.depends_on[..], zeta.significant, plain.significant), (&[0, 2][..], true, false));
+    assert_eq!((&plain.needs_completed[..], &zeta.needs_completed[..]), (&[0][..], &[][..]));
     let success = [ExitCode::Code(0), ExitCode::Code(2), ExitCode::Code(3), ExitCode::Signal(15)];
     assert_eq!(zeta.exits.success.iter().copied().collect::<Vec<_>>(), success);
     assert_eq!(zeta.exits.fatal.len(), 5);
