@@ -24,6 +24,9 @@ pub struct Status {
     /// Workers that wait for each other, so that none of them can continue, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standstill: Option<String>,
+    /// What will be left in the queues, if a drain will not be done in time, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlook: Option<String>,
     /// The numbers of the last run, when nothing runs.
     #[serde(default)]
     pub report: Option<Report>,

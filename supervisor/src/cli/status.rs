@@ -114,6 +114,9 @@ fn text(status: &Status, colour: bool) -> String {
         let words = format!("standstill: {}", Cell::new(words).into_text());
         out.push_str(&format!("{}\n", Tint::Bad.paint(&words, colour)));
     }
+    if let Some(words) = status.outlook.as_ref().filter(|_| status.pid > 0) {
+        out.push_str(&format!("{}\n", Tint::Warn.paint(&Cell::new(words).into_text(), colour)));
+    }
     let (mut stages, mut queues) = (stage_table(&status.stages), queue_table(&status.queues));
     let first = stages.first_width().max(queues.first_width());
     stages.widen_first(first);

@@ -3,6 +3,7 @@
 use brigade_protocol::id::{Incarnation, Post};
 
 use super::event::{Actor, StopLevel};
+use super::forecast::Outlook;
 use crate::config::plan::QueueIx;
 
 /// How a worker is asked to stop.
@@ -153,6 +154,8 @@ pub enum Action {
     },
     /// Workers wait for each other, and none of them can continue, in words; or, with `None`, this is over.
     Standstill(Option<String>),
+    /// The drain will not be done in time; or, with `None`, now it will.
+    Outlook(Option<Outlook>),
     /// The whole pipeline's stop has reached this level; what the next signal will do is to be printed.
     Level(StopLevel, Actor),
     /// All workers are gone: report and end. Comes once, last.

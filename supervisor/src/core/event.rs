@@ -191,6 +191,8 @@ pub enum Event {
     LoopIdle(usize),
     /// What all threads wait for was looked at.
     Looked(Box<Look>),
+    /// So many items are left in all queues, as was seen during a drain.
+    Left(u64),
     /// Somebody wants the next rung of the stop ladder (SIGTERM, SIGINT).
     StopNext(Actor),
     /// Somebody wants at least this rung.

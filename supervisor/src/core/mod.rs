@@ -15,6 +15,7 @@ pub mod action;
 mod backoff;
 pub mod event;
 mod exit;
+pub mod forecast;
 mod group;
 mod hung;
 mod intensity;
@@ -77,6 +78,7 @@ pub struct Core {
     ladder: Ladder,
     random: Random,
     standstills: standstill::Watch,
+    forecast: forecast::Forecast,
     begun: bool,
     /// All the work is done; services and manager are being stopped.
     winding_down: bool,
@@ -113,6 +115,7 @@ impl Core {
             ladder: Ladder::new(),
             random: Random::new(seed),
             standstills: standstill::Watch::default(),
+            forecast: forecast::Forecast::default(),
             begun: false,
             winding_down: false,
             finished: false,
@@ -255,6 +258,7 @@ impl Core {
             }
             Event::LoopIdle(ix) => self.loop_idle(ix, now),
             Event::Looked(look) => self.looked(*look, now),
+            Event::Left(items) => self.left(items, now),
             Event::StopNext(actor) => {
                 if let Some(level) = self.ladder.next() {
                     self.raise(level, actor, now);

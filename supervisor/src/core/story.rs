@@ -377,6 +377,10 @@ impl Story {
             Action::Close(queue) => format!("close {}", self.core.plan().queues[*queue].name),
             Action::WatchLoop(ix) => format!("watch loop {ix}"),
             Action::Changed { .. } => return None,
+            Action::Outlook(Some(outlook)) => {
+                format!("{} items need {:?} of {:?}", outlook.items, outlook.needs, outlook.remaining)
+            }
+            Action::Outlook(None) => "in time".to_owned(),
             Action::Standstill(Some(words)) => format!("standstill: {words}"),
             Action::Standstill(None) => "standstill over".to_owned(),
             Action::Level(StopLevel::Drain, actor) => format!("level drain by {actor:?}"),

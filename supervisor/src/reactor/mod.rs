@@ -7,6 +7,7 @@ mod act;
 mod bell;
 mod change;
 mod dead;
+mod drain;
 mod folder;
 mod hear;
 mod history;
@@ -349,6 +350,7 @@ impl Reactor {
         self.look_at_memory();
         self.look_for_hung(now);
         self.look_for_silent(now);
+        self.look_at_drain();
         self.tell_parent_status();
         if now >= self.next_long_round {
             self.next_long_round = now + LONG_ROUND;

@@ -82,6 +82,7 @@ impl Reactor {
             queues: self.queues_in_use().map(|index| self.queue(index)).collect(),
             stages,
             standstill: self.core.standstill().map(str::to_owned),
+            outlook: self.outlook(),
             report: None,
         }
     }

@@ -46,6 +46,7 @@ pub fn running() -> Status {
         ],
         queues: vec![queue("paths", 124, 4, 19_872), queue("sums", 0, 1, 19_870)],
         standstill: None,
+        outlook: None,
         report: None,
     }
 }

@@ -133,6 +133,7 @@ impl World {
             | Event::Paused { .. }
             | Event::Resumed { .. }
             | Event::Looked(_)
+            | Event::Left(_)
             | Event::StopNext(_)
             | Event::StopAt(..)
             | Event::WantManager
@@ -233,7 +234,7 @@ impl World {
                 let is_called_back = *from == State::Exited && cause.starts_with("its stage is scaled to ");
                 assert!(!matches!(from, State::Exited | State::Failed) || is_called_back, "what is over stays over");
             }
-            Action::Standstill(_) => {}
+            Action::Standstill(_) | Action::Outlook(_) => {}
             Action::Level(level, _) => {
                 assert!(self.level < Some(*level), "the ladder goes one way");
                 self.level = Some(*level);
@@ -271,8 +272,7 @@ impl World {
         }
     }
 
-    /// Who starts finds everybody up that it starts after; and after a crash, nobody of those that went down with it
-    /// lives any more, but for those that are stopped for good.
+    /// A worker starts after all that it needs, and after the end of all that went down with it in a crash.
     fn check_start(&self, post: Post) {
         let Some(stage) = self.stage_of(post) else { return };
         let plan = self.core.plan();
