@@ -15,6 +15,7 @@ mod flow;
 mod full_disk;
 mod hostile;
 mod hung;
+mod left_behind;
 mod limits;
 mod log_files;
 mod logs;

@@ -152,6 +152,15 @@ pub enum Event {
         /// What it did not do, and for how long.
         words: String,
     },
+    /// An earlier run of the worker had left processes behind, which were ended before this one was started.
+    LeftBehind {
+        /// Whose.
+        post: Post,
+        /// The run that is started now.
+        incarnation: Incarnation,
+        /// What was left, and what to do about it.
+        words: String,
+    },
     /// The worker is about to exit by itself, to be replaced by a new run of itself.
     Leaving {
         /// Whose.

@@ -45,6 +45,7 @@ impl Core {
         worker.process = Process::Asked;
         worker.run = Run::default();
         worker.ended_well = None;
+        worker.left_behind = None;
         worker.stale = false;
         worker.next_start = None;
         let (post, incarnation) = (worker.post, worker.incarnation);
@@ -107,6 +108,15 @@ impl Core {
         }
     }
 
+    /// The run before this one had left something behind, which is part of how that one ended.
+    pub(super) fn left_behind(&mut self, ix: usize, words: String) {
+        let worker = &mut self.workers[ix];
+        if let Some(end) = &mut worker.last_end {
+            end.push_str(&format!("; it {words}"));
+        }
+        worker.left_behind = Some(words);
+    }
+
     /// Its process has ended.
     pub(super) fn exited(&mut self, ix: usize, exit: Exit, items_left: bool, now: Instant) {
         let worker = &mut self.workers[ix];
@@ -135,7 +145,10 @@ impl Core {
             spared: worker.run.killed_paused && company,
         };
         let actor = worker.run.asked.map_or(Actor::Core, |(_, actor)| actor);
-        let cause = worker.end_in_words(exit);
+        let mut cause = worker.end_in_words(exit);
+        if let Some(words) = &worker.left_behind {
+            cause.push_str(&format!("; its run before {words}"));
+        }
         worker.last_end = Some(cause.clone());
         if worker.run.replaced && !ending.asked && !ending.hopeless && !ending.failing {
             self.go_on(ix, &format!("replaced: {cause}"), Actor::Core, now);

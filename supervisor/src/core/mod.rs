@@ -238,6 +238,11 @@ impl Core {
                     self.is_leaving(ix, words);
                 }
             }
+            Event::LeftBehind { post, incarnation, words } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.left_behind(ix, words);
+                }
+            }
             Event::Restart { post, actor } => self.restart_at_will(post, actor, now),
             Event::Reload { difference, actor } => self.reload(*difference, actor, now),
             Event::Scale { stage, replicas, actor } => self.scale(stage, replicas, actor, now),

@@ -36,6 +36,8 @@ pub struct Worker {
     pub last_exit: Option<Exit>,
     /// How its last run ended, in words: how its process did, and what was said about it by itself or by who killed it.
     pub last_end: Option<String>,
+    /// What the run before the present one left behind, in words.
+    pub(super) left_behind: Option<String>,
     /// What was last said about its failures: by itself, by a spawn that failed, or by the core when it had it killed.
     pub last_words: Option<String>,
     /// When it will be started again, in [`State::Backoff`].
@@ -183,6 +185,7 @@ impl Worker {
             restarts: 0,
             last_exit: None,
             last_end: None,
+            left_behind: None,
             last_words: None,
             next_start: None,
             paused: None,

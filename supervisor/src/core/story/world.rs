@@ -132,6 +132,7 @@ impl World {
             | Event::Leaving { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
+            | Event::LeftBehind { .. }
             | Event::Looked(_)
             | Event::Left(_)
             | Event::StopNext(_)
@@ -181,9 +182,8 @@ impl World {
                 assert!(double.is_none(), "nobody is started twice");
             }
             Action::Stop { post, incarnation, ask } => {
-                // One that is replaced comes back at once, as after a crash: nobody waits for that. And one that is started
-                // anew may be told by no change of its state that it goes down now. Of those that are let go, others of the
-                // stage stay.
+                // A worker that is replaced comes back at once, and of those that are let go others of the stage stay. One
+                // that is started again may go down with others without a change of its state.
                 let run = self.core.worker(*post).map(|worker| &worker.run);
                 let is_replaced = run.is_some_and(|run| run.let_go || run.replaced && run.asked.is_none());
                 if *ask != Ask::Renew && !is_replaced {
