@@ -14,11 +14,13 @@ use super::recovery::Fate;
 use super::returned::Returned;
 use super::ring::{Held, Met, NoSlot};
 use super::take::Take;
+use super::turn::{CLOSED, Turn};
 use super::wait::Unhurried;
 use crate::crash_point;
 use crate::id::{ItemId, ItemKey, Post};
 use crate::retry::LONGEST_WAIT;
 use crate::shm::{Patience, clock};
+use crate::sync::Ordering;
 
 /// One thread's place at a queue. Moves between threads, but is used by one at a time.
 ///
@@ -36,6 +38,7 @@ pub struct Member {
     pub(super) send_cursor: Cursor,
     pub(super) recv_cursor: Cursor,
     pub(super) patience: Patience,
+    pub(super) turn: Turn,
 }
 
 impl Queue {
@@ -58,6 +61,7 @@ impl Queue {
             send_cursor: Cursor::default(),
             recv_cursor: Cursor::default(),
             patience: Patience::with_room(self.shared.geometry.capacity),
+            turn: Turn::default(),
         })
     }
 
@@ -148,9 +152,7 @@ impl Member {
     #[inline]
     pub(super) fn claim(&mut self) -> Result<Held, Refused> {
         let shared = &self.queue.shared;
-        if self.queue.is_closed() {
-            return Err(Refused::Closed);
-        }
+        self.check_gate()?;
         let held = shared.ring.claim(self.index, &mut self.send_cursor).map_err(|none| match none {
             NoSlot::Full => Refused::Full,
             NoSlot::Spoilt => Refused::Spoilt,
@@ -162,6 +164,17 @@ impl Member {
             return Err(Refused::Closed);
         }
         Ok(held)
+    }
+
+    /// Whether it may claim slots.
+    #[inline]
+    pub(super) fn check_gate(&self) -> Result<(), Refused> {
+        match self.queue.gate().load(Ordering::SeqCst) {
+            0 => Ok(()),
+            word if word & CLOSED != 0 => Err(Refused::Closed),
+            word if self.queue.is_turn_of_another(word, self.index) => Err(Refused::Full),
+            _ => Ok(()),
+        }
     }
 
     #[cold]
@@ -352,6 +365,7 @@ fn due_after(wait: Duration) -> u64 {
 
 impl Drop for Member {
     fn drop(&mut self) {
+        self.end_turn();
         if self.leases > 0 || self.share.is_open() {
             let ours = |_, owner| if owner == self.index { Fate::Dead } else { Fate::Alive };
             let swept = self.queue.shared.ring.sweep(clock(), ours);

@@ -32,6 +32,7 @@ mod slot;
 mod spoilt;
 mod sweep;
 mod take;
+mod turn;
 mod view;
 mod wait;
 
