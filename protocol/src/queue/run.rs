@@ -183,7 +183,7 @@ impl Member {
             if leases.len() - before == most || !ring.has_late() {
                 break;
             }
-            match ring.lease(self.index, Take::More, clock) {
+            match ring.lease(self.index, Take::More, &mut self.oldest, clock) {
                 Met::Item(held) => leases.push(queue.lease(held)),
                 Met::Empty | Met::Unfinished(_) | Met::Spoilt => break,
             }
