@@ -44,6 +44,8 @@ fn a_service_starts_when_its_preparation_has_completed_and_runs_until_it_is_stop
     let text = site("while ! test -e go; do sleep 0.01; done", CONDITIONS[1], "restart = \"permanent\"");
     let mut run = sandbox.run(&text);
     run.pid_when("migrate/0", "starting");
+    let waits = run.worker("web/0").expect("it is in the status")["doing"].clone();
+    assert_eq!(waits, "waits for migrate to complete");
     assert_eq!(sandbox.ledger().count("serving"), 0);
     sandbox.write("go", "");
     until("the service is at work", || sandbox.ledger().count("serving") == 1);

@@ -1,8 +1,10 @@
 //! Workers that wait for each other: they are named, and the run continues or ends as the file says.
 
 use brigade_tests::{Sandbox, until};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
-use crate::pipelines::pair;
+use crate::pipelines::{line, pair};
 
 /// `join` pairs the items of two branches, one of which leaves out every other item: `left` fills.
 fn zip(keys: &str) -> String {
@@ -84,4 +86,23 @@ fn status_shows_what_a_source_waits_for_and_how_long() {
     });
     sandbox.write("gate", "");
     run.wait().with_code(0);
+}
+
+#[test]
+fn status_shows_that_a_worker_waits_for_the_server_of_shared_state() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run(&line(&["bucket", "drip"], &["bucket", "tally"], "progress_timeout = \"2s\""));
+    until("items flow", || sandbox.ledger().count("kept") > 10);
+    let server = Pid::from_raw(run.pid_when("manager/0", "ready"));
+    kill(server, Signal::SIGSTOP).expect("it lives");
+    until("the worker waits, longer than it may be stuck", || {
+        let doing = run.worker("middle/0").and_then(|worker| Some(worker["doing"].as_str()?.to_owned()));
+        doing.is_some_and(|words| words.starts_with("waits for shared state for 4."))
+    });
+    kill(server, Signal::SIGCONT).expect("it lives");
+    let before = sandbox.ledger().count("kept");
+    until("items flow again", || sandbox.ledger().count("kept") > before);
+    sandbox.ask(&["stop", "--now"]);
+    let report = run.wait().report();
+    assert_eq!(report.stages["middle"].restarts, 0, "it is not to blame for that");
 }

@@ -10,6 +10,7 @@ use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 
 use crate::context::Context;
 use crate::exit::Exit;
+use crate::shared::show_waits_in;
 use crate::station::{Station, StationError};
 use crate::{logs, panics, signals};
 
@@ -70,6 +71,7 @@ fn attempt() -> Result<Context, BootError> {
         let _ = reports.send(Report::Failed { words: error.to_string(), permanent: false });
     })?);
     signals::listen(&station).map_err(BootError::Signals)?;
+    show_waits_in(station.stop.page().lane(0));
     Ok(Context::new(station, 0))
 }
 

@@ -18,6 +18,7 @@ use crate::outbox::Outbox;
 use crate::output::Output;
 use crate::panics::{self, Panic};
 use crate::raw_receiver::nack;
+use crate::shared::show_waits_in;
 
 /// Exit code of Rust programs that end by a panic.
 const PANICKED: i32 = 101;
@@ -82,6 +83,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
         Handle: Fn(&mut S, I, &mut Output<O>) -> Result,
         Finish: Fn(&mut S, &mut Output<O>) -> Result,
     {
+        show_waits_in(ctx.station().stop.page().lane(ctx.thread()));
         let mut state = (self.build)(ctx)?;
         let mut out = Output::new(ctx)?;
         let mut inputs = Inputs::join(ctx)?;

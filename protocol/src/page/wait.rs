@@ -80,11 +80,11 @@ impl Lane {
         Waiting { lane: self, said: Cell::new(false) }
     }
 
-    /// What its thread waits for; `None` if it does not wait, or if several threads share the lane and more than one of
-    /// them waits.
+    /// What its thread waits for; `None` if it does not wait, or if several threads share the lane and wait for more than one
+    /// thing.
     pub fn waits(&self) -> Option<Waits> {
         // Acquire: pairs with `Waiting::say`.
-        if self.word(WAITING).load(Ordering::Acquire) != 1 {
+        if self.word(WAITING).load(Ordering::Acquire) == 0 {
             return None;
         }
         let what = WaitsFor::of_word(self.word(WAITS_FOR).load(Ordering::Relaxed))?;
@@ -123,12 +123,13 @@ impl Waiting<'_> {
             }
             return;
         }
-        // Threads that an author starts may share the lane: it counts how many wait. Once more than one does, what is
-        // written there is true of none of them until all have gone.
-        if self.lane.word(WAITING).fetch_add(1, Ordering::Release) == 0 {
-            self.write(word);
-        } else {
-            self.write(SEVERAL);
+        // Threads that an author starts may share the lane: it counts how many wait. Once they wait for more than one thing,
+        // nothing that could be written there is true of all of them until all have gone.
+        let is_first = self.lane.word(WAITING).fetch_add(1, Ordering::Release) == 0;
+        match self.lane.word(WAITS_FOR).load(Ordering::Relaxed) {
+            before if before == word && !is_first => {}
+            _ if is_first => self.write(word),
+            _ => self.write(SEVERAL),
         }
     }
 

@@ -47,6 +47,9 @@ pub struct Transaction<'a, I> {
     pub checkpoint: Option<&'a [u8]>,
     /// Whether it changes shared state: [`Transaction::commit`] prepares that.
     pub changes_shared: bool,
+    /// Whether other threads of the process wait for the lane: then it waits for room no longer than [`HOLD`], so that one of
+    /// them may make the room for which it waits.
+    pub shares_lane: bool,
     /// Whether it is the last one of its thread, which has come to the end of its inputs.
     pub is_last: bool,
 }
@@ -124,7 +127,7 @@ impl<I: BorrowMut<Member>> Transaction<'_, I> {
 
     /// Writes all results into their queues, where nobody sees them yet.
     fn stage(&mut self, number: u64, interrupted: &dyn Fn(usize) -> bool) -> Result<(), Refused> {
-        let mut deadline = None;
+        let mut deadline = self.shares_lane.then(|| Instant::now() + HOLD);
         for (output, range) in self.results {
             let wait = Wait { deadline, interrupted: &|| interrupted(*output) };
             let output = &mut self.outputs[*output];

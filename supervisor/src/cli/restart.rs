@@ -1,18 +1,21 @@
 //! `brigade restart`: a new run of workers, all at once or one after the other.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ask::{self, ask};
 use super::say;
 use super::select::{Need, Select};
 use crate::control::{Answer, Request};
+use crate::figures::seconds;
 use crate::state::StateDir;
 use crate::status::{Status, WorkerStatus};
 use crate::who::Who;
 
 /// Between two looks whether the new run is ready.
 const LOOK: Duration = Duration::from_millis(50);
+/// Between two words about what is waited for.
+const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Start workers anew, after the item in hand
 #[derive(Clone, Debug, clap::Args)]
@@ -75,9 +78,7 @@ impl Restart {
             // Anew: it may have crashed since the last look.
             let before = find(&status(dir)?, &worker.id)?.incarnation;
             restart(dir, &who)?;
-            while !is_up(&status(dir)?, &worker.id, before)? {
-                std::thread::sleep(LOOK);
-            }
+            wait_until(dir, &worker.id, |status| is_up(status, &worker.id, before))?;
             if crew.len() > 1 {
                 say::note(&format_args!("{} is ready", worker.id));
             }
@@ -111,9 +112,7 @@ impl Spare {
         let id = format!("{stage}/{before}");
         // A moment ago there was none of this name, or one that had gone.
         let is_there = |status: &Status| find(status, &id).is_ok_and(|worker| !worker.let_go);
-        while !is_there(&status(dir)?) || !is_up(&status(dir)?, &id, 0)? {
-            std::thread::sleep(LOOK);
-        }
+        wait_until(dir, &id, |status| Ok(is_there(status) && is_up(status, &id, 0)?))?;
         say::note(&format_args!("{id} is ready, for as long as the others are started anew"));
         Ok(Self::Lent { stage: stage.to_owned(), size: u16::try_from(before).expect("a stage has at most 4,096") })
     }
@@ -124,6 +123,30 @@ impl Spare {
             Self::None => Ok(()),
         }
     }
+}
+
+/// Waits until the status shows it, and tells from time to time how the worker stands for which it waits.
+fn wait_until(dir: &StateDir, id: &str, is_so: impl Fn(&Status) -> Result<bool, String>) -> Result<(), String> {
+    let mut next = Instant::now() + PROGRESS;
+    loop {
+        let status = status(dir)?;
+        if is_so(&status)? {
+            return Ok(());
+        }
+        if Instant::now() >= next {
+            next = Instant::now() + PROGRESS;
+            if let Ok(worker) = find(&status, id) {
+                say::note(&standing(&worker));
+            }
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// How a worker stands: `waiting for web/0: stopping for 12.0 s, at item 7 of queue jobs`.
+fn standing(worker: &WorkerStatus) -> String {
+    let doing = worker.doing.as_ref().map_or_else(String::new, |doing| format!(", {doing}"));
+    format!("waiting for {}: {} for {}{doing}", worker.id, worker.state, seconds(worker.since_s))
 }
 
 fn crew(status: &Status, who: &Who) -> Vec<WorkerStatus> {
@@ -174,5 +197,18 @@ fn status(dir: &StateDir) -> Result<Status, String> {
             Err("the pipeline answered something else".to_owned())
         }
         Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::sample::running;
+
+    #[test]
+    fn the_wait_says_how_the_worker_stands() {
+        let worker = |id| standing(&find(&running(), id).expect("it is there"));
+        assert_eq!(worker("hash/0"), "waiting for hash/0: ready for 3.2 s, waits for an item");
+        assert_eq!(worker("hash/2"), "waiting for hash/2: backoff for 3.2 s");
     }
 }

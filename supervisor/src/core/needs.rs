@@ -23,6 +23,17 @@ impl Core {
         self.crew(needed).all(|worker| worker.is_up() && !(counts_failure && worker.has_failed()))
     }
 
+    /// What a worker that has not been started yet waits for, in words.
+    pub fn pending_for(&self, worker: &Worker) -> Option<String> {
+        let stage = worker.stage.filter(|_| worker.state == State::Pending)?;
+        let plan = &self.plan.stages[stage];
+        let Some(needed) = plan.starts_after.iter().find(|needed| !self.is_met(stage, **needed)) else {
+            return self.is_held(stage).then(|| "waits for the others of its group to stop".to_owned());
+        };
+        let condition = if plan.needs_completed.contains(needed) { "to complete" } else { "to be ready" };
+        Some(format!("waits for {} {condition}", self.plan.stages[*needed].name))
+    }
+
     /// Gives up the stages that wait for what will never come. The rest is drained.
     pub(super) fn give_up_waiting(&mut self, now: Instant) {
         for stage in 0..self.plan.stages.len() {

@@ -123,6 +123,9 @@ impl Reactor {
 
     /// What it does at present. What stands in its page is input.
     fn doing(&self, worker: &Worker) -> Option<String> {
+        if let Some(words) = self.core.pending_for(worker) {
+            return Some(words);
+        }
         worker.pid?;
         if let Some(words) = self.noted_status(worker.post, worker.incarnation) {
             return Some(words);

@@ -123,6 +123,7 @@ impl Outbox {
             bytes: &self.bytes,
             checkpoint: self.checkpoint.as_deref(),
             changes_shared: !self.changes.is_empty(),
+            shares_lane: self.mode == Mode::WithTransaction,
             is_last: self.finishes,
         };
         let prepare = |number| prepare(&self.ctx, &self.changes, waiting, number);

@@ -29,6 +29,7 @@ mod list;
 mod map;
 mod pipeline;
 mod trace;
+mod wait;
 
 use std::time::Duration;
 
@@ -41,6 +42,7 @@ pub use pipeline::Pipeline;
 pub(crate) use batch::{Batch, pause_before_retry};
 use client::Client;
 pub(crate) use handle::{Handle, encoded};
+pub(crate) use wait::show_waits_in;
 
 /// Why an operation on shared state failed. Unless the variant says otherwise, it was not applied.
 #[derive(Debug, thiserror::Error)]

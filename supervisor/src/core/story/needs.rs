@@ -70,8 +70,10 @@ fn what_must_have_completed_is_not_enough_when_it_is_ready() {
     story.tell(Event::Begin);
     story.up("migrate/0");
     story.expect(&["spawn migrate/0 #1"]);
+    assert_eq!(story.core.pending_for(story.who("web/0")).as_deref(), Some("waits for migrate to complete"));
     story.exits("migrate/0", OK);
     story.expect(&["sweep migrate/0 #1", "spawn web/0 #1"]);
+    assert_eq!(story.core.pending_for(story.who("web/0")), None);
     let mut story = Story::of(site().stage("other", &[], &[]));
     story.tell(Event::Begin);
     story.up("migrate/0");
