@@ -18,7 +18,7 @@ pub const GAVE_UP: u8 = 3;
 pub const LEFT: u8 = 4;
 
 /// Exit code: workers waited for each other, and `on_standstill` is `end`.
-pub const STANDSTILL: u8 = 5;
+pub const STANDSTILL: u8 = 6;
 
 /// The numbers of a run, from its last picture.
 pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status) -> Report {

@@ -58,7 +58,7 @@ fn a_standstill_is_named_and_the_run_continues() {
 #[test]
 fn a_standstill_ends_the_run_if_the_file_says_so() {
     let sandbox = Sandbox::new();
-    let report = sandbox.run(&zip("on_standstill = \"end\"")).wait().with_code(5);
+    let report = sandbox.run(&zip("on_standstill = \"end\"")).wait().with_code(6);
     assert_eq!(report.verdict, format!("ended at a standstill: {CIRCLE}"));
     assert_eq!(report.queues["left"].left, 4, "items stay in the queues");
 }
