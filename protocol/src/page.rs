@@ -7,9 +7,11 @@
 
 mod lane;
 mod life;
+mod wait;
 
 pub use lane::{Lane, MAX_CHECKPOINT};
-pub use life::{Life, Waiting};
+pub use life::Life;
+pub use wait::{Waiting, Waits, WaitsFor};
 
 use crate::sync::Ordering;
 use std::fs::{File, OpenOptions};

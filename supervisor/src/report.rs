@@ -135,6 +135,7 @@ mod tests {
             stages: BTreeMap::from([("hash".to_owned(), stage(2)), ("walk".to_owned(), stage(0))]),
             queues: BTreeMap::from([("paths".to_owned(), queue.clone()), ("sums".to_owned(), queue)]),
             lost: 0,
+            standstill: None,
         }
     }
 

@@ -65,6 +65,11 @@ impl Roster {
         self.present.get_mut(self.by_pid.get(&pid)?)
     }
 
+    /// Whether this process leads a group, and has not been reaped.
+    pub fn is_leader(&self, pid: i32) -> bool {
+        self.by_pid.contains_key(&pid)
+    }
+
     /// The groups whose leaders have not been reaped.
     pub fn groups(&self) -> impl Iterator<Item = i32> {
         self.by_pid.keys().copied()

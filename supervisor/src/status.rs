@@ -22,6 +22,12 @@ pub struct Status {
     pub stages: Vec<StageStatus>,
     /// In the order of the pipeline file.
     pub queues: Vec<QueueStatus>,
+    /// Workers that wait for each other, so that none of them can continue, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standstill: Option<String>,
+    /// What will be left in the queues, if a drain will not be done in time, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub outlook: Option<String>,
     /// The numbers of the last run, when nothing runs.
     #[serde(default)]
     pub report: Option<Report>,
@@ -140,6 +146,9 @@ pub struct Report {
     pub queues: BTreeMap<String, QueueReport>,
     /// Items that are neither acked nor left nor dead. Always 0, or it is a bug of Brigade.
     pub lost: i64,
+    /// Workers that waited for each other when the run ended, in words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub standstill: Option<String>,
 }
 
 /// A stage's numbers.

@@ -20,6 +20,8 @@ pub const LEFT: u8 = 4;
 
 /// Exit code: items became dead letters in this run.
 pub const DEAD_LETTERS: u8 = 5;
+/// Exit code: workers waited for each other, and `on_standstill` is `end`.
+pub const STANDSTILL: u8 = 6;
 
 /// The numbers of a run, from its last picture. `dead`: items that became dead letters in this run, and that are kept.
 pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status, dead: u64) -> Report {
@@ -45,10 +47,14 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status, dead: u64) -> Re
         })
         .collect();
     let left: u64 = queues.values().map(|queue| queue.left).sum();
+    let standstill = picture.standstill.clone().filter(|_| left > 0);
     let (mut words, mut exit_code) = words(verdict, left);
     if exit_code == FINE && dead > 0 && plan.fail_on_dead_letters {
         exit_code = DEAD_LETTERS;
         words = format!("{words} with {}", counted(dead, "dead letter"));
+    }
+    if let Some(standstill) = standstill.as_ref().filter(|_| !matches!(verdict, Verdict::Standstill { .. })) {
+        words.push_str(&format!(" at a standstill: {standstill}"));
     }
     Report {
         pipeline: plan.name.clone(),
@@ -58,6 +64,7 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status, dead: u64) -> Re
         stages,
         queues,
         lost,
+        standstill,
     }
 }
 
@@ -69,6 +76,8 @@ fn words(verdict: &Verdict, left: u64) -> (String, u8) {
         Verdict::Drained => ("drained".to_owned(), by_left),
         Verdict::Ended { stage } => (format!("drained when stage {stage} had ended"), by_left),
         Verdict::Stopped => ("stopped".to_owned(), by_left),
+        Verdict::NeverStarts { stage, words } => (format!("stage {stage} cannot start: {words}"), ERROR),
+        Verdict::Standstill { words } => (format!("ended at a standstill: {words}"), STANDSTILL),
         // Also with nothing left: those that were stopped for it had not done their work.
         Verdict::Abandoned { stage } => (format!("stage {stage} ended and left nobody to take from its queues"), LEFT),
         Verdict::DeadLetters { most } => {

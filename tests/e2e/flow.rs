@@ -12,7 +12,7 @@ fn a_sender_waits_for_a_slow_taker_and_never_exceeds_the_capacity() {
     let gate = sandbox.path("gate").display().to_string();
     let mut run = sandbox.run(&pair(&["bucket", "emit", "100"], "capacity = 7", &["bucket", "hold", &gate], ""));
     until("the queue is full", || sandbox.ledger().count("sent") == 7);
-    let status = run.status();
+    let status = run.until_status("an item is taken", |status| status["queues"][0]["leased"] == 1);
     let queue = &status["queues"][0];
     assert_eq!((&queue["ready"], &queue["leased"], &queue["capacity"]), (&6.into(), &1.into(), &7.into()));
     assert!(holds_for_a_while(Duration::from_millis(300), || sandbox.ledger().count("sent") == 7), "more went in");

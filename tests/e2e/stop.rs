@@ -157,6 +157,23 @@ fn brigade_stop_now_leaves_the_rest() {
 }
 
 #[test]
+fn brigade_stop_tells_how_far_it_has_come_and_ends_with_the_code_of_the_run() {
+    let sandbox = Sandbox::new();
+    let gate = sandbox.path("gate").display().to_string();
+    let text = pair(&["bucket", "emit", "20"], "", &["bucket", "hold", &gate], "");
+    let mut run = sandbox.run(&format!("drain_timeout = \"9s\"\n{text}"));
+    until("all are sent", || sandbox.ledger().count("sent") == 20);
+    run.pid_when("taker/0", "ready");
+    let said = sandbox.ask(&["stop"]);
+    run.wait().with_code(4);
+    assert_eq!(said.code, Some(4), "{}", said.err);
+    assert!(said.err.contains(": 20 items left, waits for taker/0\n"), "{}", said.err);
+    let outlook = "20 items left, and none was done in the last ";
+    assert!(said.err.contains(outlook) && run.said().contains(outlook), "{}\n{}", said.err, run.said());
+    assert!(said.out.starts_with("pair: stopped in "), "{}", said.out);
+}
+
+#[test]
 fn brigade_stop_kill_kills() {
     let sandbox = Sandbox::new();
     let text = pair(&["bucket", "emit", "20"], "", &["misfit", "sleep", "0"], "stop_timeout = \"10m\"");

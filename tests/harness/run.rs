@@ -28,6 +28,8 @@ pub struct Report {
     pub stages: BTreeMap<String, StageNumbers>,
     pub queues: BTreeMap<String, QueueNumbers>,
     pub lost: i64,
+    #[serde(default)]
+    pub standstill: Option<String>,
 }
 
 /// Of a stage.

@@ -11,6 +11,7 @@ use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 use crate::context::Context;
 use crate::copies::is_copy;
 use crate::exit::Exit;
+use crate::shared::show_waits_in;
 use crate::station::{Station, StationError};
 use crate::{logs, panics, signals};
 
@@ -78,6 +79,7 @@ fn attempt() -> Result<Context, BootError> {
     let told = Arc::clone(&station);
     panics::report_by(move |words| told.report(Report::Failed { words, permanent: false, outage: false }));
     signals::listen(&station).map_err(BootError::Signals)?;
+    show_waits_in(station.stop.page().lane(0));
     Ok(Context::new(station, 0))
 }
 

@@ -132,8 +132,8 @@ impl Context {
     /// # Errors
     /// As [`sender`](Self::sender).
     pub fn raw_sender(&self, queue: &str) -> Result<RawSender, OpenError> {
-        let line = find(&self.station.outputs, queue).map(|(_, line)| line);
-        RawSender::new(self, line.ok_or_else(|| self.not_an_output(queue))?)
+        let (index, line) = find(&self.station.outputs, queue).ok_or_else(|| self.not_an_output(queue))?;
+        RawSender::new(self, index, line)
     }
 
     /// A receiver of bytes, which are read in place.

@@ -210,6 +210,23 @@ pub enum RecvError {
         /// What is wrong with it.
         error: DecodeError,
     },
+    /// The call would wait indefinitely: this handle itself holds every slot of the queue, or all that is left in a
+    /// queue to which nothing is sent any more. Acknowledge deliveries, or give some back, before taking more.
+    #[error(
+        "cannot take another item of queue {queue}: this handle holds {} not acknowledged yet, {}; \
+         acknowledge some before taking more{}",
+        deliveries(*held),
+        if held < capacity { "which is all that is left in it" } else { "as many as the queue has room for" },
+        if held < capacity { "" } else { ", or raise the queue's capacity" }
+    )]
+    HoldsAll {
+        /// Name of the queue.
+        queue: String,
+        /// Deliveries that this handle holds.
+        held: usize,
+        /// Items that the queue has room for.
+        capacity: usize,
+    },
     /// The queue's shared memory does not make sense any more.
     #[error("the queue is spoilt: its shared memory holds impossible values")]
     Spoilt,
@@ -329,6 +346,10 @@ impl OpenError {
             Self::Queue { .. } | Self::ShapeUnreadable { .. } => false,
         }
     }
+}
+
+fn deliveries(held: usize) -> String {
+    if held == 1 { "1 delivery".to_owned() } else { format!("{held} deliveries") }
 }
 
 fn of_queue(queue: &Option<String>) -> String {

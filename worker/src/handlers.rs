@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::codec;
 use brigade_protocol::control::Report;
-use brigade_protocol::page::Lane;
+use brigade_protocol::page::{Lane, WaitsFor};
 use brigade_protocol::queue::{Lease, Member, Nothing, Take, Wait, recv_any, try_recv_any};
 use serde::de::DeserializeOwned;
 use signal_hook::low_level;
@@ -20,6 +20,7 @@ use crate::output::Output;
 use crate::panics::{self, Panic};
 use crate::raw_receiver::nack;
 use crate::shape;
+use crate::shared::show_waits_in;
 
 /// Exit code of Rust programs that end by a panic.
 const PANICKED: i32 = 101;
@@ -86,6 +87,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
         Handle: Fn(&mut S, I, &mut Output<O>) -> Result,
         Finish: Fn(&mut S, &mut Output<O>) -> Result,
     {
+        show_waits_in(ctx.station().stop.page().lane(ctx.thread()));
         let state = (self.build)(ctx);
         end_if_copy();
         let mut state = state?;
@@ -196,7 +198,6 @@ impl Inputs {
 
     fn next(&mut self, ctx: &Context, outbox: &mut Outbox) -> Result<(usize, Lease), RecvError> {
         let stop = &ctx.station().stop;
-        let wait = Wait { deadline: None, interrupted: &|| stop.halts() };
         loop {
             if stop.now() {
                 return Err(RecvError::Stopped);
@@ -213,6 +214,9 @@ impl Inputs {
                     answer => return answer.map_err(RecvError::from),
                 }
             }
+            let waiting = self.lane.waiting();
+            let interrupted = || stop.halts_or_waits(&waiting, WaitsFor::AnyItem);
+            let wait = Wait { deadline: None, interrupted: &interrupted };
             let take = if self.batch > 1 { Take::First } else { Take::Single };
             match recv_any(&mut self.members, &wait, &mut self.turn, take) {
                 Err(Nothing::Interrupted) if !stop.now() => {} // Only paused.

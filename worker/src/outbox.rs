@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use brigade_protocol::codec;
 use brigade_protocol::id::ItemId;
-use brigade_protocol::page::{Lane, MAX_CHECKPOINT};
+use brigade_protocol::page::{Lane, MAX_CHECKPOINT, WaitsFor};
 use brigade_protocol::queue::{Member, Queue, Wait};
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -55,6 +55,12 @@ impl Port {
     fn capacity(&self) -> usize {
         self.queue.capacity()
     }
+}
+
+/// What a thread waits for that finds no room for so many items in an output.
+fn room_in(port: usize, items: usize) -> WaitsFor {
+    let queue = u16::try_from(port).expect("a stage has fewer than 65,536 outputs");
+    WaitsFor::Room { queue, slots: u32::try_from(items).unwrap_or(u32::MAX) }
 }
 
 /// When what is sent goes out.
@@ -188,7 +194,7 @@ impl Outbox {
     fn encode_now(&mut self, port: usize, item: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
         let stop = &self.ctx.station().stop;
         let waiting = self.lane.waiting();
-        let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
+        let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting, room_in(port, 1)) };
         let member = &mut self.members[port];
         let mut draft = member.draft(&self.ports[port].queue, &wait)?;
         codec::encode_to(item, &mut draft)?;
@@ -199,7 +205,7 @@ impl Outbox {
     fn send_now(&mut self, port: usize, range: Range<usize>) -> Result<(), Refusal> {
         let stop = &self.ctx.station().stop;
         let waiting = self.lane.waiting();
-        let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
+        let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting, room_in(port, 1)) };
         self.members[port].send(&self.bytes[range], &wait)?;
         Ok(())
     }

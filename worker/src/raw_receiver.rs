@@ -5,7 +5,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use brigade_protocol::page::Lane;
+use brigade_protocol::page::{Lane, WaitsFor};
 use brigade_protocol::queue::{Lease, Member, Nothing, Queue, Returned, Wait};
 
 use crate::context::Context;
@@ -56,7 +56,8 @@ impl RawReceiver {
     /// Takes the next item, and waits for it as long as it takes.
     ///
     /// # Errors
-    /// [`RecvError::Ended`] at the end of the stream, [`RecvError::Stopped`] when the worker is told to stop.
+    /// [`RecvError::Ended`] at the end of the stream, [`RecvError::Stopped`] when the worker is told to stop,
+    /// [`RecvError::HoldsAll`] if nothing can come before this handle lets go of a delivery.
     #[inline]
     pub fn recv(&self) -> Result<RawDelivery<'_>, RecvError> {
         self.recv_until(None)
@@ -152,16 +153,28 @@ impl RawReceiver {
         let stop = &self.ctx.station().stop;
         // It may hold other items meanwhile.
         let waiting = self.lane.waiting();
-        let interrupted = || stop.halts_or_waits(&waiting);
+        let interrupted = || stop.halts_or_waits(&waiting, WaitsFor::Item(self.index)) || self.holds_all().is_some();
         loop {
             if !stop.while_held(deadline) {
                 return Err(RecvError::Timeout);
             }
             match self.take(|member| take(member, &Wait { deadline, interrupted: &interrupted })) {
-                Err(RecvError::Stopped) if !stop.now() => {} // Only paused.
+                Err(RecvError::Stopped) if !stop.now() => {
+                    if let Some(all) = self.holds_all() {
+                        return Err(all);
+                    } // Else it is only paused.
+                }
                 answer => return answer,
             }
         }
+    }
+
+    /// Nothing can come because of what this handle itself holds: every slot of the queue, or all that is left in a queue
+    /// to which nothing is sent any more.
+    fn holds_all(&self) -> Option<RecvError> {
+        let (held, queue) = (self.held.get(), &self.line.queue);
+        let is_all = held > 0 && (held >= queue.capacity() || queue.is_closed() && queue.depth().left() <= held as u64);
+        is_all.then(|| RecvError::HoldsAll { queue: self.line.name.clone(), held, capacity: queue.capacity() })
     }
 
     #[inline]
@@ -350,7 +363,13 @@ pub(crate) fn going_on<D>(taken: Result<D, RecvError>, queue: &str) -> Option<Op
             Some(None)
         }
         Err(RecvError::Ended | RecvError::Stopped) => None,
-        Err(error @ (RecvError::Empty | RecvError::Timeout | RecvError::Spoilt | RecvError::ForkedCopy)) => {
+        Err(
+            error @ (RecvError::Empty
+            | RecvError::Timeout
+            | RecvError::HoldsAll { .. }
+            | RecvError::Spoilt
+            | RecvError::ForkedCopy),
+        ) => {
             tracing::error!(queue, "cannot take more items: {error}");
             None
         }

@@ -5,7 +5,7 @@ use std::fmt;
 use std::time::{Duration, Instant};
 
 use brigade_protocol::id::ItemId;
-use brigade_protocol::page::Lane;
+use brigade_protocol::page::{Lane, WaitsFor};
 use brigade_protocol::queue::{Draft, Member, Queue, Refused, Wait};
 
 use crate::context::Context;
@@ -20,12 +20,14 @@ pub struct RawSender {
     member: RefCell<Member>,
     queue: Queue,
     name: String,
+    /// Which of the stage's outputs it is.
+    index: u16,
     ctx: Context,
     lane: Lane,
 }
 
 impl RawSender {
-    pub(crate) fn new(ctx: &Context, line: &Line) -> Result<Self, OpenError> {
+    pub(crate) fn new(ctx: &Context, index: u16, line: &Line) -> Result<Self, OpenError> {
         let member = line
             .queue
             .join(ctx.station().welcome.post, ctx.thread())
@@ -34,6 +36,7 @@ impl RawSender {
             member: RefCell::new(member),
             queue: line.queue.clone(),
             name: line.name.clone(),
+            index,
             lane: ctx.station().stop.page().lane(ctx.thread()),
             ctx: ctx.clone(),
         })
@@ -109,7 +112,10 @@ impl RawSender {
             stop.while_held(None);
         }
         let waiting = self.lane.waiting();
-        let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
+        let wait = Wait {
+            deadline: None,
+            interrupted: &|| stop.now_or_wait(&waiting, WaitsFor::Room { queue: self.index, slots: 1 }),
+        };
         let mut now = 0;
         let all = self.member.borrow_mut().send_many(count, item, &mut now, &wait);
         *sent += now;
@@ -167,7 +173,10 @@ impl RawSender {
             return Err(Refusal::Timeout);
         }
         let waiting = self.lane.waiting();
-        let wait = Wait { deadline, interrupted: &|| stop.now_or_wait(&waiting) };
+        let wait = Wait {
+            deadline,
+            interrupted: &|| stop.now_or_wait(&waiting, WaitsFor::Room { queue: self.index, slots: 1 }),
+        };
         Ok(act(&mut self.member.borrow_mut(), &wait)?)
     }
 

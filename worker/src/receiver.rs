@@ -244,6 +244,29 @@ mod tests {
     }
 
     #[test]
+    fn a_handle_that_holds_all_that_there_is_is_told_instead_of_waiting() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", 1..=4u64);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        let mut held: Vec<_> = (0..4).map(|_| numbers.recv().expect("an item")).collect();
+        let words = "cannot take another item of queue numbers: this handle holds 4 deliveries not acknowledged yet, \
+                     as many as the queue has room for; acknowledge some before taking more, or raise the queue's capacity";
+        assert_eq!(numbers.recv().expect_err("the queue has four slots").to_string(), words);
+        assert!(matches!(numbers.recv_many(2), Err(RecvError::HoldsAll { held: 4, capacity: 4, .. })));
+        assert!(matches!(numbers.recv_timeout(Duration::MAX), Err(RecvError::HoldsAll { .. })));
+        assert!(matches!(numbers.try_recv(), Err(RecvError::Empty)), "a call that does not wait is told as before");
+        drop(held.split_off(1).into_iter().map(crate::Delivery::ack).collect::<Vec<_>>());
+        sandbox.feed("numbers", [5u64]);
+        assert_eq!(numbers.recv().expect("there is room again").ack(), 5);
+        sandbox.queue("numbers").close();
+        let words = "cannot take another item of queue numbers: this handle holds 1 delivery not acknowledged yet, \
+                     which is all that is left in it; acknowledge some before taking more";
+        assert_eq!(numbers.recv().expect_err("nothing else will come").to_string(), words);
+        held.pop().expect("the first one").ack();
+        assert!(matches!(numbers.recv(), Err(RecvError::Ended)));
+    }
+
+    #[test]
     fn a_panic_while_an_item_is_held_gives_it_back() {
         let sandbox = sandbox(&["numbers"], &[]);
         sandbox.feed("numbers", [7u64]);

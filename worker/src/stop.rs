@@ -4,7 +4,7 @@
 use std::sync::atomic::{AtomicI32, Ordering};
 use std::time::{Duration, Instant};
 
-use brigade_protocol::page::{Page, StopWord, Waiting};
+use brigade_protocol::page::{Page, StopWord, Waiting, WaitsFor};
 use brigade_protocol::queue::Queue;
 
 use crate::copies::is_copy;
@@ -43,14 +43,14 @@ impl Stop {
     }
 
     /// The same, asked by one who is about to wait at a queue, and shows that.
-    pub(crate) fn now_or_wait(&self, waiting: &Waiting<'_>) -> bool {
-        waiting.say();
+    pub(crate) fn now_or_wait(&self, waiting: &Waiting<'_>, what: WaitsFor) -> bool {
+        waiting.say(what);
         self.now()
     }
 
     /// Whether to leave a queue at which nothing has come yet, asked by one who is about to wait there, and shows that.
-    pub(crate) fn halts_or_waits(&self, waiting: &Waiting<'_>) -> bool {
-        waiting.say();
+    pub(crate) fn halts_or_waits(&self, waiting: &Waiting<'_>, what: WaitsFor) -> bool {
+        waiting.say(what);
         self.halts()
     }
 

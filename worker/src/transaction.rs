@@ -248,4 +248,27 @@ mod tests {
         assert_eq!(sandbox.take::<u32>("people").len(), 4);
         assert!(matches!(tx.to("peeple").send(1).expect_err("no such output").reason, Refusal::NoQueue(_)));
     }
+
+    #[test]
+    fn a_commit_that_waits_for_room_lets_another_thread_make_it() {
+        let sandbox = sandbox(&["names"], &["people"]);
+        sandbox.feed("names", ["ada"]);
+        sandbox.feed("people", 0..crate::sandbox::CAPACITY);
+        let ctx = &sandbox.ctx;
+        std::thread::scope(|scope| {
+            let waits = scope.spawn(|| {
+                let mut tx = ctx.transaction().expect("outputs");
+                tx.to("people").send("bob".to_owned()).expect("taken");
+                tx.commit()
+            });
+            crate::sandbox::until(|| sandbox.page.lane(0).waits().is_some());
+            let names = ctx.receiver::<String>("names").expect("an input");
+            let mut tx = ctx.transaction().expect("outputs");
+            tx.ack(names.recv().expect("a name"));
+            tx.checkpoint(&1u8).expect("small");
+            tx.commit().expect("it has its turn while the other one waits");
+            assert_eq!(sandbox.take::<u32>("people").len(), 4);
+            waits.join().expect("no panic").expect("there is room now");
+        });
+    }
 }

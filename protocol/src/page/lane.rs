@@ -23,6 +23,10 @@ pub(super) const COMMITTED: usize = 8;
 pub(super) const FINISH: usize = 9;
 /// The number of the last batch that changes shared state, unless the manager has made those changes.
 pub(super) const SHARED: usize = 10;
+/// What the thread waits for, see [`WaitsFor`](super::WaitsFor). On a third cache line: it is written before a sleep only.
+pub(super) const WAITS_FOR: usize = 16;
+/// Since when it waits for that, by the machine's clock.
+pub(super) const WAITS_SINCE: usize = 17;
 
 /// The largest checkpoint, encoded, in bytes: 4 KiB and what the encoding adds.
 pub const MAX_CHECKPOINT: usize = 4096 + 64;

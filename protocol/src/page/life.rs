@@ -1,8 +1,6 @@
 //! Signs of life of a handler thread, as its lane shows them. Without them nobody could tell a thread that is stuck at an
 //! item from one that waits for others.
 
-use std::cell::Cell;
-
 use super::lane::{BEGUN, HOLDS_QUEUE, LANE_BYTES, LATE, WAITING};
 use super::{Lane, Page};
 use crate::sync::Ordering;
@@ -35,17 +33,6 @@ impl Lane {
         // SeqCst: comes before the wake-up that follows, in the order that sleepers rely on.
         self.word(LATE).store(life.begun, Ordering::SeqCst);
     }
-
-    /// To be kept while it sends or takes: says, once it is told that this takes longer, that the thread waits.
-    #[inline]
-    pub fn waiting(&self) -> Waiting<'_> {
-        Waiting { lane: self, said: Cell::new(false) }
-    }
-
-    /// A run of the worker begins: whatever one that was killed had waited for.
-    pub(super) fn forget_waits(&self) {
-        self.word(WAITING).store(0, Ordering::Relaxed);
-    }
 }
 
 impl Page {
@@ -59,37 +46,11 @@ impl Page {
     }
 }
 
-/// A wait that may or may not come about. It is over when this is dropped. If the process dies before, it is said to wait
-/// until its next run begins.
-#[derive(Debug)]
-pub struct Waiting<'a> {
-    lane: &'a Lane,
-    said: Cell<bool>,
-}
-
-impl Waiting<'_> {
-    /// It does wait. To be called before a sleep, as often as one likes.
-    pub fn say(&self) {
-        if !self.said.replace(true) {
-            // Threads that an author starts may share the lane: it counts how many wait.
-            self.lane.word(WAITING).fetch_add(1, Ordering::Relaxed);
-        }
-    }
-}
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        if self.said.get() {
-            self.lane.word(WAITING).fetch_sub(1, Ordering::Relaxed);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::id::{Incarnation, ItemId, Post};
-    use crate::page::Page;
+    use crate::page::{Page, WaitsFor};
 
     #[test]
     fn whoever_begins_finishes_or_waits_shows_it() {
@@ -105,15 +66,15 @@ mod tests {
         assert_eq!((lane.life(1).done, page.lane(0).life(0)), (1, Life::default()));
         let (one, other) = (lane.waiting(), lane.waiting());
         assert!(!lane.life(0).waits);
-        one.say();
-        one.say();
-        other.say();
+        one.say(WaitsFor::Room { queue: 0, slots: 1 });
+        one.say(WaitsFor::Room { queue: 0, slots: 1 });
+        other.say(WaitsFor::Room { queue: 0, slots: 1 });
         drop(one);
         assert!(lane.life(0).waits);
         drop(other);
         assert!(!lane.life(0).waits);
         let killed = lane.waiting();
-        killed.say();
+        killed.say(WaitsFor::AnyItem);
         std::mem::forget(killed);
         page.begin(Incarnation(2));
         assert!(!lane.life(0).waits);

@@ -48,6 +48,9 @@ pub struct Transaction<'a, I> {
     pub checkpoint: Option<&'a [u8]>,
     /// Whether it changes shared state: [`Transaction::commit`] prepares that.
     pub changes_shared: bool,
+    /// Whether other threads of the process wait for the lane: then it waits for room no longer than [`HOLD`], so that one of
+    /// them may make the room for which it waits.
+    pub shares_lane: bool,
     /// Whether it is the last one of its thread, which has come to the end of its inputs.
     pub is_last: bool,
 }
@@ -67,14 +70,15 @@ pub enum NotCommitted<E> {
 
 impl<I: BorrowMut<Member>> Transaction<'_, I> {
     /// Commits. `prepare` is called with the transaction's number if it changes shared state; it may be called again with
-    /// the same number, by another try. `interrupted` is asked while the transaction waits for room.
+    /// the same number, by another try. `interrupted` is asked, with the number of the output, while the transaction waits
+    /// for room there.
     ///
     /// # Errors
     /// Nothing has happened then. If the process dies in here, either all has happened or nothing.
     pub fn commit<E>(
         &mut self,
         prepare: impl FnOnce(u64) -> Result<(), E>,
-        interrupted: &dyn Fn() -> bool,
+        interrupted: &dyn Fn(usize) -> bool,
     ) -> Result<(), NotCommitted<E>> {
         if is_forked_copy() {
             return Err(NotCommitted::Refused(Refused::Copy));
@@ -126,10 +130,10 @@ impl<I: BorrowMut<Member>> Transaction<'_, I> {
     }
 
     /// Writes all results into their queues, where nobody sees them yet.
-    fn stage(&mut self, number: u64, interrupted: &dyn Fn() -> bool) -> Result<(), Refused> {
-        let mut deadline = None;
+    fn stage(&mut self, number: u64, interrupted: &dyn Fn(usize) -> bool) -> Result<(), Refused> {
+        let mut deadline = self.shares_lane.then(|| Instant::now() + HOLD);
         for (output, range) in self.results {
-            let wait = Wait { deadline, interrupted };
+            let wait = Wait { deadline, interrupted: &|| interrupted(*output) };
             let output = &mut self.outputs[*output];
             output.stage(&self.bytes[range.clone()], number, &wait).inspect_err(|refused| {
                 if *refused == Refused::Timeout {

@@ -6,7 +6,7 @@ use crate::page::Page;
 use crate::queue::{Geometry, Nothing, Queue};
 
 const POST: Post = Post(1);
-const FREE: &dyn Fn() -> bool = &|| false;
+const FREE: &dyn Fn(usize) -> bool = &|_| false;
 
 struct Bench {
     _dir: tempfile::TempDir,
@@ -53,6 +53,7 @@ impl Bench {
             bytes: &[10, 11, 12, 13],
             checkpoint: Some(b"here"),
             changes_shared: false,
+            shares_lane: false,
             is_last: false,
         };
         transaction.commit(|_| Ok(()), FREE)
@@ -125,6 +126,7 @@ fn changes_that_cannot_be_prepared_and_a_checkpoint_that_is_too_large_stop_the_c
             bytes: &[7],
             checkpoint: Some(&large),
             changes_shared,
+            shares_lane: false,
             is_last: false,
         };
         assert_eq!(transaction.commit(|_| Err("no"), FREE), Err(expected));
@@ -174,6 +176,7 @@ fn a_transaction_that_wants_all_of_a_queue_gets_its_turn_beside_busy_senders() {
                 bytes: &[9],
                 checkpoint: None,
                 changes_shared: false,
+                shares_lane: false,
                 is_last: false,
             };
             tries += 1;

@@ -1,18 +1,21 @@
 //! `brigade restart`: a new run of workers, all at once or one after the other.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ask::{self, ask};
 use super::say;
 use super::select::{Need, Select};
 use crate::control::{Answer, Request};
+use crate::figures::seconds;
 use crate::state::StateDir;
 use crate::status::{Status, WorkerStatus};
 use crate::who::Who;
 
 /// Between two looks whether the new run is ready.
 const LOOK: Duration = Duration::from_millis(50);
+/// Between two words about what is waited for.
+const PROGRESS: Duration = Duration::from_secs(5);
 
 /// Start workers anew, after the item in hand
 #[derive(Clone, Debug, clap::Args)]
@@ -75,9 +78,7 @@ impl Restart {
             // Anew: it may have crashed since the last look.
             let before = find(&status(dir)?, &worker.id)?.incarnation;
             restart(dir, &who)?;
-            while !is_up(&status(dir)?, &worker.id, before)? {
-                std::thread::sleep(LOOK);
-            }
+            wait_until(dir, &worker.id, |status| is_up(status, &worker.id, before))?;
             if crew.len() > 1 {
                 say::note(&format_args!("{} is ready", worker.id));
             }
@@ -109,18 +110,16 @@ impl Spare {
             return Ok(Self::None);
         }
         let id = format!("{stage}/{before}");
-        loop {
-            let status = status(dir)?;
-            let worker = find(&status, &id)?;
+        // A moment ago there was none of this name, or one that had gone.
+        let is_there = |status: &Status| -> Result<bool, String> {
+            let worker = find(status, &id)?;
             if worker.let_go {
                 let why = worker.last_exit.as_deref().unwrap_or("it could not be started");
                 return Err(format!("{id} did not come up, and the restart ends here: {why}"));
             }
-            if is_up(&status, &id, 0)? {
-                break;
-            }
-            std::thread::sleep(LOOK);
-        }
+            is_up(status, &id, 0)
+        };
+        wait_until(dir, &id, is_there)?;
         say::note(&format_args!("{id} is ready, for as long as the others are restarted"));
         Ok(Self::Lent { stage: stage.to_owned(), size: u16::try_from(before).expect("a stage has at most 4,096") })
     }
@@ -131,6 +130,30 @@ impl Spare {
             Self::None => Ok(()),
         }
     }
+}
+
+/// Waits until the status shows it, and tells from time to time how the worker stands for which it waits.
+fn wait_until(dir: &StateDir, id: &str, is_so: impl Fn(&Status) -> Result<bool, String>) -> Result<(), String> {
+    let mut next = Instant::now() + PROGRESS;
+    loop {
+        let status = status(dir)?;
+        if is_so(&status)? {
+            return Ok(());
+        }
+        if Instant::now() >= next {
+            next = Instant::now() + PROGRESS;
+            if let Ok(worker) = find(&status, id) {
+                say::note(&standing(&worker));
+            }
+        }
+        std::thread::sleep(LOOK);
+    }
+}
+
+/// How a worker stands: `waiting for web/0: stopping for 12.0 s, at item 7 of queue jobs`.
+fn standing(worker: &WorkerStatus) -> String {
+    let doing = worker.doing.as_ref().map_or_else(String::new, |doing| format!(", {doing}"));
+    format!("waiting for {}: {} for {}{doing}", worker.id, worker.state, seconds(worker.since_s))
 }
 
 fn crew(status: &Status, who: &Who) -> Vec<WorkerStatus> {
@@ -181,5 +204,18 @@ fn status(dir: &StateDir) -> Result<Status, String> {
             Err("the pipeline answered something else".to_owned())
         }
         Err(error) => Err(error.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::view::sample::running;
+
+    #[test]
+    fn the_wait_says_how_the_worker_stands() {
+        let worker = |id| standing(&find(&running(), id).expect("it is there"));
+        assert_eq!(worker("hash/0"), "waiting for hash/0: ready for 3.2 s, waits for an item");
+        assert_eq!(worker("hash/2"), "waiting for hash/2: backoff for 3.2 s");
     }
 }

@@ -110,6 +110,13 @@ fn heard(dir: &StateDir) -> Result<Option<Vec<u8>>, String> {
 
 fn text(status: &Status, colour: bool) -> String {
     let mut out = heading(status, colour);
+    if let Some(words) = status.standstill.as_ref().filter(|_| status.report.is_none()) {
+        let words = format!("standstill: {}", Cell::new(words).into_text());
+        out.push_str(&format!("{}\n", Tint::Bad.paint(&words, colour)));
+    }
+    if let Some(words) = status.outlook.as_ref().filter(|_| status.pid > 0) {
+        out.push_str(&format!("{}\n", Tint::Warn.paint(&Cell::new(words).into_text(), colour)));
+    }
     let (mut stages, mut queues) = (stage_table(&status.stages), queue_table(&status.queues));
     let first = stages.first_width().max(queues.first_width());
     stages.widen_first(first);
@@ -315,6 +322,7 @@ hash/2 said at last:
             stages: std::collections::BTreeMap::new(),
             queues: std::collections::BTreeMap::new(),
             lost: 0,
+            standstill: None,
         });
         let shown = text(&at_rest(status), false);
         assert!(shown.starts_with("checksum: ended, nothing runs\ndrained in 12.3 s\n"), "{shown}");

@@ -1,18 +1,24 @@
 //! `brigade stop`: stops a pipeline from elsewhere, and tells when it has stopped.
 
 use std::process::ExitCode;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use super::ask::ask;
 use super::left::left;
 use super::say;
 use super::select::{Need, Select};
-use crate::control::{Answer, Request, StopRequest};
+use crate::control::{self, Answer, Request, StopRequest};
+use crate::figures::{counted, seconds};
 use crate::report;
 use crate::state::StateDir;
+use crate::status::{Report, Status};
 
 /// Between two looks whether it has stopped.
 const LOOK: Duration = Duration::from_millis(50);
+/// Between two words about how far it has come.
+const PROGRESS: Duration = Duration::from_secs(2);
+/// Workers that are named as those that are waited for.
+const NAMED: usize = 3;
 
 /// Stop a pipeline, and wait until it has stopped
 #[derive(Clone, Debug, clap::Args)]
@@ -35,6 +41,8 @@ pub struct Stop {
 pub const AFTER_HELP: &str = "\
 Without --now or --kill it drains: sources stop, and what is queued is worked off first, for at most drain_timeout.
 In none of the three an item is lost: `brigade run` goes on with what is left.
+While it waits it tells every 2 s how far the pipeline has come. It exits with the code of `brigade run`: 0 when nothing is
+left, 4 when items are left in the queues. With --no-wait 0.
 
 Examples:
   brigade stop
@@ -42,7 +50,8 @@ Examples:
   brigade stop --kill --no-wait";
 
 impl Stop {
-    /// Stops it. 0: it has stopped, or with `--no-wait` it has begun to. 1: it could not be asked, or refused.
+    /// Stops it. The exit code is the run's own; with `--no-wait` 0 when it has begun to stop. 1: it could not be asked,
+    /// or refused, or has not left word how it ended.
     pub fn run(&self) -> ExitCode {
         let dir = match self.select.find(Need::Running) {
             Ok(dir) => dir,
@@ -64,7 +73,13 @@ impl Stop {
         if let Some(holder) = holder {
             wait(&dir, &holder);
         }
-        say::result(&format!("{}\n", last_words(&dir)))
+        let Some((name, report)) = last_report(&dir) else {
+            return say::error(&"its supervisor has ended without a word: `brigade status` shows what is left");
+        };
+        match say::result(&format!("{name}: {}\n", report::verdict(&report))) {
+            ExitCode::SUCCESS => ExitCode::from(report.exit_code),
+            failed => failed,
+        }
     }
 
     fn level(&self) -> StopRequest {
@@ -78,14 +93,48 @@ impl Stop {
 
 /// Waits until this holder of the folder has given it back. The folder's lock ends with the process, however it ends.
 fn wait(dir: &StateDir, holder: &str) {
-    let mut told = false;
+    let (begun, mut told, mut next) = (Instant::now(), false, Instant::now() + PROGRESS);
+    let mut outlook = None;
     while dir.holder().is_some_and(|now| is_same(&now, holder)) {
         if !told {
             say::note(&"waiting until it has stopped; Ctrl-C ends the waiting only");
             told = true;
         }
         std::thread::sleep(LOOK);
+        if Instant::now() < next {
+            continue;
+        }
+        // It may end at any moment, and then it does not answer any more.
+        if let Ok(Answer::Status(status)) = control::ask(dir, &Request::Status, PROGRESS) {
+            say::note(&format_args!(
+                "{} for {}: {}",
+                status.state,
+                seconds(begun.elapsed().as_secs_f64()),
+                progress(&status)
+            ));
+            if status.outlook.is_some() && status.outlook != outlook {
+                outlook.clone_from(&status.outlook);
+                say::note(&status.outlook.unwrap_or_default());
+            }
+        }
+        next = Instant::now() + PROGRESS;
     }
+}
+
+/// What is left to do, and who is waited for.
+fn progress(status: &Status) -> String {
+    let left =
+        status.queues.iter().map(|queue| queue.waiting().saturating_add(queue.leased).saturating_add(queue.staged));
+    let left = counted(left.fold(0, u64::saturating_add), "item");
+    let workers = || status.stages.iter().flat_map(|stage| &stage.workers).filter(|worker| worker.pid.is_some());
+    let mut names: Vec<&str> = workers().take(NAMED).map(|worker| worker.id.as_str()).collect();
+    let more = workers().count() - names.len();
+    let others = format!("{more} more");
+    if more > 0 {
+        names.push(&others);
+    }
+    let waits = if names.is_empty() { String::new() } else { format!(", waits for {}", names.join(", ")) };
+    format!("{left} left{waits}")
 }
 
 /// Whoever gives the folder back takes its name off the lock a moment before.
@@ -100,11 +149,14 @@ pub(super) fn is_named(holder: &str) -> bool {
 
 /// How it ended, if it could write that down.
 pub(super) fn last_words(dir: &StateDir) -> String {
-    let verdict = left(dir).ok().and_then(|left| Some((left.pipeline, left.report?)));
-    match verdict {
+    match last_report(dir) {
         Some((name, report)) => format!("{name}: {}", report::verdict(&report)),
         None => "stopped".to_owned(),
     }
+}
+
+fn last_report(dir: &StateDir) -> Option<(String, Report)> {
+    left(dir).ok().and_then(|left| Some((left.pipeline, left.report?)))
 }
 
 #[cfg(test)]
@@ -113,6 +165,28 @@ mod tests {
 
     use super::*;
     use crate::control::{MAX_REQUEST, read_frame, write_frame};
+    use crate::reactor::keep;
+    use crate::view::sample::running;
+
+    fn ended() -> Report {
+        Report {
+            pipeline: "checksum".to_owned(),
+            verdict: "stopped".to_owned(),
+            exit_code: 0,
+            elapsed_s: 1.0,
+            stages: std::collections::BTreeMap::new(),
+            queues: std::collections::BTreeMap::new(),
+            lost: 0,
+            standstill: None,
+        }
+    }
+
+    #[test]
+    fn progress_says_what_is_left_and_who_is_waited_for() {
+        assert_eq!(progress(&running()), "131 items left, waits for hash/0, hash/1, hash/3, 1 more");
+        let nobody = Status { stages: Vec::new(), queues: Vec::new(), ..running() };
+        assert_eq!(progress(&nobody), "0 items left");
+    }
 
     fn stop(dir: &StateDir) -> Stop {
         let select = Select { pipeline: None, state_dir: Some(dir.root().to_owned()) };
@@ -124,20 +198,24 @@ mod tests {
     }
 
     #[test]
-    fn it_returns_when_the_folder_is_free() {
+    fn it_returns_with_the_code_of_the_run_when_the_folder_is_free() {
         let base = tempfile::tempdir().expect("a temporary folder");
         let dir = StateDir::at(&base.path().join("one"));
         let held = dir.take("checksum").expect("taken");
         let listener = UnixListener::bind(dir.socket()).expect("bound");
+        let left = dir.clone();
         let pipeline = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().expect("asked");
             let request: Request = read_frame(&mut stream, MAX_REQUEST).expect("read");
             write_frame(&mut stream, &Answer::Stopping("stopping now".to_owned())).expect("answered");
+            let report = Report { exit_code: 4, ..ended() };
+            let picture = Status { state: "ended".to_owned(), report: Some(report), ..running() };
+            keep(&left, &picture).expect("kept");
             // The lock is given back last.
             drop(held);
             request
         });
-        assert_eq!(code(stop(&dir).run()), code(ExitCode::SUCCESS));
+        assert_eq!(code(stop(&dir).run()), code(ExitCode::from(4)), "the run's own");
         assert_eq!(dir.holder(), None);
         assert_eq!(pipeline.join().expect("no panic"), Request::Stop(StopRequest::Now));
     }

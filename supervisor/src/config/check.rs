@@ -25,7 +25,7 @@ use toml::de::DeTable;
 
 use super::bounds::{DRAIN_TIMEOUT, MAX_DEAD_LETTERS};
 use super::fault::{Fault, Faults};
-use super::plan::{MOST_WORKERS, Plan, QueuePlan, StagePlan};
+use super::plan::{MOST_WORKERS, OnStandstill, Plan, QueuePlan, StagePlan};
 use super::raw::{RawPipeline, RawStage};
 use super::surroundings::Surroundings;
 use super::table::NumberOr;
@@ -109,6 +109,9 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
     }
     queue::check_members(&raw.queues, &queues, &stages, &mut faults);
     order::attach(&raw.stages, &mut stages, &mut faults);
+    if lists_read {
+        order::check_completed(&raw.stages, &stages, &graph, &mut faults);
+    }
     order::arrange(&raw.stages, &mut stages, &graph, &mut faults);
     let groups = group::believe(&raw.groups, &raw.stages, &mut faults);
     let plan = Plan {
@@ -117,6 +120,7 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         drain_timeout: DRAIN_TIMEOUT.hold(raw.drain_timeout.as_ref(), &mut faults),
         fail_on_dead_letters: raw.fail_on_dead_letters.as_ref().is_none_or(|fail| *fail.get_ref()),
         max_dead_letters: max_dead_letters(raw, &mut faults),
+        on_standstill: on_standstill(raw, &mut faults),
         logs: logs::believe(&raw.logs, &mut faults),
         loops: graph.loops(&queues),
         queues,
@@ -135,6 +139,11 @@ fn max_dead_letters(raw: &RawPipeline, faults: &mut Vec<Fault>) -> Option<u64> {
             Some(held.unsigned_abs())
         }
     }
+}
+
+fn on_standstill(raw: &RawPipeline, faults: &mut Vec<Fault>) -> OnStandstill {
+    let words = [("report", OnStandstill::Report), ("end", OnStandstill::End)];
+    names::word(raw.on_standstill.as_ref(), "on_standstill", &words, faults)
 }
 
 /// What to do about a place that others can change.

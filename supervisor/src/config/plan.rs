@@ -47,6 +47,8 @@ pub struct Plan {
     pub fail_on_dead_letters: bool,
     /// At so many dead letters the run stops; `None`: never. The default.
     pub max_dead_letters: Option<u64>,
+    /// What follows when workers wait for each other and none can continue. Default: it is told, and nothing else.
+    pub on_standstill: OnStandstill,
     /// How much of what is said is kept.
     pub logs: LogPlan,
     /// In the order of the file.
@@ -145,6 +147,16 @@ pub struct QueuePlan {
     pub removed: bool,
 }
 
+/// What follows when workers wait for each other and none can continue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum OnStandstill {
+    /// It is told by `status`, the log and the report, and the run continues. The default.
+    Report,
+    /// The run ends; items stay in the queues.
+    End,
+}
+
 /// When an exit leads to another start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
@@ -215,6 +227,8 @@ pub struct StagePlan {
     pub significant: bool,
     /// Stages that it names as needed.
     pub depends_on: Vec<StageIx>,
+    /// Those of them that must have completed, where being ready is not enough.
+    pub needs_completed: Vec<StageIx>,
     /// What its processes may do and have. Default: no limits.
     pub limits: Limits,
     /// Stages that must be ready (or complete) before this one starts: what it feeds, what it depends on, and the

@@ -7,7 +7,8 @@ use std::fmt::Write;
 use std::path::Path;
 
 use super::plan::{
-    ExitCode, Group, LogPlan, Plan, QueueIx, QueuePlan, Readiness, RestartPolicy, StageIx, StagePlan, Strategy, Watch,
+    ExitCode, Group, LogPlan, OnStandstill, Plan, QueueIx, QueuePlan, Readiness, RestartPolicy, StageIx, StagePlan,
+    Strategy, Watch,
 };
 use super::signals;
 use super::units::{show_duration, show_size};
@@ -16,8 +17,13 @@ use super::vars::escape;
 /// The whole plan as TOML, which [`load`](super::load) reads to the same plan again, wherever the file lies: all values
 /// are put in, all paths are absolute. A path that is not UTF-8 cannot be written in TOML; it is shown with `\u{fffd}`.
 pub fn print(plan: &Plan) -> String {
+    let on_standstill = match plan.on_standstill {
+        OnStandstill::Report => "report",
+        OnStandstill::End => "end",
+    };
     let mut text = format!(
-        "name = {}\ndrain_timeout = \"{}\"\nfail_on_dead_letters = {}\nmax_dead_letters = {}\n",
+        "name = {}\ndrain_timeout = \"{}\"\nfail_on_dead_letters = {}\nmax_dead_letters = {}\n\
+         on_standstill = \"{on_standstill}\"\n",
         quoted(&plan.name),
         show_duration(plan.drain_timeout),
         plan.fail_on_dead_letters,
@@ -119,7 +125,16 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
     line("on_panic", quoted(if stage.exit_on_panic { "exit" } else { "nack" }));
     line("success_codes", codes(&stage.exits.success));
     line("fatal_codes", codes(&stage.exits.fatal));
-    line("depends_on", stages(&stage.depends_on, &plan.stages));
+    line(
+        "depends_on",
+        list(stage.depends_on.iter().map(|ix| {
+            let name = quoted(&plan.stages[*ix].name);
+            match stage.needs_completed.contains(ix) {
+                true => format!("{{ stage = {name}, condition = \"completed\" }}"),
+                false => name,
+            }
+        })),
+    );
     line("significant", stage.significant.to_string());
     text.push_str(&limits::text(&stage.name, &stage.limits));
     text

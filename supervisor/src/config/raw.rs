@@ -14,8 +14,18 @@ use super::table::{NumberOr, NumberOrText, Reader, Table};
 use super::vars::Vars;
 pub(super) use limits::RawLimits;
 
-const PIPELINE_KEYS: [&str; 9] =
-    ["name", "drain_timeout", "fail_on_dead_letters", "max_dead_letters", "vars", "logs", "queues", "stages", "groups"];
+const PIPELINE_KEYS: [&str; 10] = [
+    "name",
+    "drain_timeout",
+    "fail_on_dead_letters",
+    "max_dead_letters",
+    "on_standstill",
+    "vars",
+    "logs",
+    "queues",
+    "stages",
+    "groups",
+];
 const LOG_KEYS: [&str; 7] =
     ["max_file_bytes", "max_file_age", "keep_files", "keep_age", "max_total_bytes", "compress", "write_timeout"];
 const QUEUE_KEYS: [&str; 6] =
@@ -72,6 +82,7 @@ pub(super) struct RawPipeline {
     pub(super) drain_timeout: Given<Duration>,
     pub(super) fail_on_dead_letters: Given<bool>,
     pub(super) max_dead_letters: Given<NumberOr>,
+    pub(super) on_standstill: Given<String>,
     pub(super) logs: RawLogs,
     pub(super) queues: Vec<RawQueue>,
     pub(super) stages: Vec<RawStage>,
@@ -142,6 +153,8 @@ pub(super) struct RawStage {
     pub(super) success_codes: Given<Vec<Spanned<NumberOrText>>>,
     pub(super) fatal_codes: Given<Vec<Spanned<NumberOrText>>>,
     pub(super) depends_on: Given<Vec<Spanned<String>>>,
+    /// Those names in `depends_on` that stand there with the condition that the stage has completed.
+    pub(super) needs_completed: Vec<Spanned<String>>,
     pub(super) significant: Given<bool>,
     pub(super) limits: RawLimits,
 }
@@ -174,8 +187,18 @@ impl RawPipeline {
         let drain_timeout = table.duration(reader, "drain_timeout");
         let fail_on_dead_letters = table.flag(reader, "fail_on_dead_letters");
         let max_dead_letters = table.number_or(reader, "max_dead_letters", "unlimited");
-        let pipeline =
-            Self { name, drain_timeout, fail_on_dead_letters, max_dead_letters, logs, queues, stages, groups };
+        let on_standstill = table.text(reader, "on_standstill");
+        let pipeline = Self {
+            name,
+            drain_timeout,
+            fail_on_dead_letters,
+            max_dead_letters,
+            on_standstill,
+            logs,
+            queues,
+            stages,
+            groups,
+        };
         (pipeline, std::mem::take(&mut reader.faults))
     }
 }
@@ -249,6 +272,7 @@ impl RawStage {
             Some(_) => table.list(reader, key).map(Spanned::into_inner),
         };
         let limits = RawLimits::read(reader, name.get_ref(), &table);
+        let (depends_on, needs_completed) = table.needs(reader, "depends_on");
         Some(Self {
             inputs: queues(reader, "inputs"),
             outputs: queues(reader, "outputs"),
@@ -277,7 +301,8 @@ impl RawStage {
             on_panic: table.text(reader, "on_panic"),
             success_codes: table.numbers_or_texts(reader, "success_codes"),
             fatal_codes: table.numbers_or_texts(reader, "fatal_codes"),
-            depends_on: table.list(reader, "depends_on"),
+            depends_on,
+            needs_completed,
             significant: table.flag(reader, "significant"),
             limits,
         })

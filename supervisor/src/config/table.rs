@@ -5,7 +5,7 @@ use std::ops::Range;
 use std::time::Duration;
 
 use toml::Spanned;
-use toml::de::{DeTable, DeValue};
+use toml::de::{DeArray, DeTable, DeValue};
 
 use super::fault::Fault;
 use super::nearest::{did_you_mean, nearest};
@@ -29,6 +29,9 @@ pub(super) enum NumberOrText {
     /// A text.
     Text(String),
 }
+
+/// All names of a list, and those that must have completed.
+pub(super) type Needs = (Option<Spanned<Vec<Spanned<String>>>>, Vec<Spanned<String>>);
 
 /// What is needed to read any value: the text, the values of `${…}`, and the list of what was wrong.
 pub(super) struct Reader<'a> {
@@ -284,6 +287,45 @@ impl<'a> Table<'a> {
         list.map(|list| Spanned::new(value.span(), list))
     }
 
+    /// A list of what is needed: names, or tables with a `stage` and a `condition`. Gives all names, and those whose
+    /// condition is `completed`.
+    pub(super) fn needs(&self, reader: &mut Reader<'_>, key: &str) -> Needs {
+        const CONDITIONS: [&str; 2] = ["ready", "completed"];
+        let Some(value) = self.get(key) else { return (None, Vec::new()) };
+        let is_plain = |list: &DeArray<'_>| list.iter().all(|element| element.get_ref().as_table().is_none());
+        let Some(array) = value.get_ref().as_array().filter(|list| !is_plain(list)) else {
+            return (self.list(reader, key), Vec::new());
+        };
+        let (mut names, mut completed) = (Some(Vec::new()), Vec::new());
+        for element in array.iter() {
+            let Some(entry) = element.get_ref().as_table() else {
+                let help = "put the name in quotes, or write { stage = \"name\", condition = \"completed\" }";
+                let name = reader.text(&format!("each of {key}"), element, help);
+                names = names.zip(name).map(|(names, name)| with(names, name));
+                continue;
+            };
+            let entry = Self::open(reader, entry, &format!("an entry of {key}"), &["stage", "condition"]);
+            let (name, condition) = (entry.text(reader, "stage"), entry.text(reader, "condition"));
+            if entry.get("stage").is_none() {
+                let fault = Fault::at(element.span(), format!("an entry of {key} names no stage"));
+                reader.faults.push(fault.help("write { stage = \"name\", condition = \"completed\" }"));
+            }
+            match (&name, condition) {
+                (Some(name), Some(condition)) if condition.get_ref() == "completed" => completed.push(name.clone()),
+                (_, Some(condition)) if !CONDITIONS.contains(&condition.get_ref().as_str()) => {
+                    let help = did_you_mean(condition.get_ref(), &CONDITIONS, || {
+                        format!("it is one of {}", CONDITIONS.join(", "))
+                    });
+                    let message = format!("condition cannot be {:?}", condition.get_ref());
+                    reader.faults.push(Fault::at(condition.span(), message).help(help));
+                }
+                (_, Some(_) | None) => {}
+            }
+            names = names.zip(name).map(|(names, name)| with(names, name));
+        }
+        (names.map(|names| Spanned::new(value.span(), names)), completed)
+    }
+
     /// A table of strings.
     pub(super) fn strings(&self, reader: &mut Reader<'_>, key: &str) -> Vec<(Spanned<String>, Spanned<String>)> {
         let Some(value) = self.get(key) else { return Vec::new() };
@@ -331,4 +373,9 @@ impl<'a> Table<'a> {
     pub(super) fn place(&self, key: &str) -> Option<Range<usize>> {
         self.get(key).map(Spanned::span)
     }
+}
+
+fn with<T>(mut list: Vec<T>, more: T) -> Vec<T> {
+    list.push(more);
+    list
 }

@@ -3,6 +3,7 @@
 use brigade_protocol::id::{Incarnation, Post};
 
 use super::event::{Actor, StopLevel};
+use super::forecast::Outlook;
 use crate::config::plan::QueueIx;
 
 /// How a worker is asked to stop.
@@ -56,6 +57,18 @@ pub enum Verdict {
     Abandoned {
         /// The stage.
         stage: String,
+    },
+    /// Workers waited for each other, and the pipeline file says that this ends the run.
+    Standstill {
+        /// Which of them, and for what.
+        words: String,
+    },
+    /// A stage can never start, because one that it depends on has failed.
+    NeverStarts {
+        /// The stage.
+        stage: String,
+        /// What it waited for in vain, in words.
+        words: String,
     },
     /// So many items became dead letters that the run was to stop.
     DeadLetters {
@@ -146,6 +159,10 @@ pub enum Action {
         /// Who wanted it.
         actor: Actor,
     },
+    /// Workers wait for each other, and none of them can continue, in words; or, with `None`, this is over.
+    Standstill(Option<String>),
+    /// The drain will not be done in time; or, with `None`, now it will.
+    Outlook(Option<Outlook>),
     /// The whole pipeline's stop has reached this level; what the next signal will do is to be printed.
     Level(StopLevel, Actor),
     /// All workers are gone: report and end. Comes once, last.

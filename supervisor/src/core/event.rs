@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use brigade_protocol::id::{Incarnation, Post};
 
+use super::standstill::Look;
 use crate::config::plan::StageIx;
 use crate::config::plan::difference::Difference;
 
@@ -178,6 +179,15 @@ pub enum Event {
         /// What it did not do, and for how long.
         words: String,
     },
+    /// An earlier run of the worker had left processes behind, which were ended before this one was started.
+    LeftBehind {
+        /// Whose.
+        post: Post,
+        /// The run that is started now.
+        incarnation: Incarnation,
+        /// What was left, and what to do about it.
+        words: String,
+    },
     /// The worker is about to exit by itself, to be replaced by a new run of itself.
     Leaving {
         /// Whose.
@@ -217,6 +227,10 @@ pub enum Event {
     /// All queues that the stages of a watched loop take from were seen idle at one instant. Index into the plan's
     /// loops.
     LoopIdle(usize),
+    /// What all threads wait for was looked at.
+    Looked(Box<Look>),
+    /// So many items are left in all queues, as was seen during a drain.
+    Left(u64),
     /// Somebody wants the next rung of the stop ladder (SIGTERM, SIGINT).
     StopNext(Actor),
     /// Somebody wants at least this rung.

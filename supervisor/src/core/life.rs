@@ -44,6 +44,8 @@ impl Core {
         worker.incarnation = worker.incarnation.next();
         worker.process = Process::Asked;
         worker.run = Run::default();
+        worker.ended_well = None;
+        worker.left_behind = None;
         worker.stale = false;
         worker.next_start = None;
         let (post, incarnation) = (worker.post, worker.incarnation);
@@ -109,6 +111,15 @@ impl Core {
         }
     }
 
+    /// The run before this one had left something behind, which is part of how that one ended.
+    pub(super) fn left_behind(&mut self, ix: usize, words: String) {
+        let worker = &mut self.workers[ix];
+        if let Some(end) = &mut worker.last_end {
+            end.push_str(&format!("; it {words}"));
+        }
+        worker.left_behind = Some(words);
+    }
+
     /// Its process has ended.
     pub(super) fn exited(&mut self, ix: usize, exit: Exit, left: &Left, now: Instant) {
         let worker = &mut self.workers[ix];
@@ -143,7 +154,10 @@ impl Core {
             spared: worker.run.killed_paused && company,
         };
         let actor = worker.run.asked.map_or(Actor::Core, |(_, actor)| actor);
-        let cause = worker.end_in_words(exit);
+        let mut cause = worker.end_in_words(exit);
+        if let Some(words) = &worker.left_behind {
+            cause.push_str(&format!("; its run before {words}"));
+        }
         worker.last_end = Some(cause.clone());
         // One that the operator wants started again is, however it ends.
         let is_crash = meaning != Meaning::Success && !worker.run.at_will;
@@ -159,6 +173,8 @@ impl Core {
                 self.pend(ix, &format!("{cause}; starts again{with}"), actor, now);
             }
             Next::Rest => {
+                let well = meaning == Meaning::Success && !ending.failing || ending.spared;
+                worker.ended_well = (!ending.asked).then_some(well);
                 let is_in_order = exit == Some(Exit::Code(0)) && meaning == Meaning::Success && !ending.failing;
                 worker.saw_end = is_in_order && inputs_closed && !left.items_left && !ending.asked;
                 self.rest(ix, &cause, actor, now);

@@ -16,10 +16,12 @@ mod backoff;
 pub mod event;
 mod exit;
 mod failure;
+pub mod forecast;
 mod group;
 mod hung;
 mod intensity;
 mod life;
+mod needs;
 mod notified;
 mod order;
 mod policy;
@@ -29,6 +31,7 @@ mod restart;
 mod scale;
 mod shutdown;
 mod stage;
+pub mod standstill;
 #[cfg(test)]
 mod story;
 mod worker;
@@ -75,6 +78,8 @@ pub struct Core {
     group_intensity: Vec<GroupIntensity>,
     ladder: Ladder,
     random: Random,
+    standstills: standstill::Watch,
+    forecast: forecast::Forecast,
     begun: bool,
     /// All the work is done; services and manager are being stopped.
     winding_down: bool,
@@ -110,6 +115,8 @@ impl Core {
             group_intensity: vec![GroupIntensity::default(); plan.groups.len()],
             ladder: Ladder::new(),
             random: Random::new(seed),
+            standstills: standstill::Watch::default(),
+            forecast: forecast::Forecast::default(),
             begun: false,
             winding_down: false,
             finished: false,
@@ -232,6 +239,11 @@ impl Core {
                     self.is_leaving(ix, words);
                 }
             }
+            Event::LeftBehind { post, incarnation, words } => {
+                if let Some(ix) = self.current(post, incarnation) {
+                    self.left_behind(ix, words);
+                }
+            }
             Event::Restart { post, actor } => self.restart_at_will(post, actor, now),
             Event::Reload { difference, actor } => self.reload(*difference, actor, now),
             Event::Scale { stage, replicas, actor } => self.scale(stage, replicas, actor, now),
@@ -252,6 +264,8 @@ impl Core {
                 }
             }
             Event::LoopIdle(ix) => self.loop_idle(ix, now),
+            Event::Looked(look) => self.looked(*look, now),
+            Event::Left(items) => self.left(items, now),
             Event::StopNext(actor) => {
                 if let Some(level) = self.ladder.next() {
                     self.raise(level, actor, now);
@@ -319,6 +333,7 @@ impl Core {
             self.close_queues(now);
             self.notice_significant(now);
             self.notice_abandoned(now);
+            self.give_up_waiting(now);
             self.wind_down();
             self.stop_stages(now);
             self.bring_down(now);

@@ -48,8 +48,7 @@ impl Core {
 
     /// Whether everybody is up that a stage starts after, and nobody of its group is still on the way down.
     fn may_start(&self, stage: StageIx) -> bool {
-        let up = |needed: &StageIx| self.crew(*needed).all(Worker::is_up);
-        self.plan.stages[stage].starts_after.iter().all(up) && !self.is_held(stage)
+        self.plan.stages[stage].starts_after.iter().all(|needed| self.is_met(stage, *needed)) && !self.is_held(stage)
     }
 
     /// Whether everybody is gone that needs a stage.
@@ -110,7 +109,12 @@ impl Core {
     /// Notices that all the work is done. Services and manager are then stopped.
     pub(super) fn wind_down(&mut self) {
         let stages = self.plan.stages.len();
-        let only_services = stages > 0 && (0..stages).all(|stage| self.is_service(stage));
+        // What a service needs completed is its preparation, and not what the run is for.
+        let prepares = |stage: StageIx| {
+            let services = (0..stages).filter(|service| self.is_service(*service));
+            services.into_iter().any(|service| self.plan.stages[service].needs_completed.contains(&stage))
+        };
+        let only_services = stages > 0 && (0..stages).all(|stage| self.is_service(stage) || prepares(stage));
         if self.work_is_complete() && (!only_services || self.level().is_some()) {
             self.winding_down = true;
             self.ladder.end_drain();

@@ -69,7 +69,7 @@ fn rank(verdict: &Verdict) -> u8 {
         Verdict::Complete => 0,
         Verdict::Drained | Verdict::Ended { .. } => 1,
         Verdict::Stopped => 2,
-        Verdict::Abandoned { .. } => 3,
+        Verdict::Abandoned { .. } | Verdict::Standstill { .. } | Verdict::NeverStarts { .. } => 3,
         Verdict::DeadLetters { .. } => 4,
         Verdict::GaveUp { .. } | Verdict::Hopeless { .. } => 5,
     }

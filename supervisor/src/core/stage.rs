@@ -134,6 +134,7 @@ impl Core {
             }
             let others = || self.crew(stage).filter(|other| other.post != worker.post && !other.let_go);
             if others().count() > 0 && others().all(|other| other.state == State::Exited && other.saw_end) {
+                self.workers[ix].ended_well = Some(true);
                 self.rest(ix, "its stage has come to its end", Actor::Core, now);
             }
         }

@@ -10,6 +10,7 @@ mod hung;
 mod ladder;
 mod manager;
 mod matrix;
+mod needs;
 mod notified;
 mod order;
 mod random;
@@ -17,6 +18,7 @@ mod reload;
 mod replace;
 mod restart;
 mod scale;
+mod standstill;
 mod start;
 mod world;
 
@@ -30,8 +32,8 @@ use super::action::{Action, Ask, State, Verdict};
 use super::event::{Actor, Event, Exit, Left, Progress, StopLevel};
 use super::{Core, Worker};
 use crate::config::plan::{
-    ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, Readiness, RestartPolicy, Role, StagePlan,
-    Strategy, Watch,
+    ExitCode, Exits, Group, Limits, LogPlan, Loop, OnStandstill, Plan, QueuePlan, Readiness, RestartPolicy, Role,
+    StagePlan, Strategy, Watch,
 };
 
 const OK: Exit = Exit::Code(0);
@@ -47,6 +49,7 @@ fn pipeline() -> Plan {
         drain_timeout: Duration::from_secs(30),
         fail_on_dead_letters: true,
         max_dead_letters: None,
+        on_standstill: OnStandstill::Report,
         logs: LogPlan::default(),
         queues: Vec::new(),
         stages: Vec::new(),
@@ -107,6 +110,7 @@ impl Told for Plan {
             exits: Exits::default(),
             significant: false,
             depends_on: Vec::new(),
+            needs_completed: Vec::new(),
             limits: Limits::default(),
             starts_after: Vec::new(),
             stops_after: Vec::new(),
@@ -297,9 +301,19 @@ impl Story {
         }
     }
 
+    fn everybody_comes_up_but(&mut self, one: &str) {
+        while let Some(name) = self.starting().into_iter().find(|name| name != one) {
+            self.up(&name);
+        }
+    }
+
     fn first_starting(&self) -> Option<String> {
-        let mut starting = self.core.workers().filter(|worker| worker.state == State::Starting);
-        starting.next().map(|worker| worker.name.clone())
+        self.starting().into_iter().next()
+    }
+
+    fn starting(&self) -> Vec<String> {
+        let starting = self.core.workers().filter(|worker| worker.state == State::Starting);
+        starting.map(|worker| worker.name.clone()).collect()
     }
 
     fn exits(&mut self, name: &str, exit: Exit) {
@@ -390,6 +404,12 @@ impl Story {
             Action::Close(queue) => format!("close {}", self.core.plan().queues[*queue].name),
             Action::WatchLoop(ix) => format!("watch loop {ix}"),
             Action::Changed { .. } => return None,
+            Action::Outlook(Some(outlook)) => {
+                format!("{} items need {:?} of {:?}", outlook.items, outlook.needs, outlook.remaining)
+            }
+            Action::Outlook(None) => "in time".to_owned(),
+            Action::Standstill(Some(words)) => format!("standstill: {words}"),
+            Action::Standstill(None) => "standstill over".to_owned(),
             Action::Level(StopLevel::Drain, actor) => format!("level drain by {actor:?}"),
             Action::Level(StopLevel::Now, actor) => format!("level now by {actor:?}"),
             Action::Level(StopLevel::Kill, actor) => format!("level kill by {actor:?}"),

@@ -36,6 +36,8 @@ pub struct Worker {
     pub last_exit: Option<Exit>,
     /// How its last run ended, in words: how its process did, and what was said about it by itself or by who killed it.
     pub last_end: Option<String>,
+    /// What the run before the present one left behind, in words.
+    pub(super) left_behind: Option<String>,
     /// What was last said about its failures: by itself, by a spawn that failed, or by the core when it had it killed.
     pub last_words: Option<String>,
     /// When it will be started again, in [`State::Backoff`].
@@ -60,6 +62,8 @@ pub struct Worker {
     pub dropped: bool,
     /// Its process was started with what an earlier plan says, and is to be started anew.
     pub(super) stale: bool,
+    /// Whether its last run ended well; `None` if it has not ended, or was asked to stop.
+    pub(super) ended_well: Option<bool>,
     /// It exited 0 when all its inputs were closed and nothing was left in them.
     pub(super) saw_end: bool,
     /// It was ready once, in whichever run, since its group went down last: who starts after it need not wait for it
@@ -195,6 +199,7 @@ impl Worker {
             restarts: 0,
             last_exit: None,
             last_end: None,
+            left_behind: None,
             last_words: None,
             next_start: None,
             paused: None,
@@ -207,6 +212,7 @@ impl Worker {
             is_addition: false,
             dropped: false,
             stale: false,
+            ended_well: None,
             saw_end: false,
             was_ready: false,
         }
@@ -252,6 +258,11 @@ impl Worker {
     /// Whether stages that start after its own may do so, as far as it is concerned.
     pub(super) fn is_up(&self) -> bool {
         self.state == State::Exited || self.was_ready
+    }
+
+    /// Whether it has ended for good, and not well.
+    pub(super) fn has_failed(&self) -> bool {
+        self.is_over() && self.ended_well == Some(false)
     }
 
     /// Whether it is on its way down with others, to be started again with them.

@@ -39,6 +39,24 @@ pub fn end_all(keeper: Option<i32>) -> usize {
     }
 }
 
+/// Processes that have become children of this one because their parents have ended, and whatever else is its child and not
+/// among those that `is_known`. It costs a look at the children, and at all processes only where the kernel keeps no list.
+pub fn strays(is_known: impl Fn(i32) -> bool) -> Vec<i32> {
+    // The kernel makes orphans children of the first thread.
+    let own = nix::unistd::getpid().as_raw();
+    let all = match std::fs::read_to_string(format!("/proc/self/task/{own}/children")) {
+        Ok(list) => list.split_whitespace().filter_map(|pid| pid.parse().ok()).collect(),
+        Err(_) => children(None),
+    };
+    all.into_iter().filter(|pid| !is_known(*pid)).collect()
+}
+
+/// Ends a process that is a child of this one, and has not been reaped.
+pub fn end(pid: i32) {
+    // It may have ended by itself just now.
+    let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
+}
+
 fn children(but: Option<i32>) -> Vec<i32> {
     let own = nix::unistd::getpid().as_raw();
     let all = process::all().unwrap_or_default().into_iter();

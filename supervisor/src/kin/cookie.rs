@@ -3,6 +3,7 @@
 
 use std::io;
 
+use brigade_protocol::control::WORKER_ENV;
 use serde::{Deserialize, Serialize};
 
 /// What workers and the manager carry, and hand on to all that they start: the cookies of the runs to which they
@@ -58,6 +59,16 @@ impl Cookie {
         all.join(":")
     }
 
+    /// Whether a process of this environment comes from this worker of this run itself, and not of a run inside of it.
+    pub fn is_of(&self, worker: &str, environ: &[u8]) -> bool {
+        let value = |name: &str| {
+            let variables = environ.split(|byte| *byte == 0).filter_map(|variable| std::str::from_utf8(variable).ok());
+            variables.filter_map(|variable| variable.split_once('=')).find(|(other, _)| *other == name)
+        };
+        let runs = value(RUN_ENV).and_then(|(_, runs)| runs.rsplit(':').next());
+        runs == Some(self.as_str()) && value(WORKER_ENV).is_some_and(|(_, other)| other == worker)
+    }
+
     /// As what a process of this environment (`/proc/PID/environ`) carries this cookie, if it does.
     pub fn borne_by(&self, environ: &[u8]) -> Option<Bearer> {
         environ.split(|byte| *byte == 0).find_map(|variable| {
@@ -105,6 +116,17 @@ mod tests {
         assert_eq!(other.borne_by(environ.as_bytes()), None);
         let keeper = format!("{KEEPER_ENV}={value}\0");
         assert_eq!(inner.borne_by(keeper.as_bytes()), Some(Bearer::Keeper));
+    }
+
+    #[test]
+    fn a_process_comes_from_one_worker_of_the_innermost_run() {
+        let [outer, inner] = [(); 2].map(|()| Cookie::random().expect("random numbers"));
+        let environ = |runs: &str, worker: &str| format!("PATH=/bin\0{RUN_ENV}={runs}\0{WORKER_ENV}={worker}\0");
+        let own = environ(outer.as_str(), "web/0");
+        assert!(outer.is_of("web/0", own.as_bytes()) && !outer.is_of("web/1", own.as_bytes()));
+        let within = environ(&inner.behind(outer.as_str()), "web/0");
+        assert!(inner.is_of("web/0", within.as_bytes()) && !outer.is_of("web/0", within.as_bytes()));
+        assert!(!outer.is_of("web/0", b"") && !outer.is_of("web/0", outer.as_str().as_bytes()));
     }
 
     #[test]

@@ -59,6 +59,13 @@ impl Reactor {
                 self.note_change((post, incarnation), (from, to), &cause, actor);
                 self.tell_change(post, incarnation, (from, to), &cause, actor);
             }
+            Action::Outlook(Some(outlook)) => tracing::warn!("{}", super::drain::in_words(&outlook)),
+            Action::Outlook(None) => tracing::info!("the drain is expected to be done in time"),
+            Action::Standstill(Some(words)) => tracing::warn!(
+                "standstill: {words}; none of them can continue before another does, and the items stay where they are; \
+                 give a full queue more capacity, or have the stages take and acknowledge in another order"
+            ),
+            Action::Standstill(None) => tracing::info!("the standstill is over"),
             Action::Level(level, actor) => {
                 self.tell_level(level, actor);
                 self.resume_all(level);

@@ -7,6 +7,7 @@ mod act;
 mod bell;
 mod change;
 mod dead;
+mod drain;
 mod ending;
 mod folder;
 mod hear;
@@ -16,9 +17,11 @@ mod idle;
 mod in_use;
 mod keeper;
 mod left;
+mod left_behind;
 mod limits;
 mod notify;
 mod operate;
+mod outfit;
 mod parent;
 mod pause;
 mod picture;
@@ -27,10 +30,12 @@ mod ready;
 mod reload;
 mod scale;
 mod spoilt;
+mod waits;
 
 pub use act::committed;
 pub use ending::Ending;
 pub use keeper::Keeping;
+pub use outfit::Outfit;
 pub use picture::keep;
 pub use reload::Origin;
 pub use spoilt::Spoilt;
@@ -45,7 +50,6 @@ use std::time::{Duration, Instant};
 use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, Post};
 use brigade_protocol::page::Page;
-use brigade_protocol::queue::Queue;
 use brigade_protocol::shared::Connect;
 use ipc_channel::ipc::IpcSender;
 use mio::unix::SourceFd;
@@ -56,7 +60,6 @@ use crate::core::Core;
 use crate::core::action::Verdict;
 use crate::core::event::Event;
 use crate::door::{Deliver, Door, Doors, Entry};
-use crate::effects::dead::DeadFile;
 use crate::effects::parent::Parent;
 use crate::effects::spawn::NotSpawned;
 use crate::logs::Capture;
@@ -122,6 +125,9 @@ pub struct Reactor {
     children: bool,
     /// Who is to be started, in this order.
     to_spawn: VecDeque<(Post, Incarnation)>,
+    /// Those of them that wait for the end of what an earlier run has left.
+    held_up: VecDeque<(Post, Incarnation)>,
+    left_behind: left_behind::LeftBehind,
     loops: Vec<idle::Watch>,
     manager: Option<IpcSender<Connect>>,
     want_manager: HashSet<Post>,
@@ -150,26 +156,6 @@ pub struct Reactor {
     standing: &'static str,
     /// The terminal signal that led to the third rung, to die of at the end.
     killed_by: Option<i32>,
-}
-
-/// What is ready before the loop begins.
-pub struct Outfit {
-    /// The core, with its plan.
-    pub core: Core,
-    /// The state folder.
-    pub dir: StateDir,
-    /// Where the plan has come from.
-    pub origin: Origin,
-    /// The queues, by their number in the plan.
-    pub queues: Vec<(Queue, DeadFile)>,
-    /// The reader of the workers' words.
-    pub capture: Capture,
-    /// The registered signals.
-    pub signals: Signals,
-    /// The run's mark, and its keeper.
-    pub keeping: Keeping,
-    /// The live view, on a terminal.
-    pub view: Option<View>,
 }
 
 impl Reactor {
@@ -222,6 +208,8 @@ impl Reactor {
             more: false,
             children: true,
             to_spawn: VecDeque::new(),
+            held_up: VecDeque::new(),
+            left_behind: left_behind::LeftBehind::default(),
             loops,
             manager: None,
             want_manager: HashSet::new(),
@@ -295,7 +283,13 @@ impl Reactor {
     /// Starts those that are to be started, until nobody is left or the slice is over.
     fn spawn_some(&mut self) {
         let begun = Instant::now();
+        self.to_spawn.append(&mut self.held_up);
+        let strays = self.strays();
         while let Some((post, incarnation)) = self.to_spawn.pop_front() {
+            if !self.end_left_behind(post, incarnation, &strays) {
+                self.held_up.push_back((post, incarnation));
+                continue;
+            }
             let event = match self.spawn(post, incarnation) {
                 Ok(pid) => Event::Spawned { post, incarnation, pid },
                 Err(NotSpawned { words, permanent }) => Event::SpawnFailed { post, incarnation, words, permanent },
@@ -319,7 +313,7 @@ impl Reactor {
         if self.view.is_some() {
             until = until.min(now + FRAME);
         }
-        if !self.roster.ended().is_empty() || self.loops.iter().any(idle::Watch::is_on) {
+        if !self.roster.ended().is_empty() || !self.held_up.is_empty() || self.loops.iter().any(idle::Watch::is_on) {
             until = until.min(now + SOON);
         }
         for deadline in [self.core.deadline(), self.parent.deadline()].into_iter().flatten() {
@@ -344,11 +338,13 @@ impl Reactor {
         self.look_at_memory();
         self.look_for_hung(now);
         self.look_for_silent(now);
+        self.look_at_drain();
         self.tell_parent_status();
         if now >= self.next_long_round {
             self.next_long_round = now + LONG_ROUND;
             self.look_for_folder();
             self.look_for_spoilt();
+            self.look_for_standstill();
             self.keep_picture();
         }
     }

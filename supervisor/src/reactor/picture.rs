@@ -81,6 +81,8 @@ impl Reactor {
             elapsed_s: now.duration_since(self.started).as_secs_f64(),
             queues: self.queues_in_use().map(|index| self.queue(index)).collect(),
             stages,
+            standstill: self.core.standstill().map(str::to_owned),
+            outlook: self.outlook(),
             report: None,
         }
     }
@@ -121,11 +123,17 @@ impl Reactor {
 
     /// What it does at present. What stands in its page is input.
     fn doing(&self, worker: &Worker) -> Option<String> {
+        if let Some(words) = self.core.pending_for(worker) {
+            return Some(words);
+        }
         worker.pid?;
         if let Some(words) = self.noted_status(worker.post, worker.incarnation) {
             return Some(words);
         }
         let (stage, page) = (worker.stage?, self.pages.get(&worker.post)?);
+        if let Some(words) = self.waits_in_words(worker, stage) {
+            return Some(words);
+        }
         let mut lanes = (0..page.lanes()).map(|number| page.lane(number));
         if let Some((input, item)) = lanes.find_map(|lane| lane.holds()) {
             return Some(format!("at {}", self.item_in_words(stage, input, item)));

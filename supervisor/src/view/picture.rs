@@ -23,7 +23,7 @@ pub struct Size {
 pub fn lines(status: &Status, rates: &Rates, size: Size, colour: bool) -> Vec<String> {
     let columns = size.columns.saturating_sub(1);
     // Heading, hint, two table heads, and one row that stays free.
-    let rows = size.rows.saturating_sub(5);
+    let rows = size.rows.saturating_sub(5 + usize::from(status.standstill.is_some()));
     let (shown_stages, shown_queues) = share(rows, status.stages.len(), status.queues.len());
     let stages = chosen(&status.stages, shown_stages, is_notable);
     let queues = chosen(&status.queues, shown_queues, |queue| depth(queue) > 0);
@@ -36,6 +36,10 @@ pub fn lines(status: &Status, rates: &Rates, size: Size, colour: bool) -> Vec<St
 
     let heading = format!("{}: {} for {}", status.pipeline, status.state, seconds(status.elapsed_s));
     let mut lines = vec![Tint::Bold.paint(&cut(&Cell::new(heading).into_text(), columns), colour)];
+    if let Some(words) = &status.standstill {
+        let words = Cell::new(format!("standstill: {words}")).into_text();
+        lines.push(Tint::Bad.paint(&cut(&words, columns), colour));
+    }
     if !stages.is_empty() {
         lines.extend(stage_table.lines(colour, columns));
     }

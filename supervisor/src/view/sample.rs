@@ -46,6 +46,8 @@ pub fn running() -> Status {
             stage("report", "ready", vec![worker("report/0", Some(4_255), "ready", 19_870)]),
         ],
         queues: vec![queue("paths", 124, 4, 19_872), queue("sums", 0, 1, 19_870)],
+        standstill: None,
+        outlook: None,
         report: None,
     }
 }

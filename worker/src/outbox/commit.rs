@@ -2,14 +2,16 @@
 //! one store that makes all of it true.
 
 use std::borrow::BorrowMut;
+use std::cell::Cell;
+use std::ops::Range;
 use std::time::Duration;
 
-use brigade_protocol::page::{MAX_CHECKPOINT, Waiting};
+use brigade_protocol::page::{MAX_CHECKPOINT, Waiting, WaitsFor};
 use brigade_protocol::queue::{Lease, Member, Refused};
 use brigade_protocol::shared::op::{Op, Origin};
 use brigade_protocol::transaction::{HOLD, NotCommitted, Transaction};
 
-use super::{Mark, Mode, Outbox};
+use super::{Mark, Mode, Outbox, room_in};
 use crate::context::Context;
 use crate::copies::is_copy;
 use crate::error::Refusal;
@@ -61,24 +63,35 @@ impl Outbox {
             }
             return Ok(());
         }
-        let mut attempt = 0u32;
-        loop {
-            let refused = match self.attempt(inputs, taken) {
-                Ok(()) => {
-                    self.checkpoint = None;
-                    self.forget();
-                    return Ok(());
-                }
-                Err(refused) => refused,
-            };
-            attempt += 1;
-            let pause = self.pause_after(refused, attempt)?;
-            let waiting = self.lane.waiting();
-            waiting.say();
+        let full = Cell::new(0);
+        let mut refused = match self.attempt(inputs, taken, None, &full) {
+            Ok(()) => {
+                self.done();
+                return Ok(());
+            }
+            Err(refused) => refused,
+        };
+        // One wait over all further tries, so that it counts from the first of them.
+        let lane = self.lane.clone();
+        let waiting = lane.waiting();
+        for attempt in 1.. {
+            let (pause, what) = self.pause_after(refused, attempt, full.get())?;
+            waiting.say(what);
             if !self.ctx.station().stop.sleep(pause, Stop::now) {
                 return Err(Refusal::Stopped);
             }
+            refused = match self.attempt(inputs, taken, Some(&waiting), &full) {
+                Ok(()) => break,
+                Err(refused) => refused,
+            };
         }
+        self.done();
+        Ok(())
+    }
+
+    fn done(&mut self) {
+        self.checkpoint = None;
+        self.forget();
     }
 
     /// Commits what came from no items.
@@ -86,16 +99,25 @@ impl Outbox {
         self.commit::<Member>(&mut [], &mut Vec::new())
     }
 
-    /// One try. Nothing has happened if it fails.
+    /// One try. Nothing has happened if it fails. `full`: the output for which it has waited last.
     fn attempt<I: BorrowMut<Member>>(
         &mut self,
         inputs: &mut [I],
         taken: &mut Vec<(usize, Lease)>,
+        waiting: Option<&Waiting<'_>>,
+        full: &Cell<usize>,
     ) -> Result<(), NotCommitted<Refusal>> {
         let station = self.ctx.station();
         // Threads that an author starts share the lane of the thread that started them.
         let _lane = (self.mode == Mode::WithTransaction).then(|| station.lock_lane());
-        let waiting = self.lane.waiting();
+        let own;
+        let waiting = match waiting {
+            Some(waiting) => waiting,
+            None => {
+                own = self.lane.waiting();
+                &own
+            }
+        };
         let mut transaction = Transaction {
             lane: &self.lane,
             inputs,
@@ -105,26 +127,39 @@ impl Outbox {
             bytes: &self.bytes,
             checkpoint: self.checkpoint.as_deref(),
             changes_shared: !self.changes.is_empty(),
+            shares_lane: self.mode == Mode::WithTransaction,
             is_last: self.finishes,
         };
-        let prepare = |number| prepare(&self.ctx, &self.changes, &waiting, number);
-        transaction.commit(prepare, &|| station.stop.now_or_wait(&waiting))
+        let prepare = |number| prepare(&self.ctx, &self.changes, waiting, number);
+        let entries = &self.entries;
+        transaction.commit(prepare, &|port| {
+            full.set(port);
+            station.stop.now_or_wait(waiting, room_for(port, entries))
+        })
     }
 
-    /// How long to wait before the next try; an error if none would help.
-    fn pause_after(&self, refused: NotCommitted<Refusal>, attempt: u32) -> Result<Duration, Refusal> {
+    /// How long to wait before the next try, and for what; an error if none would help.
+    fn pause_after(
+        &self,
+        refused: NotCommitted<Refusal>,
+        attempt: u32,
+        full: usize,
+    ) -> Result<(Duration, WaitsFor), Refusal> {
         match refused {
             // The others wait for this one meanwhile.
-            NotCommitted::Refused(Refused::Timeout) if self.members.iter().any(Member::has_turn) => Ok(Duration::ZERO),
+            NotCommitted::Refused(Refused::Timeout) if self.members.iter().any(Member::has_turn) => {
+                Ok((Duration::ZERO, room_for(full, &self.entries)))
+            }
             // Each worker after another time, so that they do not meet again and again.
             NotCommitted::Refused(Refused::Timeout) => {
-                Ok(HOLD * (attempt.min(8) * (1 + u32::from(self.ctx.replica()) % 7)) / 8)
+                let pause = HOLD * (attempt.min(8) * (1 + u32::from(self.ctx.replica()) % 7)) / 8;
+                Ok((pause, room_for(full, &self.entries)))
             }
             NotCommitted::Refused(Refused::NoSpace) => {
                 if attempt == 1 {
                     tracing::warn!("no space left where the state folder is: waiting until there is");
                 }
-                Ok(DISK)
+                Ok((DISK, WaitsFor::Disk))
             }
             NotCommitted::Refused(refused) => Err(refused.into()),
             NotCommitted::NotPrepared(refusal) => Err(refusal),
@@ -170,6 +205,11 @@ impl Outbox {
     }
 }
 
+/// What a commit waits for that finds no room in an output: for all that it sends there.
+fn room_for(port: usize, entries: &[(usize, Range<usize>)]) -> WaitsFor {
+    room_in(port, entries.iter().filter(|(other, _)| *other == port).count())
+}
+
 /// Tells the manager what transaction `number` will change.
 fn prepare(ctx: &Context, changes: &Batch, waiting: &Waiting<'_>, number: u64) -> Result<(), Refusal> {
     let station = ctx.station();
@@ -178,7 +218,7 @@ fn prepare(ctx: &Context, changes: &Batch, waiting: &Waiting<'_>, number: u64) -
     while let Err(error) = changes.prepare(&station.shared, from(), welcome.incarnation.0, number) {
         let Some(pause) = pause_before_retry(&error) else { return Err(Refusal::Shared(error)) };
         tracing::warn!("waiting to change shared state: {error}");
-        waiting.say();
+        waiting.say(WaitsFor::Shared);
         if !station.stop.sleep(pause, Stop::now) {
             return Err(Refusal::Stopped);
         }

@@ -18,6 +18,7 @@ use ipc_channel::{IpcError, TryRecvError};
 
 use super::SharedError;
 use super::client::ManagerDoor;
+use super::wait::waiting;
 use crate::copies::is_copy;
 
 /// An operation in its encoding, behind room for its number.
@@ -176,7 +177,14 @@ impl Channels {
             Err(TryRecvError::IpcError(IpcError::Io(error))) => error.kind() != std::io::ErrorKind::Interrupted,
             Err(TryRecvError::IpcError(IpcError::Disconnected | IpcError::SerializationError(_))) => true,
         };
-        desk.as_mut().map_or(Answer::Gone, |desk| desk.answer(is_gone))
+        waiting(|say| {
+            let mut is_gone = is_gone;
+            let looks = || {
+                say();
+                is_gone()
+            };
+            desk.as_mut().map_or(Answer::Gone, |desk| desk.answer(looks))
+        })
     }
 
     /// Waits for a message; `None`: the manager is gone.
@@ -204,7 +212,10 @@ fn outcome(message: &[u8]) -> Result<Outcome, SharedError> {
 /// Connects to the manager that the door knows, or will know before the deadline.
 fn connect(door: &ManagerDoor, client: u128, deadline: Instant) -> Result<(Channels, u64), SharedError> {
     loop {
-        let (manager, generation) = door.find(deadline.saturating_duration_since(Instant::now()))?;
+        let (manager, generation) = waiting(|say| {
+            say();
+            door.find(deadline.saturating_duration_since(Instant::now()))
+        })?;
         let (requests, to_manager) = ipc::channel().map_err(SharedError::Connect)?;
         let (from_manager, replies) = ipc::channel().map_err(SharedError::Connect)?;
         let memory = desk::memory();

@@ -28,6 +28,7 @@ mod handle;
 mod list;
 mod map;
 mod pipeline;
+mod wait;
 
 use std::time::Duration;
 
@@ -40,6 +41,7 @@ pub use pipeline::Pipeline;
 pub(crate) use batch::{Batch, pause_before_retry};
 use client::Client;
 pub(crate) use handle::{Handle, encoded};
+pub(crate) use wait::show_waits_in;
 
 use crate::shape::known;
 

@@ -17,7 +17,47 @@ pub(super) fn attach(raw: &[RawStage], stages: &mut [StagePlan], faults: &mut Ve
     for (raw, stage) in raw.iter().zip(stages) {
         let typed = raw.depends_on.as_ref().map(|list| list.get_ref().as_slice());
         stage.depends_on = find(typed, "depends_on", "stage", &names, faults);
+        // A name that is not known was told above.
+        let completed =
+            raw.needs_completed.iter().filter_map(|typed| names.iter().position(|name| name == typed.get_ref()));
+        stage.needs_completed = completed.filter(|ix| stage.depends_on.contains(ix)).collect();
     }
+}
+
+/// Reports what can never have completed when a stage that waits for it is to start.
+pub(super) fn check_completed(raw: &[RawStage], stages: &[StagePlan], graph: &Graph, faults: &mut Vec<Fault>) {
+    for (ix, stage) in stages.iter().enumerate() {
+        for needed in &stage.needs_completed {
+            let name = &stages[*needed].name;
+            let (message, help) = if stages[*needed].role() == Role::Service {
+                let why = "which is a service and never ends by itself";
+                (why.to_owned(), "write condition = \"ready\", or give it restart = \"transient\"")
+            } else if *needed != ix && is_fed_by(*needed, ix, graph) {
+                let why = format!("which takes what {:?} sends, and so ends after it", stage.name);
+                (why, "write condition = \"ready\", or remove one of them")
+            } else {
+                continue;
+            };
+            let message = format!("stage {:?} waits until {name:?} has completed, {message}", stage.name);
+            faults.push(Fault::at(place(&raw[ix], name), message).help(help));
+        }
+    }
+}
+
+/// Whether items of one stage come to another, directly or through others.
+fn is_fed_by(stage: StageIx, source: StageIx, graph: &Graph) -> bool {
+    let (mut seen, mut open) = (BTreeSet::new(), vec![source]);
+    while let Some(next) = open.pop() {
+        for fed in graph.fed(next) {
+            if *fed == stage {
+                return true;
+            }
+            if seen.insert(*fed) {
+                open.push(*fed);
+            }
+        }
+    }
+    false
 }
 
 /// Writes down at every stage after whom it starts and after whom it stops, and finds those that wait for each other.

@@ -67,6 +67,7 @@ pub(super) fn believe(
         exits: exits::believe(raw, faults),
         significant: raw.significant.as_ref().is_some_and(|significant| *significant.get_ref()),
         depends_on: Vec::new(),
+        needs_completed: Vec::new(),
         limits: limits::believe(raw, surroundings, faults),
         starts_after: Vec::new(),
         stops_after: Vec::new(),

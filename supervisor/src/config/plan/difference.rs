@@ -38,6 +38,7 @@ pub fn difference(old: &Plan, new: Plan, is_gone: impl Fn(StageIx) -> bool) -> R
     let mut plan = old.clone();
     plan.drain_timeout = new.drain_timeout;
     (plan.fail_on_dead_letters, plan.max_dead_letters) = (new.fail_on_dead_letters, new.max_dead_letters);
+    plan.on_standstill = new.on_standstill;
     let mut words = Vec::new();
     if old.drain_timeout != new.drain_timeout {
         words.push("drain_timeout: changed".to_owned());
@@ -47,6 +48,10 @@ pub fn difference(old: &Plan, new: Plan, is_gone: impl Fn(StageIx) -> bool) -> R
     }
     if old.max_dead_letters != new.max_dead_letters {
         words.push("max_dead_letters: changed".to_owned());
+    }
+
+    if old.on_standstill != new.on_standstill {
+        words.push("on_standstill: changed".to_owned());
     }
 
     let made = take_queues(&mut plan, &new, &queues, &stages, &mut words, &mut refused);
@@ -147,6 +152,7 @@ fn take_stages(
             stage.removed = true;
             (stage.replicas, stage.significant) = (0, false);
             (stage.starts_after, stage.stops_after, stage.depends_on) = (Vec::new(), Vec::new(), Vec::new());
+            stage.needs_completed.clear();
             words.push(format!("stage {}: removed", stage.name));
         }
     }
@@ -156,6 +162,7 @@ fn take_stages(
             inputs: in_old(&stage.inputs, queues),
             outputs: in_old(&stage.outputs, queues),
             depends_on: in_old(&stage.depends_on, stages),
+            needs_completed: in_old(&stage.needs_completed, stages),
             starts_after: in_old(&stage.starts_after, stages),
             stops_after: in_old(&stage.stops_after, stages),
             ..stage.clone()
@@ -209,6 +216,7 @@ fn concerns_processes(old: &StagePlan, new: &StagePlan) -> bool {
         exits: old.exits.clone(),
         significant: false,
         depends_on: Vec::new(),
+        needs_completed: Vec::new(),
         starts_after: Vec::new(),
         stops_after: Vec::new(),
         ..stage.clone()
@@ -223,6 +231,7 @@ fn changes(old: &StagePlan, new: &StagePlan) -> Vec<&'static str> {
     let restarts = |stage: &StagePlan| (stage.restart, stage.max_restarts, stage.restart_period, waits(stage));
     let times = |stage: &StagePlan| (stage.start_timeout, stage.stop_timeout, stage.stop_signal);
     let batches = |stage: &StagePlan| (stage.batch, stage.batch_time, stage.exit_on_panic);
+    let needs = |stage: &StagePlan| (stage.depends_on.clone(), stage.needs_completed.clone());
     let all = [
         ("command", command),
         ("inputs", old.inputs != new.inputs),
@@ -237,7 +246,7 @@ fn changes(old: &StagePlan, new: &StagePlan) -> Vec<&'static str> {
         ("timeouts of hung workers", old.watch != new.watch),
         ("exit codes", old.exits != new.exits),
         ("significant", old.significant != new.significant),
-        ("depends_on", old.depends_on != new.depends_on),
+        ("depends_on", needs(old) != needs(new)),
     ];
     all.into_iter().filter_map(|(key, has_changed)| has_changed.then_some(key)).collect()
 }

@@ -132,3 +132,50 @@ fn a_drain_that_ends_in_time_is_not_undone_by_a_slow_service() {
     story.exits("cache/0", OK);
     story.expect(&["sweep cache/0 #1", "finish Drained"]);
 }
+
+/// A second passes, and then so many items are left.
+fn left(story: &mut Story, items: u64) {
+    story.seconds(1);
+    story.tell(Event::Left(items));
+}
+
+#[test]
+fn a_drain_that_cannot_be_done_in_time_is_told_when_it_is_known_and_again_when_it_has_changed_much() {
+    let mut story = Story::running(line());
+    story.tell(Event::Left(5_000));
+    story.signal();
+    story.exits("walk/0", OK);
+    story.unread.clear();
+    story.tell(Event::Left(4_152));
+    left(&mut story, 4_061);
+    story.expect(&[]);
+    left(&mut story, 3_970);
+    story.expect(&["3970 items need Some(43.626373626s) of 28s"]);
+    assert_eq!(story.core.outlook().map(|outlook| (outlook.fewer, outlook.within.as_secs())), Some((182, 2)));
+    left(&mut story, 3_880);
+    story.expect(&[]);
+    // Somebody has scaled the stage.
+    for items in [2_000, 600] {
+        left(&mut story, items);
+    }
+    story.expect(&["in time"]);
+    assert!(story.core.outlook().is_none());
+    for _ in 0..10 {
+        left(&mut story, 600);
+    }
+    story.expect(&["600 items need None of 15s"]);
+    left(&mut story, 0);
+    story.expect(&["in time"]);
+}
+
+#[test]
+fn a_drain_that_is_done_in_time_is_not_spoken_of() {
+    let mut story = Story::running(line());
+    story.signal();
+    story.exits("walk/0", OK);
+    story.unread.clear();
+    for items in (0..20).rev() {
+        left(&mut story, items * 100);
+    }
+    story.expect(&[]);
+}

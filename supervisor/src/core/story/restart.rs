@@ -174,3 +174,27 @@ fn a_temporary_worker_is_never_restarted() {
     story.seconds(100);
     story.expect(&["sweep once/0 #1"]);
 }
+
+#[test]
+fn what_a_run_left_behind_is_part_of_how_it_ended_and_of_the_verdict() {
+    let plan = pipeline().stage("web", &[], &[]).with(|stage| {
+        stage.restart = RestartPolicy::Permanent;
+        stage.max_restarts = Some(1);
+    });
+    let mut story = Story::running(plan);
+    story.exits("web/0", OK);
+    let at = story.who("web/0").next_start.expect("it waits for its next start");
+    story.now = story.now.max(at);
+    story.tell(Event::Tick);
+    let (post, incarnation) = story.id("web/0");
+    let words = "left 1 process behind".to_owned();
+    story.tell(Event::LeftBehind { post, incarnation, words });
+    assert_eq!(story.who("web/0").last_end.as_deref(), Some("exit code 0; it left 1 process behind"));
+    story.up("web/0");
+    story.unread.clear();
+    story.exits("web/0", OK);
+    let words = "exit code 0; its run before left 1 process behind";
+    assert_eq!(story.who("web/0").last_end.as_deref(), Some(words));
+    let finish = story.unread.iter().any(|action| format!("{action:?}").contains(words));
+    assert!(finish, "{:?}", story.unread);
+}

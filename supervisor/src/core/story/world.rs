@@ -1,5 +1,4 @@
-//! A simulated world around the core, for random stories: it does what it is told, in its own time, and holds the core
-//! to what must never happen. Without it random events would only show that nothing panics.
+//! A world that does what the core wants, in its own time, and holds the core to what must never happen.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
@@ -133,6 +132,9 @@ impl World {
             | Event::Leaving { .. }
             | Event::Paused { .. }
             | Event::Resumed { .. }
+            | Event::LeftBehind { .. }
+            | Event::Looked(_)
+            | Event::Left(_)
             | Event::StopNext(_)
             | Event::StopAt(..)
             | Event::WantManager
@@ -181,9 +183,8 @@ impl World {
                 assert!(double.is_none(), "nobody is started twice");
             }
             Action::Stop { post, incarnation, ask } => {
-                // One that is replaced comes back at once, as after a crash: nobody waits for that. And one that is started
-                // anew may be told by no change of its state that it goes down now. Of those that are let go, others of the
-                // stage stay.
+                // A worker that is replaced comes back at once, and of those that are let go others of the stage stay. One
+                // that is started again may go down with others without a change of its state.
                 let run = self.core.worker(*post).map(|worker| &worker.run);
                 let is_replaced = run.is_some_and(|run| run.let_go || run.replaced && run.asked.is_none());
                 if *ask != Ask::Renew && !is_replaced {
@@ -234,6 +235,7 @@ impl World {
                 let is_called_back = *from == State::Exited && cause.starts_with("its stage is scaled to ");
                 assert!(!matches!(from, State::Exited | State::Failed) || is_called_back, "what is over stays over");
             }
+            Action::Standstill(_) | Action::Outlook(_) => {}
             Action::Level(level, _) => {
                 assert!(self.level < Some(*level), "the ladder goes one way");
                 self.level = Some(*level);
@@ -271,8 +273,7 @@ impl World {
         }
     }
 
-    /// Who starts finds everybody up that it starts after; and after a crash, nobody of those that went down with it
-    /// lives any more, but for those that are stopped for good.
+    /// A worker starts after all that it needs, and after the end of all that went down with it in a crash.
     fn check_start(&self, post: Post) {
         let Some(stage) = self.stage_of(post) else { return };
         let plan = self.core.plan();

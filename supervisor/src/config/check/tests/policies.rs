@@ -91,6 +91,43 @@ fn wrong_names_in_depends_on_are_faults() {
 }
 
 #[test]
+fn wrong_conditions_in_depends_on_are_faults() {
+    let bench = Bench::new();
+    let list = "{ stage = 'hash', condition = 'complete' }, { stag = 'report' }, { condition = 'ready' }, 4, 'zzz'";
+    let text = three("", &format!("depends_on = [{list}]"), "", "");
+    assert_eq!(
+        bench.faults(&text),
+        [
+            "6:45 condition cannot be \"complete\" (did you mean \"completed\"?)",
+            "6:61 unknown key \"stag\" in an entry of depends_on (did you mean \"stage\"?)",
+            "6:80 an entry of depends_on names no stage (write { stage = \"name\", condition = \"completed\" })",
+            "6:105 each of depends_on must be a string, not an integer (put the name in quotes, or write \
+             { stage = \"name\", condition = \"completed\" })",
+        ]
+    );
+}
+
+#[test]
+fn a_stage_that_can_never_have_completed_in_time_is_a_fault() {
+    let bench = Bench::new();
+    let service = "[stages.db]\ncommand = ['walk']\nrestart = 'permanent'\n";
+    let needs = |name: &str| format!("depends_on = [{{ stage = '{name}', condition = 'completed' }}]");
+    assert_eq!(
+        bench.faults(&three(service, &needs("db"), "", "")),
+        ["6:25 stage \"walk\" waits until \"db\" has completed, which is a service and never ends by itself (write \
+          condition = \"ready\", or give it restart = \"transient\")"]
+    );
+    assert_eq!(
+        bench.faults(&three("", &needs("hash"), "", "")),
+        ["6:25 stage \"walk\" waits until \"hash\" has completed, which takes what \"walk\" sends, and so ends after \
+          it (write condition = \"ready\", or remove one of them)"]
+    );
+    let task = "[stages.migrate]\ncommand = ['walk']\n";
+    let plan = bench.load(&three(task, &needs("migrate"), "", "")).unwrap_or_else(|faults| panic!("{faults}"));
+    assert_eq!(plan.stages[0].needs_completed, [3]);
+}
+
+#[test]
 fn stages_that_wait_for_each_other_are_a_fault_with_the_whole_circle() {
     let bench = Bench::new();
     let help = "(a stage starts after those that it depends on and those that it sends to; remove one of them)";

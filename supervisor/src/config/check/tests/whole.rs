@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::Bench;
-use crate::config::plan::{ExitCode, Exits, LogPlan, Plan, RestartPolicy, Role, Strategy};
+use crate::config::plan::{ExitCode, Exits, LogPlan, OnStandstill, Plan, RestartPolicy, Role, Strategy};
 use crate::config::print;
 
 /// The checksum pipeline.
@@ -87,6 +87,7 @@ name = "all-keys_1"
 drain_timeout = "1m 30s"
 fail_on_dead_letters = false
 max_dead_letters = 12
+on_standstill = "end"
 [vars]
 n = "2"
 size = "2KiB"
@@ -144,7 +145,7 @@ command = ["walk"]
 restart = "permanent"
 [stages.plain]
 command = ["walk"]
-depends_on = ["zeta", "watch"]
+depends_on = [{ stage = "zeta", condition = "completed" }, "watch"]
 [groups.crowd]
 stages = ["zeta", "plain", "alpha"]
 strategy = "rest-for-one"
@@ -159,7 +160,7 @@ fn every_key_is_believed() {
     let bench = Bench::new();
     let plan = bench.load(EVERYTHING).unwrap_or_else(|faults| panic!("{faults}"));
     let [zeta, alpha, watch, plain] = plan.stages.as_slice() else { panic!("{:?}", plan.stages) };
-    assert_eq!(plan.drain_timeout, Duration::from_secs(90));
+    assert_eq!((plan.drain_timeout, plan.on_standstill), (Duration::from_secs(90), OnStandstill::End));
     assert_eq!((plan.fail_on_dead_letters, plan.max_dead_letters), (false, Some(12)));
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     let logs = LogPlan {
@@ -194,6 +195,7 @@ fn every_key_is_believed() {
         (&[3][..], &[][..], &[0, 1, 3][..])
     );
     assert_eq!((&plain.depends_on[..], zeta.significant, plain.significant), (&[0, 2][..], true, false));
+    assert_eq!((&plain.needs_completed[..], &zeta.needs_completed[..]), (&[0][..], &[][..]));
     let success = [ExitCode::Code(0), ExitCode::Code(2), ExitCode::Code(3), ExitCode::Signal(15)];
     assert_eq!(zeta.exits.success.iter().copied().collect::<Vec<_>>(), success);
     assert_eq!(zeta.exits.fatal.len(), 5);
