@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use brigade_protocol::crash_point;
 
-use crate::aside::put_aside;
 use crate::config::plan::Plan;
 use crate::config::{self, Surroundings};
 use crate::core::Core;
@@ -19,6 +18,7 @@ use crate::kin::cookie::Cookie;
 use crate::kin::process;
 use crate::logs::own::{self, Console};
 use crate::logs::{Archive, Capture};
+use crate::missing::{self, Missing};
 use crate::reactor::{Ending, Keeping, Origin, Outfit, Reactor, Spoilt};
 use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
@@ -131,6 +131,9 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
     resume::refuse_other_versions(&dir)?;
     let (keeping, cut_short) = begin(aside.as_deref(), &dir)?;
     let resumed = resume::resume(&plan, &dir, cut_short)?;
+    for words in Missing::read(&dir).map_err(io("know what was put aside"))?.words() {
+        tracing::warn!("put aside in an earlier run: {words}");
+    }
     if resumed.goes_on {
         let (items, leased) = (resumed.items, resumed.leased);
         tracing::info!(
@@ -156,7 +159,7 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
 fn begin(aside: Option<&Path>, dir: &StateDir) -> Result<(Keeping, u32), LaunchError> {
     let sees_processes = process::check();
     match &sees_processes {
-        Ok(()) => earlier::end_what_lives(&aside.map_or_else(|| dir.clone(), StateDir::at))?,
+        Ok(()) => _ = earlier::end_what_lives(&aside.map_or_else(|| dir.clone(), StateDir::at))?,
         Err(error) => tracing::warn!(
             "cannot see who lives ({error}): if this supervisor is killed, what workers have started may live on"
         ),
@@ -172,6 +175,10 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
     // Numbers out of a spoilt queue would be lies.
     picture.queues.retain(|queue| ending.spoilt.iter().all(|spoilt| spoilt.queue.as_ref() != Some(&queue.name)));
     let mut numbers = verdict::report(plan, &ending.verdict, &picture);
+    match Missing::read(&folder.dir) {
+        Ok(missing) => numbers.put_aside = missing.words().cloned().collect(),
+        Err(error) => numbers.put_aside = vec![error.to_string()],
+    }
     if !ending.spoilt.is_empty() {
         let words: Vec<String> = ending.spoilt.iter().map(|spoilt| put_spoilt_aside(spoilt, &folder.dir)).collect();
         numbers.verdict = words.join("; ");
@@ -204,6 +211,9 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
                     tracing::warn!(%error, "cannot remove the pages of the workers");
                 }
                 crash_point!("pages_forgotten");
+                if let Err(error) = missing::forget(&folder.dir) {
+                    tracing::warn!(%error, "cannot remove {}", folder.dir.missing().display());
+                }
             }
             Err(words) => tracing::error!("shared state is not complete, the next run tries again: {words}"),
         }
@@ -233,12 +243,16 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
 /// Says what became of a file that a worker has written over.
 fn put_spoilt_aside(spoilt: &Spoilt, dir: &StateDir) -> String {
     let Spoilt { queue, what, why, path } = spoilt;
-    let then = match queue {
-        Some(_) => "the items in it are not handed on; run again to go on with an empty queue",
-        None => "its last batches may have been done or not; run again to do them again",
+    let (then, again) = match queue {
+        Some(_) => ("the items in it are not handed on", "run again to continue with an empty queue"),
+        None => (
+            "its checkpoint is not known, and its last batches may have been done or not",
+            "run again to do them again; an exact file is not written to until it is moved away",
+        ),
     };
-    match put_aside(path, &dir.aside(), "spoilt") {
-        Ok(place) => format!("{what} is spoilt ({why}) and kept as {}: {then}", place.display()),
+    let words = |place: &Path| format!("{what} is spoilt ({why}) and kept as {}: {then}", place.display());
+    match missing::put_aside(dir, path, "spoilt", words) {
+        Ok(words) => format!("{words}; {again}"),
         Err(error) => format!("{what} is spoilt ({why}), and {} cannot be put aside: {error}", path.display()),
     }
 }

@@ -74,11 +74,14 @@ pub fn verdict(report: &Report) -> String {
         parts.push(format!("{} kept ({names})", counted(sum, "dead letter")));
     }
     parts.push(match report.lost {
-        0 => "nothing lost".to_owned(),
+        0 if report.put_aside.is_empty() => "nothing lost".to_owned(),
+        0 => "nothing lost in this run".to_owned(),
         lost if lost > 0 => format!("{} LOST: this is a bug of brigade", grouped(lost.unsigned_abs())),
         more => format!("{} more than were sent: this is a bug of brigade", grouped(more.unsigned_abs())),
     });
-    format!("{head}: {}", parts.join(", "))
+    let aside =
+        report.put_aside.iter().map(|words| format!("\nput aside in an earlier run: {}", Cell::new(words).into_text()));
+    format!("{head}: {}{}", parts.join(", "), aside.collect::<String>())
 }
 
 /// The sum, and where it is: `paths 3, sums 4`. `None` if the sum is 0.
@@ -135,7 +138,19 @@ mod tests {
             stages: BTreeMap::from([("hash".to_owned(), stage(2)), ("walk".to_owned(), stage(0))]),
             queues: BTreeMap::from([("paths".to_owned(), queue.clone()), ("sums".to_owned(), queue)]),
             lost: 0,
+            put_aside: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_lost_is_said_beside_the_numbers_of_this_one() {
+        let mut report = report();
+        report.put_aside = vec!["queue raw is kept as x".to_owned()];
+        assert_eq!(
+            verdict(&report),
+            "complete in 12.3 s: 40,000 items through 2 queues, nothing left, nothing lost in this run\n\
+             put aside in an earlier run: queue raw is kept as x"
+        );
     }
 
     #[test]

@@ -8,7 +8,8 @@
 //! dead/            dead letters, one file per queue
 //! pages/           one page per worker
 //! run.json         by what the processes of the last run are known, to end those that it may have left
-//! orders.json      what every stage of the last run was told, to notice when that changes
+//! orders.json      what every stage was told of which there are pages, to notice when that changes
+//! missing.json     what of an earlier run was put aside, until a run is complete
 //! aside/           files that could not be used, under names that say why and when
 //! logs/            JSON lines, one file per stage, and the supervisor's own
 //! shared/          the manager's lists, maps and counters
@@ -138,6 +139,11 @@ impl StateDir {
     /// What the stages of the last run were told.
     pub fn orders(&self) -> PathBuf {
         self.root.join("orders.json")
+    }
+
+    /// What of an earlier run was put aside.
+    pub fn missing(&self) -> PathBuf {
+        self.root.join("missing.json")
     }
 
     /// A queue's file.

@@ -126,6 +126,9 @@ pub struct Report {
     pub queues: BTreeMap<String, QueueReport>,
     /// Items that are neither acked nor left nor dead. Always 0, or it is a bug of Brigade.
     pub lost: i64,
+    /// What of an earlier run could not be used, was put aside and is missing in this one: a sentence for each file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub put_aside: Vec<String>,
 }
 
 /// A stage's numbers.

@@ -50,6 +50,7 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status) -> Report {
         stages,
         queues,
         lost,
+        put_aside: Vec::new(),
     }
 }
 

@@ -14,6 +14,7 @@ mod kin;
 #[cfg(debug_assertions)]
 mod lookout;
 #[cfg(debug_assertions)]
+mod missing;
 mod moving;
 #[cfg(debug_assertions)]
 mod pairs;

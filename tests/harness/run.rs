@@ -28,6 +28,8 @@ pub struct Report {
     pub stages: BTreeMap<String, StageNumbers>,
     pub queues: BTreeMap<String, QueueNumbers>,
     pub lost: i64,
+    #[serde(default)]
+    pub put_aside: Vec<String>,
 }
 
 /// Of a stage.

@@ -88,9 +88,21 @@ impl ExactFile {
 
     fn end<T>(&mut self, out: &mut Output<T>) -> Result<u64> {
         let end: Option<u64> = out.outbox().pending().map_err(Error::from)?;
-        let end = end.unwrap_or(0);
         if !self.is_cut {
             let len = self.file.metadata()?.len();
+            if end.is_none() && out.outbox().lacks_checkpoint() {
+                if len > 0 {
+                    return Err(Misconfigured::new(format!(
+                        "{} holds {len} bytes, and how many of them were committed is not known, because the page of this \
+                         worker could not be used any more and was put aside (the log says where and why): move the file \
+                         away to continue with an empty one, or begin again with --fresh",
+                        self.path.display()
+                    ))
+                    .into());
+                }
+                out.outbox().settle_unknown(); // From here on the file is this worker's.
+            }
+            let end = end.unwrap_or(0);
             if len < end {
                 return Err(Misconfigured::new(format!(
                     "{} has {len} bytes, and {end} were committed to it: put back what was there, or begin anew with --fresh",
@@ -101,7 +113,7 @@ impl ExactFile {
             self.cut(end)?;
             self.is_cut = true;
         }
-        Ok(end)
+        Ok(end.unwrap_or(0))
     }
 }
 

@@ -201,6 +201,16 @@ impl Outbox {
         bytes.map(|bytes| codec::decode(&bytes)).transpose()
     }
 
+    /// Whether there was a checkpoint that is not known any more.
+    pub(crate) fn lacks_checkpoint(&self) -> bool {
+        self.lane.is_unknown()
+    }
+
+    /// Nothing is left of what was committed under the checkpoint that is not known.
+    pub(crate) fn settle_unknown(&self) {
+        self.lane.settle_unknown();
+    }
+
     /// Sets the checkpoint of the next commit; a source commits by this.
     pub(crate) fn checkpoint(&mut self, checkpoint: &impl Serialize) -> Result<(), CheckpointError> {
         let mut bytes = Vec::new();

@@ -12,9 +12,10 @@ use crate::cli::ask::ask;
 use crate::cli::say;
 use crate::cli::select::{Need, Select};
 use crate::control::{Answer, ControlError, Request};
+use crate::earlier::processes;
 use crate::effects::dead::Gone;
 use crate::figures::counted;
-use crate::resume;
+use crate::resume::{self, AtRest};
 use crate::state::StateDir;
 
 /// Ids in one request: its frame is bounded.
@@ -125,7 +126,10 @@ fn apply(dir: &StateDir, queue: &str, which: &Which, change: Change) -> Result<G
 /// With the folder in hand, so that no run begins meanwhile.
 fn at_rest(dir: &StateDir, name: &str, which: &Which, change: Change) -> Result<Gone, String> {
     let _held = dir.take("brigade dead").map_err(|error| error.to_string())?;
-    let (queue, mut dead) = resume::at_rest(name, dir).map_err(|error| error.to_string())?;
+    let AtRest { queue, mut dead, ended } = resume::at_rest(name, dir).map_err(|error| error.to_string())?;
+    if ended > 0 {
+        say::note(&format_args!("ended {} that the last run had left", processes(ended)));
+    }
     let file = |error| format!("cannot write {}: {error}", dir.dead(name).display());
     match (change, queue) {
         (Change::Drop, queue) => dead.drop_letters(queue.as_ref().ok(), which).map_err(file),
