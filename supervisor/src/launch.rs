@@ -134,12 +134,19 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
     for words in Missing::read(&dir).map_err(io("know what was put aside"))?.words() {
         tracing::warn!("put aside in an earlier run: {words}");
     }
-    if resumed.goes_on {
+    if !resumed.complete.is_empty() {
+        tracing::info!(
+            "continues the last run, which was complete, for what was sent again: {}; already complete: {}",
+            counted(resumed.items, "item"),
+            resumed.complete.join(", ")
+        );
+    } else if resumed.goes_on {
         let (items, leased) = (resumed.items, resumed.leased);
         tracing::info!(
             "goes on with an earlier run: {items} items were left, {leased} of them in the hands of workers"
         );
-    } else {
+    }
+    if !resumed.goes_on {
         forget_shared(&dir).map_err(io("put the shared state of the last run aside"))?;
     }
     let capture = Capture::start(&dir.logs(), archive.rotation(), plan.logs.write_timeout)
@@ -147,7 +154,7 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
     tracing::info!(state = %dir.root().display(), "{}: {}, {}", plan.name, counted(plan.stages.len() as u64, "stage"), counted(plan.queues.len() as u64, "queue"));
 
     let seed = u64::from(std::process::id()) ^ jiff::Timestamp::now().as_microsecond().unsigned_abs();
-    let core = Core::new(plan.clone(), seed);
+    let core = Core::new(plan.clone(), seed).with_complete(&resumed.complete);
     let origin = Origin { sets: launch.sets.clone(), here: here.clone() };
     let outfit = Outfit { core, dir: dir.clone(), origin, queues: resumed.queues, capture, signals, keeping, view };
     let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
@@ -207,8 +214,8 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
         match crate::manager::settle(&folder.dir) {
             Ok(()) => {
                 crash_point!("changes_settled");
-                if let Err(error) = resume::forget(&folder.dir) {
-                    tracing::warn!(%error, "cannot remove the pages of the workers");
+                if let Err(error) = resume::complete::finish(&folder.dir) {
+                    tracing::warn!(%error, "cannot put the pages of the workers away");
                 }
                 crash_point!("pages_forgotten");
                 if let Err(error) = missing::forget(&folder.dir) {

@@ -69,8 +69,8 @@ pub fn verdict(report: &Report) -> String {
     parts.push(
         spread(left).map_or("nothing left".to_owned(), |(sum, names)| format!("{} left ({names})", grouped(sum))),
     );
-    let dead = report.queues.iter().map(|(name, queue)| (name, queue.dead));
-    if let Some((sum, names)) = spread(dead) {
+    let kept = report.queues.iter().map(|(name, queue)| (name, queue.kept));
+    if let Some((sum, names)) = spread(kept) {
         parts.push(format!("{} kept ({names})", counted(sum, "dead letter")));
     }
     parts.push(match report.lost {
@@ -128,7 +128,7 @@ mod tests {
     use crate::status::{QueueReport, StageReport};
 
     fn report() -> Report {
-        let queue = QueueReport { sent: 20_000, acked: 20_000, redelivered: 3, left: 0, dead: 0 };
+        let queue = QueueReport { sent: 20_000, acked: 20_000, redelivered: 3, left: 0, dead: 0, kept: 0 };
         let stage = |restarts| StageReport { processed: 20_000, restarts };
         Report {
             pipeline: "checksum".to_owned(),
@@ -175,7 +175,7 @@ complete in 12.3 s: 40,000 items through 2 queues, nothing left, nothing lost
         report.verdict = "hash/0 can never work: no such file".to_owned();
         for (name, left, dead) in [("paths", 1_200, 1), ("sums", 34, 0)] {
             let queue = report.queues.get_mut(name).expect("it is there");
-            (queue.left, queue.dead) = (left, dead);
+            (queue.left, queue.dead, queue.kept) = (left, dead + 1, dead);
         }
         assert_eq!(
             verdict(&report),
@@ -202,8 +202,8 @@ complete in 12.3 s: 40,000 items through 2 queues, nothing left, nothing lost
                 "walk": {"processed": 20_000, "restarts": 0},
             },
             "queues": {
-                "paths": {"sent": 20_000, "acked": 20_000, "redelivered": 3, "left": 0, "dead": 0},
-                "sums": {"sent": 20_000, "acked": 20_000, "redelivered": 3, "left": 0, "dead": 0},
+                "paths": {"sent": 20_000, "acked": 20_000, "redelivered": 3, "left": 0, "dead": 0, "kept": 0},
+                "sums": {"sent": 20_000, "acked": 20_000, "redelivered": 3, "left": 0, "dead": 0, "kept": 0},
             },
             "lost": 0,
         });

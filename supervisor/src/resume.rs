@@ -5,6 +5,7 @@
 //! there: whoever reads that decides whether to go on without it.
 
 mod checkpoints;
+pub mod complete;
 mod damage;
 mod rest;
 
@@ -68,6 +69,18 @@ pub enum ResumeError {
         /// The one of this plan.
         now: String,
     },
+    /// The run that is to be continued was complete, and one of its sources was told something else.
+    #[error(
+        "stage {stage} is complete in the run that this one continues, as dead letters of that run were sent again; it was told {then} and not {now}: run it as before to have those items done, or begin again with --fresh"
+    )]
+    CompleteOtherwise {
+        /// The stage.
+        stage: String,
+        /// What it was told then.
+        then: String,
+        /// What it is told now.
+        now: String,
+    },
     /// Items are in queues that the plan does not have any more.
     #[error("{}; put it back into the pipeline file, or put the old state aside with --fresh", .0.join("; "))]
     Removed(Vec<String>),
@@ -104,7 +117,11 @@ impl ResumeError {
     /// Whether the pipeline file is at fault, and not the folder.
     pub fn is_of_the_plan(&self) -> bool {
         match self {
-            Self::Changed { .. } | Self::Removed(_) | Self::OtherOrders { .. } | Self::Renamed { .. } => true,
+            Self::Changed { .. }
+            | Self::Removed(_)
+            | Self::OtherOrders { .. }
+            | Self::Renamed { .. }
+            | Self::CompleteOtherwise { .. } => true,
             Self::Queue(_) | Self::Damaged(_) | Self::Earlier(_) | Self::OtherVersion { .. } | Self::Io { .. } => false,
         }
     }
@@ -121,6 +138,8 @@ pub struct Resumed {
     pub items: u64,
     /// Of those, how many were in the hands of workers.
     pub leased: u64,
+    /// Stages that are complete already, as the earlier run was when letters of it were sent again.
+    pub complete: Vec<String>,
 }
 
 /// Of so many runs that were cut short one after the other, the last one's deliveries count against the items. Who kills
@@ -155,17 +174,19 @@ pub fn refuse_other_versions(dir: &StateDir) -> Result<(), ResumeError> {
 /// what its supervisor left was ended ([`crate::earlier`]).
 pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, ResumeError> {
     let orders = orders::of(plan);
+    complete::take_back(dir)?;
     let mut damaged = Damaged::new(dir);
     let pages = damaged.pages()?;
-    let goes_on = !pages.is_empty();
+    let goes_on = !pages.is_empty() || complete::is_noted(dir);
     let mut old = damaged.queues(goes_on)?;
     let dead = damaged.dead_letters(plan)?;
     damaged.refuse()?;
     if goes_on {
         checkpoints::refuse_unfit(plan, dir, &orders)?;
     }
+    let complete = complete::stages(plan, dir, &orders)?;
 
-    let mut resumed = Resumed { queues: Vec::new(), goes_on, items: 0, leased: 0 };
+    let mut resumed = Resumed { queues: Vec::new(), goes_on, items: 0, leased: 0, complete };
     for (name, queue) in &old {
         let leased = queue.depth().leased;
         sweep(queue, &pages, cut_short.is_multiple_of(COUNTED));
@@ -177,6 +198,9 @@ pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, Re
     }
     damaged.refuse()?;
     refuse_removed(plan, &old)?;
+    if !goes_on {
+        complete::forget(dir)?;
+    }
     for (queue, mut dead) in plan.queues.iter().zip(dead) {
         let io = |what| {
             let path = dir.dead(&queue.name);
@@ -185,10 +209,7 @@ pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, Re
         let found = old.remove(&queue.name);
         // Before the queue may be made anew, and before anybody sends: see there.
         dead.settle(found.as_ref()).map_err(io("settle"))?;
-        let (queue, is_new) = open(queue, dir, found, &mut resumed)?;
-        if is_new {
-            dead.begin_anew().map_err(io("write"))?;
-        }
+        let queue = open(queue, dir, found, &mut resumed)?;
         resumed.queues.push((queue, dead));
         crash_point!("resume_opened_one");
     }
@@ -203,16 +224,6 @@ pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, Re
         crash_point!("resume_disowned_one");
     }
     Ok(resumed)
-}
-
-/// The run is complete: there is nothing to go on with. All pages go at once, by a rename: a next run that found some of
-/// them would take half of the pipeline for complete and begin the other half anew.
-pub fn forget(dir: &StateDir) -> io::Result<()> {
-    let old = dir.pages().with_extension("old");
-    let _ = std::fs::remove_dir_all(&old); // Left by one that was killed in the next but one line.
-    std::fs::rename(dir.pages(), &old)?;
-    crash_point!("pages_put_aside");
-    std::fs::remove_dir_all(&old)
 }
 
 fn refuse_removed(plan: &Plan, old: &BTreeMap<String, Queue>) -> Result<(), ResumeError> {
@@ -240,29 +251,23 @@ fn sweep(queue: &Queue, pages: &[Page], count: bool) {
 /// There is one of that name, with items in it; or it cannot be made.
 pub fn make(plan: &QueuePlan, dir: &StateDir) -> Result<(Queue, DeadFile), ResumeError> {
     let path = dir.dead(&plan.name);
-    let mut dead =
-        DeadFile::open(&path).map_err(|source| ResumeError::Io { what: "open", path: path.clone(), source })?;
-    let queue = Queue::create(&dir.queue(&plan.name), &plan.geometry())?;
-    dead.begin_anew().map_err(|source| ResumeError::Io { what: "write", path, source })?;
-    Ok((queue, dead))
+    let dead = DeadFile::open(&path).map_err(|source| ResumeError::Io { what: "open", path, source })?;
+    Ok((Queue::create(&dir.queue(&plan.name), &plan.geometry())?, dead))
 }
 
-/// The queue to go on with, and whether it is a new one.
-fn open(
-    plan: &QueuePlan,
-    dir: &StateDir,
-    old: Option<Queue>,
-    resumed: &mut Resumed,
-) -> Result<(Queue, bool), ResumeError> {
+/// The queue to continue with.
+fn open(plan: &QueuePlan, dir: &StateDir, old: Option<Queue>, resumed: &mut Resumed) -> Result<Queue, ResumeError> {
     let wanted = plan.geometry();
     let path = dir.queue(&plan.name);
-    let Some(old) = old else { return Ok((Queue::create(&path, &wanted)?, true)) };
+    let Some(old) = old else { return Ok(Queue::create(&path, &wanted)?) };
     let depth = old.depth();
     let is_empty = depth.left() == 0 && depth.dead == 0;
     if is_empty && (!resumed.goes_on || old.geometry() != wanted) {
         // Nothing to go on with: its counts begin anew.
         drop(old);
-        return Ok((Queue::create(&path, &wanted)?, true));
+        let queue = Queue::create(&path, &wanted)?;
+        crash_point!("queue_made_again");
+        return Ok(queue);
     }
     resumed.items += depth.left();
     let queue = if old.geometry() == wanted {
@@ -276,5 +281,5 @@ fn open(
         moved
     };
     queue.reopen();
-    Ok((queue, false))
+    Ok(queue)
 }

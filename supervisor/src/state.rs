@@ -7,6 +7,7 @@
 //! queues/          one file per queue
 //! dead/            dead letters, one file per queue
 //! pages/           one page per worker
+//! complete/        the pages of the last run, if it is complete and no other one has begun since
 //! run.json         by what the processes of the last run are known, to end those that it may have left
 //! orders.json      what every stage was told of which there are pages, to notice when that changes
 //! missing.json     what of an earlier run was put aside, until a run is complete
@@ -164,6 +165,11 @@ impl StateDir {
     /// All pages.
     pub fn pages(&self) -> PathBuf {
         self.root.join("pages")
+    }
+
+    /// The pages of the last run, if it is complete.
+    pub fn complete(&self) -> PathBuf {
+        self.root.join("complete")
     }
 
     /// Where files are put that cannot be used.

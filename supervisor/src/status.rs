@@ -92,8 +92,11 @@ pub struct QueueStatus {
     /// Failed, and wait for the time of their retry.
     #[serde(default)]
     pub retry: u64,
-    /// Dead letters since the queue was made.
+    /// Items that became dead letters since the queue was made.
     pub dead: u64,
+    /// Dead letters that are kept now, of this run and of earlier ones.
+    #[serde(default)]
+    pub kept: u64,
     /// Sent since the queue was made.
     pub sent: u64,
     /// Acked since the queue was made.
@@ -151,6 +154,9 @@ pub struct QueueReport {
     pub redelivered: u64,
     /// Still in the queue.
     pub left: u64,
-    /// Dead letters since the queue was made.
+    /// Items that became dead letters since the queue was made.
     pub dead: u64,
+    /// Dead letters that are kept now, of this run and of earlier ones.
+    #[serde(default)]
+    pub kept: u64,
 }

@@ -162,11 +162,11 @@ fn damaged_dead_letters_are_kept_whole_and_named() {
     let mut run = sandbox.run(&text);
     run.wait().with_code(0);
     drop(run);
-    let path = edit(&sandbox, "dead/raw.dead", |file| file.write_all_at(b"\xFF\xFF\xFF", 9).expect("written"));
+    let path = edit(&sandbox, "dead/raw.dead", |file| file.write_all_at(b"\xFF\xFF\xFF", 25).expect("written"));
     let content = std::fs::read(&path).expect("it is there");
     let ended = sandbox.run(&text).wait();
     assert_eq!(ended.code, Some(1), "{}", ended.err);
-    assert!(ended.err.contains("is damaged from byte 0 on") && ended.err.contains("run again"), "{}", ended.err);
+    assert!(ended.err.contains("is damaged from byte 16 on") && ended.err.contains("run again"), "{}", ended.err);
     let folder = std::fs::read_dir(sandbox.state().join("dead")).expect("a folder");
     let kept = folder.flatten().map(|entry| entry.path());
     let kept = kept.filter(|path| path.to_string_lossy().contains("raw.dead.damaged-")).collect::<Vec<_>>();

@@ -51,6 +51,7 @@ pub struct QueueNumbers {
     pub redelivered: u64,
     pub left: u64,
     pub dead: u64,
+    pub kept: u64,
 }
 
 /// A run that has ended.

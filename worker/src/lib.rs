@@ -69,7 +69,7 @@ mod stop;
 mod worker;
 
 pub use brigade_protocol::codec::{DecodeError, EncodeError, decode};
-pub use brigade_protocol::id::ItemId;
+pub use brigade_protocol::id::{ItemId, ItemKey};
 
 pub use change::{CounterChange, ListChange, MapChange};
 pub use context::Context;

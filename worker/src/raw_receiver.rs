@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use brigade_protocol::id::ItemKey;
 use brigade_protocol::page::Lane;
 use brigade_protocol::queue::{Lease, Member, Nothing, Returned, Wait};
 
@@ -176,6 +177,10 @@ impl RawReceiver {
     #[inline]
     pub(crate) fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
         self.line.queue.bytes(lease)
+    }
+
+    pub(crate) fn key(&self, lease: &Lease) -> ItemKey {
+        self.line.queue.key(lease)
     }
 
     #[inline]

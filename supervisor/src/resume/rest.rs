@@ -42,6 +42,6 @@ pub fn at_rest(name: &str, dir: &StateDir) -> Result<AtRest, ResumeError> {
     damaged.refuse()?;
     sweep(&queue, &pages, false);
     dead.settle(Some(&queue)).map_err(io)?;
-    dead.take_from(&queue, |_| ("it ran out of deliveries".to_owned(), Vec::new())).map_err(io)?;
+    dead.take_from(&queue, |_| ("it ran out of deliveries".to_owned(), Vec::new()), |_| {}).map_err(io)?;
     Ok(AtRest { queue: Ok(queue), dead, ended })
 }

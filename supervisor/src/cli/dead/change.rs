@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use brigade_protocol::id::Post;
+use brigade_protocol::id::{ItemKey, Post};
 
 use super::find::{self, Id};
 use super::{Chosen, Which};
@@ -19,7 +19,7 @@ use crate::resume::{self, AtRest};
 use crate::state::StateDir;
 
 /// Ids in one request: its frame is bounded.
-const AT_ONCE: usize = 1000;
+const AT_ONCE: usize = 500;
 
 /// What is to become of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,12 +65,12 @@ pub(super) fn all(select: &Select, queue: Option<&str>, change: Change) -> ExitC
 /// Those of these ids. If one is not there, nothing is done.
 pub(super) fn these(select: &Select, ids: &[Id], change: Change) -> ExitCode {
     run(select, change, |dir| {
-        let mut by_queue: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for (queue, id) in find::resolve(dir, ids)? {
-            by_queue.entry(queue).or_default().push(id);
+        let mut by_queue: BTreeMap<String, Vec<ItemKey>> = BTreeMap::new();
+        for (queue, key) in find::resolve(dir, ids)? {
+            by_queue.entry(queue).or_default().push(key);
         }
-        let pieces = by_queue.into_iter().flat_map(|(queue, ids)| {
-            let pieces = ids.chunks(AT_ONCE).map(|ids| (queue.clone(), Which::These(ids.to_vec())));
+        let pieces = by_queue.into_iter().flat_map(|(queue, keys)| {
+            let pieces = keys.chunks(AT_ONCE).map(|keys| (queue.clone(), Which::These(keys.to_vec())));
             pieces.collect::<Vec<_>>()
         });
         Ok(pieces.collect())
@@ -134,6 +134,11 @@ fn at_rest(dir: &StateDir, name: &str, which: &Which, change: Change) -> Result<
     match (change, queue) {
         (Change::Drop, queue) => dead.drop_letters(queue.as_ref().ok(), which).map_err(file),
         (Change::Retry, Ok(queue)) => {
+            if resume::complete::is_last(dir) {
+                say::note(
+                    &"the next run continues the last one, which is complete, for what is sent again, and does nothing else",
+                );
+            }
             // The last run may have come to its end, and closed it.
             queue.reopen();
             let mut member = queue.join(Post(0), 0).map_err(|error| error.to_string())?;
