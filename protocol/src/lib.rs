@@ -19,3 +19,4 @@ pub mod shared;
 pub mod shielded;
 pub mod shm;
 pub mod sync;
+pub mod transaction;

@@ -10,6 +10,7 @@ mod dead;
 #[cfg(debug_assertions)]
 mod exact;
 #[cfg(debug_assertions)]
+mod join;
 mod kin;
 #[cfg(debug_assertions)]
 mod lookout;

@@ -2,7 +2,7 @@
 //!
 //! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket emit-then-wait N` (then does not end; the next run makes no more), `bucket drip` (for ever), `bucket pass`, `bucket tally` (passes, and changes shared state), `bucket keep`, `bucket hold FILE` (waits with each
 //! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
-//! `bucket relay` and
+//! `bucket join` (pairs of `left` and `right`, in transactions), `bucket relay` and
 //! `bucket relay-runs` (pass with plain handles, one by one and eight at a time), `bucket emit-runs N` (eight at a time), `bucket babble N` (items of another type), `bucket emit-exact FIRST N [FILE]` (so many from number FIRST, of
 //! $ITEM_BYTES, each with a checkpoint, when FILE is there), `bucket keep-exact FILE` (a line with its number for each item in an exact file).
 
@@ -44,6 +44,7 @@ fn main() -> Exit {
         }),
         ["bounce", times] => run(|item: Item, out: &mut Output<Item>| bounce(number(times), &item, out)),
         ["relay"] => work(relay),
+        ["join"] => work(join),
         ["relay-runs"] => work(relay_runs),
         ["emit-runs", n] => work(|ctx: &Context| emit_runs(ctx, number(n))),
         ["serve"] => work(serve),
@@ -121,6 +122,20 @@ fn relay(ctx: &Context) -> brigade_worker::Result {
         done.send(item.clone())?;
         note("passed", item.n);
         item.ack();
+    }
+    Ok(())
+}
+
+/// Takes one item of each side, and sends a pair that matches as its item, another as one that nobody made.
+fn join(ctx: &Context) -> brigade_worker::Result {
+    let (left, right) = (ctx.receiver::<Item>("left")?, ctx.receiver::<Item>("right")?);
+    let mut tx = ctx.transaction()?;
+    for one in left.iter() {
+        let (one, other) = (tx.ack(one), tx.ack(right.recv()?));
+        let n = if one.n == other.n { one.n } else { u64::MAX };
+        tx.to("done").send(Item::new(n, 0))?;
+        tx.counter("pairs").add(1)?;
+        tx.commit()?;
     }
     Ok(())
 }

@@ -13,6 +13,7 @@ use crate::receiver::Receiver;
 use crate::sender::Sender;
 use crate::shared::{SharedCounter, SharedList, SharedMap};
 use crate::station::{Line, Station};
+use crate::transaction::Transaction;
 
 /// A worker's view of itself: its place in the pipeline, its stop flag, its queues. Cheap to clone, and may be handed
 /// to any thread of the worker.
@@ -146,6 +147,15 @@ impl Context {
             has: names(&self.station.inputs),
         })?;
         RawReceiver::new(self, index, line)
+    }
+
+    /// A transaction: items of this stage's inputs, results, changes of shared state and a checkpoint that become true
+    /// together. One thread uses it; ask again for another thread.
+    ///
+    /// # Errors
+    /// An output of the stage cannot be opened.
+    pub fn transaction(&self) -> Result<Transaction<'_>, OpenError> {
+        Transaction::new(self)
     }
 
     /// The shared list of that name (1 to 255 bytes), which all workers of the pipeline see. It is made by its first

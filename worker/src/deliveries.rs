@@ -125,6 +125,11 @@ pub struct Deliveries<'r, T> {
 }
 
 impl<'r, T> Deliveries<'r, T> {
+    /// The items, and the deliveries without them.
+    pub(crate) fn into_parts(self) -> (Vec<T>, RawDeliveries<'r>) {
+        (self.items, self.raw)
+    }
+
     /// Of each of `items` the lease at the same place.
     #[inline]
     pub(crate) fn new(items: Vec<T>, raw: RawDeliveries<'r>) -> Self {

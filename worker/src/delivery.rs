@@ -100,6 +100,11 @@ impl<'r> RawDelivery<'r> {
         self.failed(Some(time), GIVEN_BACK);
     }
 
+    /// Hands the lease over, with the receiver that it is from.
+    pub(crate) fn into_parts(mut self) -> (&'r RawReceiver, Lease) {
+        (self.receiver, self.lease.take().expect(HELD))
+    }
+
     pub(crate) fn failed(mut self, after: Option<Duration>, why: &str) {
         self.receiver.nack(self.lease.take().expect(HELD), after, why);
     }
@@ -177,6 +182,11 @@ impl<'r, T> Delivery<'r, T> {
     pub fn ack(self) -> T {
         self.raw.ack();
         self.item
+    }
+
+    /// The item, and the delivery without it.
+    pub(crate) fn into_parts(self) -> (T, RawDelivery<'r>) {
+        (self.item, self.raw)
     }
 
     /// The work failed: the item comes again, in front of the others, when the queue's `retry_delay` is over (at once by

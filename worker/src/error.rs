@@ -47,6 +47,22 @@ pub enum Refusal {
     /// The queue's shared memory does not make sense any more.
     #[error("the queue is spoilt: its shared memory holds impossible values")]
     Spoilt,
+    /// A transaction sends more items to a queue than that can hold at once.
+    #[error(
+        "the transaction sends more items to queue {queue} than its capacity of {capacity}: commit more often, or raise the capacity in the pipeline file"
+    )]
+    MoreThanCapacity {
+        /// Name of the queue.
+        queue: String,
+        /// Its capacity.
+        capacity: usize,
+    },
+    /// An item that was to be acknowledged is not this worker's any more, so nothing was committed.
+    #[error("nothing is committed: an item{} is not this worker's any more, another worker has it", of_queue(queue))]
+    LeaseGone {
+        /// Name of the queue that it came from, if it is known.
+        queue: Option<String>,
+    },
     /// The stage does not send to this queue.
     #[error("{0}")]
     NoQueue(#[source] OpenError),
@@ -255,6 +271,10 @@ impl OpenError {
             Self::Queue { .. } => false,
         }
     }
+}
+
+fn of_queue(queue: &Option<String>) -> String {
+    queue.as_ref().map_or_else(String::new, |queue| format!(" of queue {queue}"))
 }
 
 fn names(has: &[String]) -> String {

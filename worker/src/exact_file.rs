@@ -136,7 +136,7 @@ mod tests {
         let mut out = Output::<()>::new(&sandbox.ctx).expect("no outputs");
         let mut file = ExactFile::open(&path).expect("opened");
         file.append(b"one\n", &mut out).expect("written");
-        out.outbox().commit(&mut [], &mut Vec::new()).expect("committed");
+        out.outbox().commit_alone().expect("committed");
         let mark = out.outbox().mark();
         file.append(b"a handler that fails later\n", &mut out).expect("written");
         out.outbox().back_to(mark);
@@ -146,7 +146,7 @@ mod tests {
         let mut out = Output::<()>::new(&sandbox.ctx).expect("no outputs");
         let mut file = ExactFile::open(&path).expect("opened");
         file.append(b"2\n", &mut out).expect("written");
-        out.outbox().commit(&mut [], &mut Vec::new()).expect("committed");
+        out.outbox().commit_alone().expect("committed");
         file.finish(&mut out).expect("cut");
         assert_eq!(std::fs::read_to_string(&path).expect("read"), "one\n2\n");
     }
@@ -158,7 +158,7 @@ mod tests {
         let mut out = Output::<()>::new(&sandbox.ctx).expect("no outputs");
         let mut file = ExactFile::open(dir.path().join("lines.txt")).expect("opened");
         file.append(b"one\n", &mut out).expect("written");
-        out.outbox().commit(&mut [], &mut Vec::new()).expect("committed");
+        out.outbox().commit_alone().expect("committed");
         drop((file, out));
         let mut out = Output::<()>::new(&sandbox.ctx).expect("no outputs");
         let mut file = ExactFile::open(dir.path().join("others.txt")).expect("opened");

@@ -27,7 +27,7 @@
 //! | a stage that takes and sends | [`run`] | [`Worker`] |
 //! | the first stage, which makes items | [`source`] | [`Source`] |
 //! | the last stage, which only takes | [`sink`] | [`Worker`] with `Output = ()` |
-//! | something of its own | [`work`], with [`Sender`] and [`Receiver`] | |
+//! | something of its own | [`work`], with [`Sender`], [`Receiver`] and [`Transaction`] | |
 //!
 //! A handler's `batch` in the pipeline file, and by hand [`Sender::send_many`] and [`Receiver::recv_many`], make small items
 //! two to three times as fast.
@@ -66,6 +66,7 @@ pub mod shared;
 mod signals;
 mod station;
 mod stop;
+mod transaction;
 mod worker;
 
 pub use brigade_protocol::codec::{DecodeError, EncodeError, decode};
@@ -85,4 +86,5 @@ pub use raw_sender::RawSender;
 pub use receiver::Receiver;
 pub use sender::Sender;
 pub use shared::{SharedCounter, SharedError, SharedList, SharedMap};
+pub use transaction::{Transaction, TransactionPort};
 pub use worker::{Source, Worker, run, sink, source, work};

@@ -19,6 +19,8 @@ use crate::shared::Batch;
 pub(crate) struct Outbox {
     ctx: Context,
     ports: Vec<Port>,
+    /// Those of the ports, by which this thread sends.
+    members: Vec<Member>,
     lane: Lane,
     mode: Mode,
     /// The encoded items, one behind the other.
@@ -45,7 +47,6 @@ pub(crate) struct InHand {
 /// One output queue.
 struct Port {
     name: String,
-    member: Member,
     queue: Queue,
     waiting: usize,
     /// How many of those came from items before the one in hand.
@@ -67,6 +68,8 @@ enum Mode {
     AtOnce,
     /// With the next checkpoint.
     WithCheckpoint,
+    /// With the commit of a transaction.
+    WithTransaction,
 }
 
 /// Where an outbox stood, to go back to.
@@ -78,16 +81,32 @@ pub(crate) struct Mark {
 
 impl Outbox {
     pub(crate) fn new(ctx: &Context) -> Result<Self, OpenError> {
+        let mode = if ctx.station().takes_items() { Mode::WithItem } else { Mode::AtOnce };
+        Self::with_mode(ctx, mode)
+    }
+
+    /// One of a [`Transaction`](crate::Transaction).
+    pub(crate) fn of_transaction(ctx: &Context) -> Result<Self, OpenError> {
+        Self::with_mode(ctx, Mode::WithTransaction)
+    }
+
+    fn with_mode(ctx: &Context, mode: Mode) -> Result<Self, OpenError> {
+        let outputs = &ctx.station().outputs;
         let join = |line: &crate::station::Line| {
             let member = line.queue.join(ctx.station().welcome.post, ctx.thread());
-            let member = member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })?;
-            Ok(Port { name: line.name.clone(), member, queue: line.queue.clone(), waiting: 0, earlier: 0 })
+            member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })
         };
-        let ports = ctx.station().outputs.iter().map(join).collect::<Result<_, _>>()?;
+        let port = |line: &crate::station::Line| Port {
+            name: line.name.clone(),
+            queue: line.queue.clone(),
+            waiting: 0,
+            earlier: 0,
+        };
         Ok(Self {
-            ports,
+            members: outputs.iter().map(join).collect::<Result<_, _>>()?,
+            ports: outputs.iter().map(port).collect(),
             lane: ctx.station().stop.page().lane(ctx.thread()),
-            mode: if ctx.station().takes_items() { Mode::WithItem } else { Mode::AtOnce },
+            mode,
             ctx: ctx.clone(),
             bytes: Vec::new(),
             entries: Vec::new(),
@@ -129,12 +148,16 @@ impl Outbox {
     /// Takes one item on its way.
     pub(crate) fn send(&mut self, port: usize, item: &impl Serialize) -> Result<(), Refusal> {
         match self.mode {
-            Mode::WithItem => {}
+            Mode::WithItem | Mode::WithTransaction => {}
             // What a source takes is what it makes: it is paused here.
             Mode::AtOnce | Mode::WithCheckpoint => _ = self.ctx.station().stop.while_held(None),
         }
         if self.mode == Mode::AtOnce {
             return self.encode_now(port, item);
+        }
+        if self.mode == Mode::WithTransaction && self.ports[port].waiting >= self.ports[port].capacity() {
+            let (queue, capacity) = (self.ports[port].name.clone(), self.ports[port].capacity());
+            return Err(Refusal::MoreThanCapacity { queue, capacity });
         }
         let start = self.bytes.len();
         codec::encode(item, &mut self.bytes)?;
@@ -157,8 +180,8 @@ impl Outbox {
         let stop = &self.ctx.station().stop;
         let waiting = self.lane.waiting();
         let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
-        let Port { member, queue, .. } = &mut self.ports[port];
-        let mut draft = member.draft(queue, &wait)?;
+        let member = &mut self.members[port];
+        let mut draft = member.draft(&self.ports[port].queue, &wait)?;
         codec::encode_to(item, &mut draft)?;
         member.send_draft(&mut draft)?;
         Ok(())
@@ -168,7 +191,7 @@ impl Outbox {
         let stop = &self.ctx.station().stop;
         let waiting = self.lane.waiting();
         let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
-        self.ports[port].member.send(&self.bytes[range], &wait)?;
+        self.members[port].send(&self.bytes[range], &wait)?;
         Ok(())
     }
 
@@ -228,13 +251,19 @@ impl Outbox {
         }
         self.checkpoint = Some(bytes);
         match self.mode {
-            Mode::WithItem => Ok(()),
+            Mode::WithItem | Mode::WithTransaction => Ok(()),
             Mode::AtOnce | Mode::WithCheckpoint => {
                 self.mode = Mode::WithCheckpoint;
-                self.commit(&mut [], &mut Vec::new())?;
+                self.commit_alone()?;
                 Ok(())
             }
         }
+    }
+
+    /// Forgets everything that is not committed.
+    pub(crate) fn roll_back(&mut self) {
+        self.forget();
+        self.checkpoint = None;
     }
 
     /// Where it stands. What is sent from now on comes from another item.

@@ -186,7 +186,7 @@ impl fmt::Debug for Port<'_> {
     }
 }
 
-fn send<U: Serialize>(outbox: &mut Outbox, queue: Option<&str>, item: U) -> Result<(), SendError<U>> {
+pub(crate) fn send<U: Serialize>(outbox: &mut Outbox, queue: Option<&str>, item: U) -> Result<(), SendError<U>> {
     let sent = match (outbox.port(queue), queue) {
         (Some(port), _) => outbox.send(port, &item),
         (None, Some(queue)) => Err(Refusal::NoQueue(outbox.ctx().not_an_output(queue))),
@@ -208,7 +208,7 @@ mod tests {
         out.send(14).expect("there is room");
         out.to("odd").send("seven").expect("there is room");
         assert!(sandbox.take::<u64>("twice").is_empty(), "nothing is seen before the commit");
-        out.outbox().commit(&mut [], &mut Vec::new()).expect("committed");
+        out.outbox().commit_alone().expect("committed");
         assert_eq!(sandbox.take::<u64>("twice"), [(1, 14)]);
         assert_eq!(sandbox.take::<String>("odd"), [(1, "seven".to_owned())]);
     }

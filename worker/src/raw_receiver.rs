@@ -1,7 +1,7 @@
 //! The receiving end of a queue in bytes, read where they lie. The typed [`Receiver`](crate::Receiver) is this one with
 //! a decoder behind it.
 
-use std::cell::{Cell, RefCell};
+use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -194,6 +194,17 @@ impl RawReceiver {
     pub(crate) fn ack_many(&self, leases: &mut Vec<Lease>) {
         let items = leases.len();
         self.member.borrow_mut().ack_many(leases);
+        self.let_go(items);
+        self.ctx.station().dealt_with(items as u64);
+    }
+
+    /// The receiver's member at the queue, for the commit of a transaction.
+    pub(crate) fn member(&self) -> RefMut<'_, Member> {
+        self.member.borrow_mut()
+    }
+
+    /// Items of this receiver were committed with a transaction.
+    pub(crate) fn committed(&self, items: usize) {
         self.let_go(items);
         self.ctx.station().dealt_with(items as u64);
     }

@@ -3,7 +3,7 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use brigade_protocol::control::{Order, QueueRef, Report, Welcome};
@@ -37,6 +37,8 @@ pub(crate) struct Station {
     reports: Arc<Reports>,
     /// Items that this run has dealt with.
     dealt: AtomicU64,
+    /// Held while a [`Transaction`](crate::Transaction) commits.
+    committing: Mutex<()>,
     /// When failures were last counted from zero, and how many have been told of since.
     told: Mutex<(Instant, u32)>,
 }
@@ -95,6 +97,7 @@ impl Station {
             reports,
             told,
             dealt: AtomicU64::new(0),
+            committing: Mutex::new(()),
         })
     }
 
@@ -118,6 +121,11 @@ impl Station {
             let words = words.chars().take(TELL_CHARS).collect();
             self.report(Report::ItemFailed { queue: queue.to_owned(), item, words });
         }
+    }
+
+    /// Nobody else of this process commits a transaction meanwhile.
+    pub(crate) fn lock_lane(&self) -> MutexGuard<'_, ()> {
+        self.committing.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// One more item is dealt with, done or failed. After the last that this run may have, it takes no more.

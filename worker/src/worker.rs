@@ -113,11 +113,11 @@ where
 /// fn main() -> Exit {
 ///     work(|ctx| -> brigade_worker::Result {
 ///         let (names, ages) = (ctx.receiver::<String>("names")?, ctx.receiver::<u8>("ages")?);
-///         let people = ctx.sender::<(String, u8)>("people")?;
-///         for (name, age) in names.iter().zip(ages.iter()) {
-///             people.send((name.clone(), *age))?;
-///             name.ack();
-///             age.ack();
+///         let mut tx = ctx.transaction()?;
+///         for name in names.iter() {
+///             let person = (tx.ack(name), tx.ack(ages.recv()?));
+///             tx.to("people").send(person)?;
+///             tx.commit()?; // the person is sent, and both items are done, together
 ///         }
 ///         Ok(())
 ///     })

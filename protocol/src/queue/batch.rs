@@ -1,6 +1,6 @@
-//! A batch: what one commit covers. Items that a worker hands on are *staged*, items that it has dealt with are
-//! *settled*; nobody else sees a difference until one store in the worker's page ([`Lane::commit`](crate::page::Lane))
-//! makes the whole batch true at once.
+//! The queue's part of a [transaction](crate::transaction): results are *staged*, items that were dealt with are *settled*;
+//! other members see no difference until one store in the worker's page ([`Lane::commit`](crate::page::Lane)) makes the whole
+//! transaction true at once.
 //!
 //! The number of the batch stands beside a slot's word *before* the word changes, so that a slot of a batch can always
 //! be told from one of an earlier batch. After the commit its owner rolls the batch forward: staged slots become ready,
@@ -49,6 +49,14 @@ impl Ring {
         word.is_some()
     }
 
+    /// A settled item of a batch that will not be committed is leased again. Gives its slot back with its new word.
+    pub fn unsettle(&self, held: Held, owner: u16) -> Option<Held> {
+        let leased =
+            |word: Word| Word::new(Kind::Leased, word.lap(), owner, word.deliveries()).with_alone(word.is_alone());
+        let word = self.leave(held.slot, |word| word.is(Kind::Settled, owner), leased)?;
+        Some(Held { slot: held.slot, word })
+    }
+
     /// A settled item of a committed batch is gone.
     pub fn free_settled(&self, held: Held, owner: u16) -> bool {
         let free = |word: Word| Word::new(Kind::Free, word.lap().next(), 0, 0);
@@ -66,7 +74,7 @@ impl Ring {
 #[derive(Debug, Default)]
 pub struct Share {
     staged: Vec<Held>,
-    settled: Vec<(Held, usize)>,
+    settled: Vec<Lease>,
 }
 
 impl Share {
@@ -96,15 +104,29 @@ impl Member {
     }
 
     /// The item is dealt with as part of batch `number`: it is gone when the batch is committed, and comes back if it is
-    /// not.
-    pub fn settle(&mut self, lease: Lease, number: u64) {
+    /// not. False if the item is not this member's any more: the batch must not be committed then.
+    pub fn settle(&mut self, lease: Lease, number: u64) -> bool {
         let shared = &self.queue.shared;
-        shared.batches.at(lease.held.slot).store(number, Ordering::Relaxed);
-        if let Some(held) = shared.ring.settle(lease.held, self.index) {
-            self.share.settled.push((held, lease.len));
-        }
         self.leases -= 1;
+        // A number beside a slot of another member would make that one's batch look like one of this member.
+        if !shared.ring.word(lease.held.slot).is(Kind::Leased, self.index) {
+            return false;
+        }
+        shared.batches.at(lease.held.slot).store(number, Ordering::Relaxed);
+        let Some(held) = shared.ring.settle(lease.held, self.index) else { return false };
+        self.share.settled.push(Lease { held, ..lease });
         crash_point!("batch_settled_one");
+        true
+    }
+
+    /// The batch will not be committed: gives back what was settled, which is leased again.
+    pub fn unsettle(&mut self, mut back: impl FnMut(Lease)) {
+        for lease in self.share.settled.drain(..) {
+            if let Some(held) = self.queue.shared.ring.unsettle(lease.held, self.index) {
+                self.leases += 1;
+                back(Lease { held, ..lease });
+            }
+        }
     }
 
     /// Notes what the counts will be once batch `number` is committed. The last step before the commit, at every member
@@ -122,7 +144,7 @@ impl Member {
             shared.items.call();
         }
         let settled = !self.share.settled.is_empty();
-        for (held, len) in self.share.settled.drain(..) {
+        for Lease { held, len, .. } in self.share.settled.drain(..) {
             if self.queue.is_released(len) {
                 self.queue.release_large(held.slot);
             }
@@ -135,7 +157,8 @@ impl Member {
         }
     }
 
-    /// The batch will not be committed: what was staged is free again. Nothing may be settled yet.
+    /// The batch will not be committed: what was staged is free again. What was settled was [taken back](Member::unsettle)
+    /// before.
     pub fn roll_back(&mut self) {
         let shared = &self.queue.shared;
         if self.share.staged.is_empty() {

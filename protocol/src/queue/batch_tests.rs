@@ -21,7 +21,7 @@ fn a_batch_is_seen_all_at_once_or_not_at_all() {
     }
     assert!(matches!(watcher.try_recv(), Err(Nothing::Empty)));
     for lease in leases {
-        taker.settle(lease, 1);
+        assert!(taker.settle(lease, 1));
     }
     taker.note_batch(1);
     hander.note_batch(1);
@@ -42,7 +42,7 @@ fn the_sweep_finishes_a_committed_batch_and_undoes_any_other() {
         feeder.try_send(&[1]).expect("room");
         let lease = taker.try_recv().expect("an item");
         hander.stage(&[2], 7, &FOR_EVER).expect("room");
-        taker.settle(lease, 7);
+        assert!(taker.settle(lease, 7));
         taker.note_batch(7);
         hander.note_batch(7);
         forget((taker, hander));

@@ -1,6 +1,6 @@
 //! The queue's file: made by the supervisor, opened by everybody, and believed only after its header was checked.
 
-use crate::sync::Ordering;
+use crate::sync::{AtomicU64, Ordering};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read};
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -16,6 +16,7 @@ use super::late::LateLane;
 use super::place::Place;
 use super::places::{PLACES_WORDS, Places};
 use super::ring::Ring;
+use super::turn::CLOSED;
 use crate::codec::FORMAT;
 use crate::control::PROTOCOL;
 use crate::shm::{EventCount, Lookout, Region, Words, boot_id};
@@ -215,7 +216,7 @@ impl Queue {
     pub fn close(&self) {
         // SeqCst: either a receiver that frees the last slot sees this and wakes the others, or they, woken here, see
         // the free slot.
-        self.shared.closed.at(0).store(1, Ordering::SeqCst);
+        self.shared.closed.at(0).fetch_or(CLOSED, Ordering::SeqCst);
         self.wake_all();
     }
 
@@ -227,7 +228,13 @@ impl Queue {
     /// Whether it was closed.
     #[inline]
     pub fn is_closed(&self) -> bool {
-        self.shared.closed.at(0).load(Ordering::SeqCst) != 0
+        self.gate().load(Ordering::SeqCst) & CLOSED != 0
+    }
+
+    /// The word that holds back senders: whether the queue is closed, and whose turn it is.
+    #[inline]
+    pub(super) fn gate(&self) -> &AtomicU64 {
+        self.shared.closed.at(0)
     }
 
     /// Wakes everybody who sleeps at this queue; they look around and sleep again if nothing has changed for them.

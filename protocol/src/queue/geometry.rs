@@ -107,6 +107,9 @@ pub struct Layout {
     pub total: usize,
 }
 
+/// Slots behind those of the ring, for results that take the room of the item that they came from. The format has room for them.
+pub const SPARE_SLOTS: usize = 8;
+
 /// Bytes in front of a slot's inline room: item id, length. The highest bit of the length says that the item has a key of its
 /// own among the origins.
 pub const SLOT_HEAD: usize = 16;
@@ -167,23 +170,24 @@ impl Geometry {
 
     /// Where everything lies.
     pub fn layout(&self) -> Layout {
-        let capacity = self.capacity as usize;
-        let words = capacity * 8;
+        let slots_in_all = self.capacity as usize + SPARE_SLOTS;
+        let words = slots_in_all * 8;
         let states = PAGE;
         let born = (states + words * self.words_apart()).next_multiple_of(LINE);
         let batches = (born + words).next_multiple_of(LINE);
         let backed = (batches + words).next_multiple_of(LINE);
         let due = (backed + words).next_multiple_of(LINE);
         let late = (due + words).next_multiple_of(LINE);
-        let lane = LateLane::words_for(self.capacity) * 8;
+        let lane = LateLane::words_for(self.capacity + SPARE_SLOTS as u32) * 8;
         let delayed = (late + lane).next_multiple_of(LINE);
-        let origins = (delayed + lane).next_multiple_of(LINE);
+        let behind = (delayed + lane).next_multiple_of(LINE);
+        let origins = (behind + lane).next_multiple_of(LINE);
         let shape = (origins + 2 * words).next_multiple_of(LINE);
         let members = shape + SHAPE_BYTES;
         let slots = (members + (MEMBERS + 1) * MEMBER_BYTES).next_multiple_of(PAGE);
         let slot = SLOT_HEAD + self.item_bytes as usize;
         let stride = slot.next_multiple_of(if slot <= 128 { 16 } else { 64 });
-        let large = (slots + capacity * stride).next_multiple_of(PAGE);
+        let large = (slots + slots_in_all * stride).next_multiple_of(PAGE);
         let large_stride = if self.max_item_bytes > self.item_bytes {
             (self.max_item_bytes as usize).next_multiple_of(PAGE)
         } else {
@@ -204,7 +208,7 @@ impl Geometry {
             stride,
             large,
             large_stride,
-            total: large + capacity * large_stride,
+            total: large + slots_in_all * large_stride,
         }
     }
 }
@@ -235,7 +239,7 @@ mod tests {
             assert!(layout.stride >= SLOT_HEAD + item_bytes as usize && layout.stride.is_multiple_of(16));
             assert!(layout.slots + n * layout.stride <= layout.large);
             assert!(layout.large_stride == 0 || layout.large_stride >= max_item_bytes as usize);
-            assert_eq!(layout.large + n * layout.large_stride, layout.total);
+            assert_eq!(layout.large + (n + SPARE_SLOTS) * layout.large_stride, layout.total);
         }
     }
 
@@ -244,7 +248,7 @@ mod tests {
         let bytes = |capacity: u32| {
             let layout = Geometry { capacity, item_bytes: 1, max_item_bytes: 1, max_deliveries: None }.layout();
             assert_eq!(layout.states % LINE, 0);
-            (layout.born - layout.states) / capacity as usize
+            (layout.born - layout.states) / (capacity as usize + SPARE_SLOTS)
         };
         assert_eq!([2, 16, 64, 1024].map(bytes), [64, 64, 64, 8]);
     }

@@ -13,13 +13,26 @@ use crate::sync::Ordering;
 /// Where a member has been last at one end of the ring: all positions before it are passed, and stay so. At first it has
 /// been nowhere.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Cursor(u64);
+pub struct Cursor {
+    been: u64,
+    stopped: u64,
+}
 
 impl Cursor {
     /// It has been up to `position` now.
     #[inline]
     pub(super) fn set(&mut self, position: Position) {
-        self.0 = position.word();
+        self.been = position.word();
+    }
+
+    /// A sender's try to claim a slot has found none: its walk stopped at the slot of this position.
+    pub(super) fn stopped_at(&mut self, position: Position) {
+        self.stopped = position.word();
+    }
+
+    /// Where a sender's last vain try to claim a slot has stopped.
+    pub(super) fn stopped(self, capacity: u32) -> Option<Position> {
+        Position::read(self.stopped, capacity)
     }
 }
 
@@ -35,7 +48,7 @@ impl Ring {
     /// Where to begin: at the hint, or where the member has been if that is a little further.
     #[inline]
     pub(super) fn begin(&self, hint: Position, cursor: Cursor) -> Position {
-        match Position::read(cursor.0, self.capacity) {
+        match Position::read(cursor.been, self.capacity) {
             Some(been) if (1..self.stride).contains(&been.since(hint, self.capacity)) => been,
             _ => hint,
         }

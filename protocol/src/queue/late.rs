@@ -7,12 +7,17 @@
 //! of the item that had come back to it in the meantime. A process that dies or is stopped between claiming the hint and
 //! leasing the slot hides that one item; the sweep after its death sets the hints of all late slots anew.
 
+use super::delayed::Instant;
+use super::oldest::{Hinted, Oldest};
+use super::ring::{Held, Met, Ring, TRIES};
+use super::slot::{Kind, Word};
+use super::take::Take;
 use crate::crash_point;
 use crate::shm::Words;
 use crate::sync::{Ordering, fence};
 
-/// How many hints to look at before one is chosen.
-const CHOICE: usize = 64;
+/// Hints in one word. In the models, whose queues have a few slots, a look at all hints must be several steps, too.
+const WORD: usize = if cfg!(any(model_loom, model_shuttle)) { 2 } else { 64 };
 
 /// A bitmap of hints at slots. The late lane is one; the [delayed](super::delayed) lane is another.
 #[derive(Clone, Debug)]
@@ -25,7 +30,7 @@ pub struct LateLane {
 impl LateLane {
     /// Words of bitmap for so many slots.
     pub const fn words_for(capacity: u32) -> usize {
-        (capacity as usize).div_ceil(64)
+        (capacity as usize).div_ceil(WORD)
     }
 
     /// Over one word `top` and [`LateLane::words_for`] words of `bits`.
@@ -42,72 +47,56 @@ impl LateLane {
 
     /// The slot's word says *late* now: let receivers find it. May be repeated; may be wrong.
     pub fn hint(&self, slot: usize) {
-        let word = slot / 64;
+        let word = slot / WORD;
         // Release: pairs with the claim in `claim`, which then sees the slot's word. SeqCst on `top`: pairs with the
         // re-check after clearing in `claim`, and comes before the notifier's look at the event count.
-        self.bits.at(word).fetch_or(1 << (slot % 64), Ordering::SeqCst);
+        self.bits.at(word).fetch_or(1 << (slot % WORD), Ordering::SeqCst);
         self.top.at(0).fetch_or(1 << (word / self.words_per_part), Ordering::SeqCst);
     }
 
-    /// Takes one hint away, which is then the caller's alone to follow: that of the slot whose position is the oldest,
-    /// as `born` tells, among the first [`CHOICE`] that are found. Several items of one sender that were passed over keep
-    /// their order by this.
-    pub fn claim(&self, born: impl Fn(usize) -> u64) -> Option<usize> {
-        loop {
-            let slot = self.oldest(&born)?;
-            let bit = 1 << (slot % 64);
-            // AcqRel: pairs with the `fetch_or` in `hint`.
-            if self.bits.at(slot / 64).fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
-                crash_point!("late_hint_claimed");
-                return Some(slot);
+    /// Takes one hint away, which is then the caller's alone to follow: that of the oldest item, as `born` tells. The
+    /// caller must compare the position in the answer with the slot's once it has read the slot's word: the slot may hold
+    /// another item than the one that was found. [`Oldest`] says which order this keeps.
+    pub fn claim(&self, oldest: &mut Oldest, born: impl Fn(usize) -> u64) -> Option<Hinted> {
+        // Each round in vain means that other receivers have taken all that was found. The bound is for a broken process.
+        for _ in 0..TRIES {
+            while let Some(found) = oldest.next() {
+                let bit = 1 << (found.slot % WORD);
+                // AcqRel: pairs with the `fetch_or` in `hint`.
+                if self.bits.at(found.slot / WORD).fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
+                    crash_point!("late_hint_claimed");
+                    return Some(found);
+                }
+            }
+            if !oldest.find(|look| self.visit(|slot| look(Hinted { slot, born: born(slot) }))) {
+                return None;
             }
         }
+        None
     }
 
     /// Takes the hint of this slot away.
     pub fn withdraw(&self, slot: usize) {
         // AcqRel: pairs with the `fetch_or` in `hint`; who looks at the slot's word afterwards sees what was hinted at.
-        self.bits.at(slot / 64).fetch_and(!(1 << (slot % 64)), Ordering::AcqRel);
+        self.bits.at(slot / WORD).fetch_and(!(1 << (slot % WORD)), Ordering::AcqRel);
     }
 
-    /// Looks at all slots whose hints are set, and notes which parts have none.
+    /// Looks at all slots whose hints are set, and notes which parts have none. It sees every hint that was set before it
+    /// began and is still there when it ends.
     pub fn visit(&self, mut look: impl FnMut(usize)) {
         let mut parts = self.top.at(0).load(Ordering::Acquire);
         while parts != 0 {
             let part = parts.trailing_zeros() as usize;
-            parts &= parts - 1;
             let mut is_hinted = false;
             for slot in self.hinted(part) {
                 is_hinted = true;
                 look(slot);
             }
-            if !is_hinted {
-                self.clear(part);
+            // Not empty after all: a hint was set meanwhile, maybe in front of one that was set before this look began.
+            if is_hinted || !self.clear(part) {
+                parts &= parts - 1;
             }
         }
-    }
-
-    fn oldest(&self, born: impl Fn(usize) -> u64) -> Option<usize> {
-        let mut parts = self.top.at(0).load(Ordering::Acquire);
-        let mut oldest: Option<(usize, u64)> = None;
-        let mut choice = 0;
-        while parts != 0 && choice < CHOICE {
-            let part = parts.trailing_zeros() as usize;
-            parts &= parts - 1;
-            let before = choice;
-            for slot in self.hinted(part).take(CHOICE - choice) {
-                choice += 1;
-                let position = born(slot);
-                // Positions count up for ever; the difference is right across the seam, too.
-                if oldest.is_none_or(|(_, other)| (position.wrapping_sub(other) as i64) < 0) {
-                    oldest = Some((slot, position));
-                }
-            }
-            if choice == before && self.clear(part) {
-                parts |= 1 << part;
-            }
-        }
-        oldest.map(|(slot, _)| slot)
     }
 
     /// Notes that a part is empty. True if it is not: a hint that was set meanwhile must not be lost.
@@ -143,24 +132,64 @@ impl LateLane {
             std::iter::from_fn(move || {
                 let bit = (bits != 0).then(|| bits.trailing_zeros() as usize)?;
                 bits &= bits - 1;
-                Some(word * 64 + bit)
+                Some(word * WORD + bit)
             })
         })
     }
 }
 
-#[cfg(all(test, not(any(model_loom, model_shuttle))))]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn of_several_hints_that_of_the_oldest_item_is_claimed_first_also_across_the_seam() {
-        for start in [5, u64::MAX - 11] {
-            let lane = LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(128)));
-            let born = |slot: usize| start.wrapping_add([30, 10, 20, 0][slot / 32]);
-            [0, 32, 64, 96].into_iter().for_each(|slot| lane.hint(slot));
-            let order: Vec<usize> = std::iter::from_fn(|| lane.claim(born)).collect();
-            assert_eq!(order, [96, 32, 64, 0]);
+impl Ring {
+    /// Leases the oldest item of the late lane, if there is one that is not to wait. [`Met::Empty`] if a run has to end before
+    /// it.
+    pub(super) fn lease_late(
+        &self,
+        owner: u16,
+        take: Take,
+        oldest: &mut Oldest,
+        now: impl Fn() -> Instant,
+    ) -> Option<Met> {
+        // Each round in vain is a hint that was outdated. The bound is for a broken process that keeps setting them.
+        for _ in 0..TRIES {
+            let Hinted { slot, born } = self.late.claim(oldest, |slot| self.born_at(slot))?;
+            if slot >= self.capacity as usize {
+                continue;
+            }
+            let mut word = self.word(slot);
+            while word.kind() == Kind::Late {
+                // After the word, with which it was released. Another item has taken the slot since the hint was seen, so
+                // this one comes in its own turn.
+                if self.born_at(slot) != born {
+                    self.show_late(slot, now());
+                    break;
+                }
+                if self.is_waiting(slot, &now) {
+                    self.delayed.lane.hint(slot); // The hint was an old one, or the sweep's.
+                    break;
+                }
+                if take == Take::More && !word.fits_a_run() {
+                    self.late.hint(slot);
+                    self.returned(oldest, slot);
+                    return Some(Met::Empty);
+                }
+                let leased = Word::new(Kind::Leased, word.lap(), owner, take.count(word)).with_alone(word.is_alone());
+                if self.change(slot, word, leased) {
+                    crash_point!("late_leased");
+                    self.delayed.forget(slot);
+                    return Some(Met::Item(Held { slot, word: leased }));
+                }
+                word = self.word(slot); // A sender has bumped its lap.
+            }
         }
+        None
+    }
+
+    /// An item that a receiver has just returned by itself.
+    pub fn returned(&self, oldest: &mut Oldest, slot: usize) {
+        oldest.add(Hinted { slot, born: self.born_at(slot) });
+    }
+
+    /// The position at which a slot was claimed last.
+    pub fn born_at(&self, slot: usize) -> u64 {
+        if slot < self.slots() { self.born.at(slot).load(Ordering::Relaxed) } else { 0 }
     }
 }

@@ -1,7 +1,6 @@
 //! A member: one thread's place at a queue, by which it sends and receives.
 
 use std::sync::PoisonError;
-use std::time::Duration;
 
 use super::batch::Share;
 use super::error::{Nothing, QueueError, Refused};
@@ -9,16 +8,17 @@ use super::file::Queue;
 use super::geometry::MEMBERS;
 use super::hint::Cursor;
 use super::lease::Lease;
+use super::oldest::Oldest;
 use super::place::{Count, Place};
 use super::recovery::Fate;
-use super::returned::Returned;
 use super::ring::{Held, Met, NoSlot};
 use super::take::Take;
+use super::turn::{CLOSED, Turn};
 use super::wait::Unhurried;
 use crate::crash_point;
 use crate::id::{ItemId, ItemKey, Post};
-use crate::retry::LONGEST_WAIT;
 use crate::shm::{Patience, clock};
+use crate::sync::Ordering;
 
 /// One thread's place at a queue. Moves between threads, but is used by one at a time.
 ///
@@ -35,7 +35,10 @@ pub struct Member {
     pub(super) first_not_free: usize,
     pub(super) send_cursor: Cursor,
     pub(super) recv_cursor: Cursor,
+    /// The late items that it takes next.
+    pub(super) oldest: Oldest,
     pub(super) patience: Patience,
+    pub(super) turn: Turn,
 }
 
 impl Queue {
@@ -57,7 +60,9 @@ impl Queue {
             first_not_free: 0,
             send_cursor: Cursor::default(),
             recv_cursor: Cursor::default(),
+            oldest: Oldest::default(),
             patience: Patience::with_room(self.shared.geometry.capacity),
+            turn: Turn::default(),
         })
     }
 
@@ -148,9 +153,7 @@ impl Member {
     #[inline]
     pub(super) fn claim(&mut self) -> Result<Held, Refused> {
         let shared = &self.queue.shared;
-        if self.queue.is_closed() {
-            return Err(Refused::Closed);
-        }
+        self.check_gate()?;
         let held = shared.ring.claim(self.index, &mut self.send_cursor).map_err(|none| match none {
             NoSlot::Full => Refused::Full,
             NoSlot::Spoilt => Refused::Spoilt,
@@ -162,6 +165,17 @@ impl Member {
             return Err(Refused::Closed);
         }
         Ok(held)
+    }
+
+    /// Whether it may claim slots.
+    #[inline]
+    pub(super) fn check_gate(&self) -> Result<(), Refused> {
+        match self.queue.gate().load(Ordering::SeqCst) {
+            0 => Ok(()),
+            word if word & CLOSED != 0 => Err(Refused::Closed),
+            word if self.queue.is_turn_of_another(word, self.index) => Err(Refused::Full),
+            _ => Ok(()),
+        }
     }
 
     #[cold]
@@ -204,12 +218,13 @@ impl Member {
     fn look_for_one(&mut self, take: Take) -> Result<Lease, Nothing> {
         let shared = &self.queue.shared;
         if shared.ring.promote(clock) > 0 {
+            self.oldest.clear();
             shared.items.call();
         }
         let mut unhurried = Unhurried::default();
         let gathers = self.patience.gathers();
         loop {
-            match self.queue.shared.ring.lease(self.index, take, clock) {
+            match self.queue.shared.ring.lease(self.index, take, &mut self.oldest, clock) {
                 Met::Item(held) => {
                     self.leases += 1;
                     if let Some(look) = unhurried.look() {
@@ -265,53 +280,6 @@ impl Member {
         self.room_made();
     }
 
-    /// The item failed: it goes to the front, or becomes a dead letter if this was its last delivery.
-    pub fn nack(&mut self, lease: Lease) -> Option<Returned> {
-        self.nack_after(lease, Duration::ZERO)
-    }
-
-    /// The item failed: it goes to the front when this time is over ([`LONGEST_WAIT`] at most), and takes its room in the
-    /// queue as before; or it becomes a dead letter now if this was its last delivery. If the process dies before this
-    /// returns, the item may come again at once.
-    pub fn nack_after(&mut self, lease: Lease, wait: Duration) -> Option<Returned> {
-        let returned = self.queue.shared.ring.nack(lease.held, self.index, due_after(wait))?;
-        self.failed(returned);
-        Some(returned)
-    }
-
-    /// The run that the item is part of has failed: it goes to the front when this time is over, to be taken by itself. The
-    /// delivery does not count towards `max_deliveries`, unless the item was taken by itself. Otherwise as
-    /// [`Member::nack_after`].
-    pub fn fail_with_others(&mut self, lease: Lease, wait: Duration) -> Option<Returned> {
-        let returned = self.queue.shared.ring.fail_with_others(lease.held, self.index, due_after(wait))?;
-        self.failed(returned);
-        Some(returned)
-    }
-
-    fn failed(&mut self, returned: Returned) {
-        self.leases -= 1;
-        match returned {
-            Returned::Late => {
-                self.place.count_returned(1);
-                crash_point!("nacked");
-                self.queue.shared.items.call();
-            }
-            Returned::Dead => {
-                crash_point!("died_of_failures");
-                self.queue.count_death();
-                self.end_may_be_near();
-            }
-        }
-    }
-
-    /// The item was not started: it goes to the front, and this delivery does not count.
-    pub fn give_back(&mut self, lease: Lease) {
-        if self.queue.shared.ring.give_back(lease.held, self.index) {
-            self.leases -= 1;
-            self.queue.shared.items.call();
-        }
-    }
-
     #[inline]
     pub(super) fn next_id(&self, ahead: u64) -> ItemId {
         let number = self.place.total(Count::Sent).wrapping_add(1).wrapping_add(ahead);
@@ -344,14 +312,9 @@ impl Member {
     }
 }
 
-/// When an item is due that waits so long from now; 0: at once.
-fn due_after(wait: Duration) -> u64 {
-    let wait = u64::try_from(wait.min(LONGEST_WAIT).as_nanos()).expect("a day is less than 585 years");
-    if wait == 0 { 0 } else { clock().saturating_add(wait) }
-}
-
 impl Drop for Member {
     fn drop(&mut self) {
+        self.end_turn();
         if self.leases > 0 || self.share.is_open() {
             let ours = |_, owner| if owner == self.index { Fate::Dead } else { Fate::Alive };
             let swept = self.queue.shared.ring.sweep(clock(), ours);

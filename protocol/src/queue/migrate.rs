@@ -105,7 +105,8 @@ impl Queue {
             Kind::Free | Kind::Filling | Kind::Staged | Kind::Leased | Kind::Settled => None,
         };
         items.retain(|(_, kind)| turn(*kind).is_some());
-        items.sort_by_key(|(slot, kind)| (turn(*kind), ring.born_at(*slot)));
+        let age = ring.ages();
+        items.sort_by_cached_key(|(slot, kind)| (turn(*kind), age(*slot)));
         items
     }
 }

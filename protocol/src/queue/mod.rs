@@ -22,6 +22,7 @@ mod late;
 mod lease;
 mod member;
 mod migrate;
+mod oldest;
 mod place;
 mod places;
 mod recovery;
@@ -32,6 +33,7 @@ mod slot;
 mod spoilt;
 mod sweep;
 mod take;
+mod turn;
 mod view;
 mod wait;
 
@@ -54,6 +56,8 @@ mod batch_tests;
 mod draft_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod fuzz_tests;
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod order_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod retry_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]

@@ -46,46 +46,66 @@ pub enum Fate {
 }
 
 impl Ring {
-    /// Finishes or gives back all that dead owners held. `fate` is asked about slots that somebody owns. Only for owners
-    /// that cannot act any more. May be repeated, and may be broken off anywhere and begun again.
+    /// Finishes or gives back all that dead owners held, in the order in which the slots were claimed: receivers look
+    /// meanwhile, and must find a sender's items in their order. `fate` is asked about slots that somebody owns. Only for
+    /// owners that cannot act any more. May be repeated, and may be broken off anywhere and begun again.
     pub fn sweep(&self, now: Instant, fate: impl Fn(usize, u16) -> Fate) -> Swept {
-        let mut swept = Swept::default();
+        let done = || {
+            crash_point!("sweep_slot_done");
+        };
+        let (mut held, age) = (Vec::new(), self.ages());
         for slot in 0..self.slots() {
             let word = self.word(slot);
-            let owner = word.owner();
             match word.kind() {
                 Kind::Free | Kind::Ready | Kind::Dead => {}
                 // Whoever made it late, or claimed its hint, may have died before the next step.
                 Kind::Late => self.show_late(slot, now),
-                Kind::Filling => match fate(slot, owner) {
-                    Fate::Alive => {}
-                    // Also what belongs to a batch: a slot that is filled is not yet part of it.
-                    Fate::Dead | Fate::Cut | Fate::Committed => {
-                        swept.rolled_back += u64::from(self.take_back(slot, owner))
+                Kind::Filling | Kind::Staged | Kind::Leased | Kind::Settled => {
+                    if fate(slot, word.owner()) != Fate::Alive {
+                        held.push((age(slot), slot));
+                        continue;
                     }
-                },
-                Kind::Staged => match fate(slot, owner) {
-                    Fate::Alive => {}
-                    Fate::Dead | Fate::Cut => swept.rolled_back += u64::from(self.take_back(slot, owner)),
-                    Fate::Committed => {
-                        swept.rolled_forward += u64::from(self.publish_staged(Held { slot, word }, owner))
-                    }
-                },
-                Kind::Leased => match fate(slot, owner) {
-                    Fate::Alive => {}
-                    Fate::Dead | Fate::Committed => self.fail(slot, owner, &mut swept),
-                    Fate::Cut => self.spare(slot, owner, &mut swept),
-                },
-                Kind::Settled => match fate(slot, owner) {
-                    Fate::Alive => {}
-                    Fate::Dead => self.fail(slot, owner, &mut swept),
-                    Fate::Cut => self.spare(slot, owner, &mut swept),
-                    Fate::Committed => swept.rolled_forward += u64::from(self.free_settled(Held { slot, word }, owner)),
-                },
+                }
             }
-            crash_point!("sweep_slot_done");
+            done();
+        }
+        held.sort_unstable();
+        let mut swept = Swept::default();
+        for (_, slot) in held {
+            self.recover(slot, &fate, &mut swept);
+            done();
         }
         swept
+    }
+
+    /// Finishes or gives back one slot.
+    fn recover(&self, slot: usize, fate: &impl Fn(usize, u16) -> Fate, swept: &mut Swept) {
+        let word = self.word(slot);
+        let owner = word.owner();
+        match word.kind() {
+            Kind::Free | Kind::Ready | Kind::Dead | Kind::Late => {}
+            Kind::Filling => match fate(slot, owner) {
+                Fate::Alive => {}
+                // Also what belongs to a batch: a slot that is filled is not yet part of it.
+                Fate::Dead | Fate::Cut | Fate::Committed => swept.rolled_back += u64::from(self.take_back(slot, owner)),
+            },
+            Kind::Staged => match fate(slot, owner) {
+                Fate::Alive => {}
+                Fate::Dead | Fate::Cut => swept.rolled_back += u64::from(self.take_back(slot, owner)),
+                Fate::Committed => swept.rolled_forward += u64::from(self.publish_staged(Held { slot, word }, owner)),
+            },
+            Kind::Leased => match fate(slot, owner) {
+                Fate::Alive => {}
+                Fate::Dead | Fate::Committed => self.fail(slot, owner, swept),
+                Fate::Cut => self.spare(slot, owner, swept),
+            },
+            Kind::Settled => match fate(slot, owner) {
+                Fate::Alive => {}
+                Fate::Dead => self.fail(slot, owner, swept),
+                Fate::Cut => self.spare(slot, owner, swept),
+                Fate::Committed => swept.rolled_forward += u64::from(self.free_settled(Held { slot, word }, owner)),
+            },
+        }
     }
 
     /// A slot whose item was never sent is free again.

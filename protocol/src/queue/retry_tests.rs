@@ -186,6 +186,66 @@ fn what_waits_goes_on_waiting_in_a_queue_of_other_numbers() {
     assert_eq!((lease.id(), lease.deliveries()), (id, 2));
 }
 
+/// Nine tenths of the slots wait, in one block or between the others; gives a member that has let them wait.
+fn nine_tenths_wait(capacity: u32, in_one_block: bool) -> (super::tests::Bench, Member) {
+    let bench = queue(Geometry { capacity, item_bytes: 8, max_item_bytes: 8, max_deliveries: None });
+    let mut member = bench.member(1);
+    let free = (capacity / 10) as usize;
+    (0..capacity).for_each(|_| _ = member.try_send(b"waits").expect("room"));
+    let mut leases = Vec::new();
+    member.try_recv_many(capacity as usize, &mut leases).expect("items");
+    for (n, lease) in leases.into_iter().enumerate() {
+        if if in_one_block { n < free } else { n % 10 == 0 && n / 10 < free } {
+            member.ack(lease);
+        } else {
+            member.nack_after(lease, LONG);
+        }
+    }
+    (bench, member)
+}
+
+#[test]
+fn items_go_round_a_large_queue_while_nine_tenths_of_it_wait() {
+    for (capacity, in_one_block) in [(1_024, true), (1_024, false), (131_072, true), (131_072, false)] {
+        let (bench, mut member) = nine_tenths_wait(capacity, in_one_block);
+        let free = u64::from(capacity / 10);
+        for round in 0..3 {
+            for n in 0..free {
+                member.try_send(&(round * free + n).to_le_bytes()).expect("room");
+            }
+            assert_eq!(member.try_send(b"more"), Err(Refused::Full));
+            for n in 0..free {
+                assert_eq!(take(&mut member), (round * free + n).to_le_bytes());
+            }
+        }
+        assert_eq!(bench.queue.depth().retry, u64::from(capacity) - free);
+        assert_eq!(bench.queue.spoilt(), None);
+    }
+}
+
+#[test]
+fn a_sender_that_waits_beside_much_that_is_delayed_hears_a_stop() {
+    let (bench, mut member) = nine_tenths_wait(131_072, true);
+    while member.try_send(b"more") != Err(Refused::Full) {}
+    let stop = std::sync::atomic::AtomicBool::new(false);
+    thread::scope(|scope| {
+        let mut sender = bench.member(2);
+        let stop = &stop;
+        let sends = scope.spawn(move || {
+            let interrupted = || stop.load(std::sync::atomic::Ordering::SeqCst);
+            sender.send(b"more", &Wait { deadline: None, interrupted: &interrupted })
+        });
+        // Something changes all the time at the head, but no slot becomes free.
+        for _ in 0..50 {
+            let lease = member.try_recv().expect("an item");
+            member.give_back(lease);
+        }
+        stop.store(true, std::sync::atomic::Ordering::SeqCst);
+        bench.queue.wake_all();
+        assert_eq!(sends.join().expect("no panic"), Err(Refused::Interrupted));
+    });
+}
+
 #[test]
 fn many_threads_that_let_items_wait_lose_none_and_double_none() {
     const ITEMS: u64 = 2_000;

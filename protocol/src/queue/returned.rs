@@ -1,9 +1,15 @@
 //! What becomes of an item that was not done: it comes back, at once or when it is due, or it is dead.
 
+use std::time::Duration;
+
 use super::delayed::Instant;
+use super::lease::Lease;
+use super::member::Member;
 use super::ring::{Held, Ring};
 use super::slot::{Kind, Word};
 use crate::crash_point;
+use crate::retry::LONGEST_WAIT;
+use crate::shm::clock;
 
 /// Where an item went that was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,4 +96,65 @@ impl Ring {
         self.late.hint(slot);
         Returned::Late
     }
+}
+
+impl Member {
+    /// The item failed: it goes to the front, or becomes a dead letter if this was its last delivery.
+    pub fn nack(&mut self, lease: Lease) -> Option<Returned> {
+        self.nack_after(lease, Duration::ZERO)
+    }
+
+    /// The item failed: it goes to the front when this time is over ([`LONGEST_WAIT`] at most), and takes its room in the
+    /// queue as before; or it becomes a dead letter now if this was its last delivery. If the process dies before this
+    /// returns, the item may come again at once.
+    pub fn nack_after(&mut self, lease: Lease, wait: Duration) -> Option<Returned> {
+        let (slot, due) = (lease.held.slot, due_after(wait));
+        let returned = self.queue.shared.ring.nack(lease.held, self.index, due)?;
+        self.failed(returned, slot, due);
+        Some(returned)
+    }
+
+    /// The run that the item is part of has failed: it goes to the front when this time is over, to be taken by itself. The
+    /// delivery does not count towards `max_deliveries`, unless the item was taken by itself. Otherwise as
+    /// [`Member::nack_after`].
+    pub fn fail_with_others(&mut self, lease: Lease, wait: Duration) -> Option<Returned> {
+        let (slot, due) = (lease.held.slot, due_after(wait));
+        let returned = self.queue.shared.ring.fail_with_others(lease.held, self.index, due)?;
+        self.failed(returned, slot, due);
+        Some(returned)
+    }
+
+    fn failed(&mut self, returned: Returned, slot: usize, due: u64) {
+        self.leases -= 1;
+        match returned {
+            Returned::Late => {
+                self.place.count_returned(1);
+                crash_point!("nacked");
+                if due == 0 {
+                    self.queue.shared.ring.returned(&mut self.oldest, slot);
+                }
+                self.queue.shared.items.call();
+            }
+            Returned::Dead => {
+                crash_point!("died_of_failures");
+                self.queue.count_death();
+                self.end_may_be_near();
+            }
+        }
+    }
+
+    /// The item was not started: it goes to the front, and this delivery does not count.
+    pub fn give_back(&mut self, lease: Lease) {
+        if self.queue.shared.ring.give_back(lease.held, self.index) {
+            self.leases -= 1;
+            self.queue.shared.ring.returned(&mut self.oldest, lease.held.slot);
+            self.queue.shared.items.call();
+        }
+    }
+}
+
+/// When an item is due that waits so long from now; 0: at once.
+fn due_after(wait: Duration) -> u64 {
+    let wait = u64::try_from(wait.min(LONGEST_WAIT).as_nanos()).expect("a day is less than 585 years");
+    if wait == 0 { 0 } else { clock().saturating_add(wait) }
 }

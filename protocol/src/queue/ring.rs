@@ -13,6 +13,7 @@
 use super::delayed::{Delayed, Instant};
 use super::hint::{Cursor, stride};
 use super::late::LateLane;
+use super::oldest::Oldest;
 use super::slot::{Compared, Kind, Position, Word};
 use super::take::Take;
 use crate::crash_point;
@@ -138,6 +139,7 @@ impl Ring {
         let mut seen = read()?;
         let mut tail = self.begin(seen, *cursor);
         let mut left = count;
+        let mut room = None;
         while left > 0 {
             let word = self.word(tail.index());
             match word.lap().compared_to(tail.lap()) {
@@ -162,8 +164,19 @@ impl Ring {
                 Compared::Earlier => {
                     // Still taken from an earlier lap. One that receivers have passed is skipped, but only towards a
                     // free slot: else a waiting sender and a waiting receiver would chase each other round the ring.
-                    if !word.is_passed() || !self.free_ahead(tail) {
+                    if !word.is_passed() {
+                        cursor.stopped_at(tail);
                         break;
+                    }
+                    // What was found once holds for all slots up to there: a lap never goes back.
+                    if room.is_none_or(|room: Position| room.since(tail, self.capacity) == 0) {
+                        match self.room_ahead(tail) {
+                            Ok(found) => room = Some(found),
+                            Err(full) => {
+                                cursor.stopped_at(full);
+                                break;
+                            }
+                        }
                     }
                     if self.change(tail.index(), word, word.in_lap(tail.lap())) {
                         crash_point!("lap_bumped");
@@ -177,19 +190,20 @@ impl Ring {
         if left < count { Ok(()) } else { Err(NoSlot::Full) }
     }
 
-    /// Whether a sender that skips the slot at `tail` comes to a free one before it comes to one that waits.
-    fn free_ahead(&self, tail: Position) -> bool {
+    /// The first free slot to which a sender comes that skips the slot at `tail`; the error is the slot that waits in front
+    /// of it, or `tail` if all slots are in hands.
+    fn room_ahead(&self, tail: Position) -> Result<Position, Position> {
         let mut ahead = tail.next(self.capacity);
         while ahead.index() != tail.index() {
             let word = self.word(ahead.index());
             match word.lap().compared_to(ahead.lap()) {
                 // Free; or the tail has moved on meanwhile, and the caller is to look again.
-                Compared::Same | Compared::Later => return true,
+                Compared::Same | Compared::Later => return Ok(ahead),
                 Compared::Earlier if word.is_passed() => ahead = ahead.next(self.capacity),
-                Compared::Earlier => return false,
+                Compared::Earlier => return Err(ahead),
             }
         }
-        false
+        Err(tail)
     }
 
     /// The slot that `owner` was filling holds an item now. False if the word is not as it should be.
@@ -225,10 +239,10 @@ impl Ring {
     /// the delayed lane has to be [promoted](Ring::promote) first. [`Met::Empty`] also if a run has to end here, because
     /// the next item is to be taken by itself.
     #[inline]
-    pub fn lease(&self, owner: u16, take: Take, now: impl Fn() -> Instant + Copy) -> Met {
+    pub fn lease(&self, owner: u16, take: Take, oldest: &mut Oldest, now: impl Fn() -> Instant + Copy) -> Met {
         loop {
             if self.late.may_hold()
-                && let Some(met) = self.lease_late(owner, take, now)
+                && let Some(met) = self.lease_late(owner, take, oldest, now)
             {
                 return met;
             }
@@ -245,7 +259,7 @@ impl Ring {
                         // An item that its sender finished late was sent before this one, if by the same sender: having
                         // acquired this one's word, we see the hint of that one.
                         if self.late.may_hold()
-                            && let Some(met) = self.lease_late(owner, take, now)
+                            && let Some(met) = self.lease_late(owner, take, oldest, now)
                         {
                             return met;
                         }
@@ -295,39 +309,6 @@ impl Ring {
         }
         cursor.set(head);
         self.follow(&self.head, seen, head, left > 0);
-    }
-
-    /// The oldest item of the late lane. [`Met::Empty`] if a run has to end before it.
-    fn lease_late(&self, owner: u16, take: Take, now: impl Fn() -> Instant) -> Option<Met> {
-        while let Some(slot) = self.late.claim(|slot| self.born_at(slot)) {
-            if slot >= self.capacity as usize {
-                continue;
-            }
-            let mut word = self.word(slot);
-            while word.kind() == Kind::Late {
-                if self.is_waiting(slot, &now) {
-                    self.delayed.lane.hint(slot); // The hint was an old one, or the sweep's.
-                    break;
-                }
-                if take == Take::More && !word.fits_a_run() {
-                    self.late.hint(slot);
-                    return Some(Met::Empty);
-                }
-                let leased = Word::new(Kind::Leased, word.lap(), owner, take.count(word)).with_alone(word.is_alone());
-                if self.change(slot, word, leased) {
-                    crash_point!("late_leased");
-                    self.delayed.forget(slot);
-                    return Some(Met::Item(Held { slot, word: leased }));
-                }
-                word = self.word(slot); // A sender has bumped its lap.
-            }
-        }
-        None
-    }
-
-    /// The position at which a slot was claimed last.
-    pub fn born_at(&self, slot: usize) -> u64 {
-        if slot < self.slots() { self.born.at(slot).load(Ordering::Relaxed) } else { 0 }
     }
 
     /// Passes over a slot whose sender takes too long. Its item will come by the late lane. Only after asking once more:
@@ -385,7 +366,7 @@ impl Ring {
     }
 
     #[inline]
-    fn change(&self, slot: usize, from: Word, to: Word) -> bool {
+    pub(super) fn change(&self, slot: usize, from: Word, to: Word) -> bool {
         // SeqCst: releases what was written to (or read from) the slot to whoever acquires the new word, acquires what
         // its former owner wrote, and comes before the look at the event count in the order that sleepers rely on.
         self.state(slot).compare_exchange(from.0, to.0, Ordering::SeqCst, Ordering::Relaxed).is_ok()

@@ -60,9 +60,7 @@ impl Member {
     #[inline]
     fn try_send_run<'a>(&mut self, count: usize, item: impl Fn(usize) -> &'a [u8]) -> Result<usize, Refused> {
         let most = self.run_length(count, &item)?;
-        if self.queue.is_closed() {
-            return Err(Refused::Closed);
-        }
+        self.check_gate()?;
         let mut run = std::mem::take(&mut self.run);
         run.clear();
         let sent = self.send_run(most, item, &mut run);
@@ -185,7 +183,7 @@ impl Member {
             if leases.len() - before == most || !ring.has_late() {
                 break;
             }
-            match ring.lease(self.index, Take::More, clock) {
+            match ring.lease(self.index, Take::More, &mut self.oldest, clock) {
                 Met::Item(held) => leases.push(queue.lease(held)),
                 Met::Empty | Met::Unfinished(_) | Met::Spoilt => break,
             }

@@ -78,6 +78,7 @@ impl Queue {
             place.settle(Count::Sent, |noted| changed(noted, Kind::Filling));
             place.settle(Count::Acked, |noted| changed(noted, Kind::Leased));
             place.settle_batch(committed);
+            self.end_turn_of(index);
             crash_point!("sweep_counts_settled");
         }
         let mut swept = self.shared.ring.sweep(clock(), |slot, owner| match dead.committed(owner) {

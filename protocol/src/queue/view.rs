@@ -1,15 +1,18 @@
 //! What can be seen of a ring by who does nothing to it: how much waits, where its ends are, what somebody holds.
 
+use super::hint::Cursor;
 use super::ring::Ring;
 use super::slot::{Kind, Position, Word};
 use crate::sync::Ordering;
 
 impl Ring {
-    /// The tail and the word of the slot there. As long as both stay as they are, a queue that was full most likely is.
+    /// The tail, the word of the slot there, and the word of the slot at which a sender's last try has stopped. As long as
+    /// all stay as they are, a queue that was full most likely is.
     #[inline]
-    pub fn at_tail(&self) -> (u64, Option<Word>) {
+    pub fn at_tail(&self, cursor: Cursor) -> (u64, [Option<Word>; 2]) {
         let tail = self.tail.at(0).load(Ordering::Relaxed);
-        (tail, Position::read(tail, self.capacity).map(|tail| self.word(tail.index())))
+        let ends = [Position::read(tail, self.capacity), cursor.stopped(self.capacity)];
+        (tail, ends.map(|end| end.map(|end| self.word(end.index()))))
     }
 
     /// How many items wait in the ring, less than a stride more or less: leased ones and the late lane do not count. By
@@ -33,6 +36,13 @@ impl Ring {
     /// How many slots of this kind are `owner`'s. Reads all words.
     pub fn count(&self, kind: Kind, owner: u16) -> u64 {
         (0..self.slots()).filter(|slot| self.word(*slot).is(kind, owner)).count() as u64
+    }
+
+    /// Tells how old the items of slots are, as numbers that rise in the order of the slots' claims. They are counted from the
+    /// tail, so that they rise also where positions wrap around.
+    pub fn ages(&self) -> impl Fn(usize) -> i64 + '_ {
+        let tail = self.tail.at(0).load(Ordering::Relaxed);
+        move |slot| self.born_at(slot).wrapping_sub(tail) as i64
     }
 
     /// See [`LateLane::recheck`].

@@ -115,16 +115,17 @@ impl Member {
             if self.patience.gathers() {
                 self.patience.gather();
             }
-            // A try walks over all slots in hands that stand at the tail: after the first one, none is made while nothing has
-            // changed there.
-            let before = self.queue.shared.ring.at_tail();
+            // A try walks over all slots in hands that stand at the tail. So after a vain one, no other is made while nothing has
+            // changed at either end of its walk.
+            let mut before = self.queue.shared.ring.at_tail(self.send_cursor);
             for look in 0..self.patience.looks() {
                 std::hint::spin_loop();
-                if look > 0 && self.queue.shared.ring.at_tail() == before {
+                if look > 0 && self.queue.shared.ring.at_tail(self.send_cursor) == before {
                     continue;
                 }
                 match attempt(self) {
-                    Err(Refused::Full) => {}
+                    Err(Refused::Full) if (wait.interrupted)() => return Err(Refused::Interrupted),
+                    Err(Refused::Full) => before = self.queue.shared.ring.at_tail(self.send_cursor),
                     answer => {
                         self.patience.found(look);
                         return answer;

@@ -1,19 +1,20 @@
 //! The commit of what a handler thread has collected: from private memory into the queues and to the manager, and then
 //! one store that makes all of it true.
 
-use std::time::{Duration, Instant};
+use std::borrow::BorrowMut;
+use std::time::Duration;
 
-use brigade_protocol::crash_point;
-use brigade_protocol::queue::{Lease, Member, Refused, Wait};
+use brigade_protocol::page::{MAX_CHECKPOINT, Waiting};
+use brigade_protocol::queue::{Lease, Member, Refused};
 use brigade_protocol::shared::op::{Op, Origin};
+use brigade_protocol::transaction::{HOLD, NotCommitted, Transaction};
 
 use super::{Mark, Mode, Outbox};
+use crate::context::Context;
 use crate::error::Refusal;
-use crate::shared::{Handle, SharedError, pause_before_retry};
+use crate::shared::{Batch, Handle, SharedError, pause_before_retry};
+use crate::stop::Stop;
 
-/// How long a commit that has claimed room waits for more. Then it gives back what it has: two workers that each hold
-/// half of a queue's room and wait for the other half would wait for ever.
-const HOLD: Duration = Duration::from_millis(20);
 /// How long to wait for the disk to have room again.
 const DISK: Duration = Duration::from_millis(500);
 
@@ -42,45 +43,93 @@ impl Outbox {
     }
 
     /// Commits: what is on its way is in the queues, the items that it came from are gone, the checkpoint holds, all by
-    /// one store. If it fails (told to stop while it waited for room) nothing has happened, and `taken` is as it was.
-    pub(crate) fn commit(&mut self, inputs: &mut [Member], taken: &mut Vec<(usize, Lease)>) -> Result<(), Refusal> {
+    /// one store. If it fails (told to stop while it waited for room) nothing has happened, and `taken` is as it was, but for an
+    /// item that is not this thread's any more.
+    pub(crate) fn commit<I: BorrowMut<Member>>(
+        &mut self,
+        inputs: &mut [I],
+        taken: &mut Vec<(usize, Lease)>,
+    ) -> Result<(), Refusal> {
         if !self.is_open() && taken.len() <= 1 {
             // One change of hands is atomic by itself.
             for (queue, lease) in taken.drain(..) {
-                inputs[queue].ack(lease);
+                inputs[queue].borrow_mut().ack(lease);
             }
             return Ok(());
         }
-        let number = self.lane.committed() + 1;
-        self.lane.begin_batch();
-        self.prepare(number)?;
-        self.stage(number)?;
-        crash_point!("batch_staged");
-        for (queue, lease) in taken.drain(..) {
-            inputs[queue].settle(lease, number);
+        let mut attempt = 0u32;
+        loop {
+            let refused = match self.attempt(inputs, taken) {
+                Ok(()) => {
+                    self.checkpoint = None;
+                    self.forget();
+                    return Ok(());
+                }
+                Err(refused) => refused,
+            };
+            attempt += 1;
+            let pause = self.pause_after(refused, attempt)?;
+            let waiting = self.lane.waiting();
+            waiting.say();
+            if !self.ctx.station().stop.sleep(pause, Stop::now) {
+                return Err(Refusal::Stopped);
+            }
         }
-        crash_point!("batch_settled");
-        if let Some(checkpoint) = self.checkpoint.take() {
-            self.lane.write_checkpoint(number, &checkpoint);
+    }
+
+    /// Commits what came from no items.
+    pub(crate) fn commit_alone(&mut self) -> Result<(), Refusal> {
+        self.commit::<Member>(&mut [], &mut Vec::new())
+    }
+
+    /// One try. Nothing has happened if it fails.
+    fn attempt<I: BorrowMut<Member>>(
+        &mut self,
+        inputs: &mut [I],
+        taken: &mut Vec<(usize, Lease)>,
+    ) -> Result<(), NotCommitted<Refusal>> {
+        let station = self.ctx.station();
+        // Threads that an author starts share the lane of the thread that started them.
+        let _lane = (self.mode == Mode::WithTransaction).then(|| station.lock_lane());
+        let waiting = self.lane.waiting();
+        let mut transaction = Transaction {
+            lane: &self.lane,
+            inputs,
+            taken,
+            outputs: &mut self.members,
+            results: &self.entries,
+            bytes: &self.bytes,
+            checkpoint: self.checkpoint.as_deref(),
+            changes_shared: !self.changes.is_empty(),
+            is_last: self.finishes,
+        };
+        let prepare = |number| prepare(&self.ctx, &self.changes, &waiting, number);
+        transaction.commit(prepare, &|| station.stop.now_or_wait(&waiting))
+    }
+
+    /// How long to wait before the next try; an error if none would help.
+    fn pause_after(&self, refused: NotCommitted<Refusal>, attempt: u32) -> Result<Duration, Refusal> {
+        match refused {
+            // Each worker after another time, so that they do not meet again and again.
+            NotCommitted::Refused(Refused::Timeout) => {
+                Ok(HOLD * (attempt.min(8) * (1 + u32::from(self.ctx.replica()) % 7)) / 8)
+            }
+            NotCommitted::Refused(Refused::NoSpace) => {
+                if attempt == 1 {
+                    tracing::warn!("no space left where the state folder is: waiting until there is");
+                }
+                Ok(DISK)
+            }
+            NotCommitted::Refused(refused) => Err(refused.into()),
+            NotCommitted::NotPrepared(refusal) => Err(refusal),
+            NotCommitted::LeaseGone(input) => {
+                Err(Refusal::LeaseGone { queue: self.ctx.station().inputs.get(input).map(|line| line.name.clone()) })
+            }
+            NotCommitted::CheckpointTooLarge => {
+                let len = self.checkpoint.as_ref().map_or(0, Vec::len);
+                Err(Refusal::TooLarge { len, max: MAX_CHECKPOINT })
+            }
         }
-        if !self.changes.is_empty() {
-            self.lane.mark_shared(number);
-        }
-        if self.finishes {
-            self.lane.mark_finish(number);
-        }
-        for member in inputs.iter_mut().chain(self.ports.iter_mut().map(|port| &mut port.member)) {
-            member.note_batch(number);
-        }
-        crash_point!("batch_noted");
-        self.lane.commit(number);
-        crash_point!("batch_committed");
-        for member in self.ports.iter_mut().map(|port| &mut port.member).chain(inputs) {
-            member.roll_forward();
-        }
-        crash_point!("batch_rolled_forward");
-        self.forget();
-        Ok(())
     }
 
     /// Whether the last commit of this thread was that of its end.
@@ -95,7 +144,7 @@ impl Outbox {
             return Ok(());
         }
         self.finishes = true;
-        self.commit(&mut [], &mut Vec::new())
+        self.commit_alone()
     }
 
     /// Whether something is to be committed, apart from the items in hand.
@@ -107,73 +156,23 @@ impl Outbox {
     pub(crate) fn change(&mut self, handle: &Handle, op: &Op) -> Result<(), SharedError> {
         match self.mode {
             Mode::AtOnce => handle.call(op).map(drop),
-            Mode::WithItem | Mode::WithCheckpoint => self.changes.push(handle, op),
+            Mode::WithItem | Mode::WithCheckpoint | Mode::WithTransaction => self.changes.push(handle, op),
         }
     }
+}
 
-    /// Tells the manager what batch `number` will change.
-    fn prepare(&self, number: u64) -> Result<(), Refusal> {
-        if self.changes.is_empty() {
-            return Ok(());
-        }
-        let station = self.ctx.station();
-        let welcome = &station.welcome;
-        let from = || Origin { stage: welcome.stage.clone(), replica: welcome.replica, lane: self.ctx.thread() };
-        let waiting = self.lane.waiting();
-        while let Err(error) = self.changes.prepare(&station.shared, from(), welcome.incarnation.0, number) {
-            let Some(pause) = pause_before_retry(&error) else { return Err(Refusal::Shared(error)) };
-            tracing::warn!("waiting to change shared state: {error}");
-            waiting.say();
-            if !station.stop.sleep(pause, crate::stop::Stop::now) {
-                return Err(Refusal::Stopped);
-            }
-        }
-        crash_point!("batch_prepared");
-        Ok(())
-    }
-
-    /// Writes everything into the queues, still unseen. Afterwards all is staged, or nothing.
-    fn stage(&mut self, number: u64) -> Result<(), Refusal> {
-        let mut attempt = 0u32;
-        loop {
-            let refused = match self.try_stage(number) {
-                Ok(()) => return Ok(()),
-                Err(refused) => refused,
-            };
-            self.ports.iter_mut().for_each(|port| port.member.roll_back());
-            attempt += 1;
-            let pause = match refused {
-                // Each worker after another time, so that they do not meet again and again.
-                Refused::Timeout => HOLD * (attempt.min(8) * (1 + u32::from(self.ctx.replica()) % 7)) / 8,
-                Refused::NoSpace => {
-                    if attempt == 1 {
-                        tracing::warn!("no space left where the state folder is: waiting until there is");
-                    }
-                    DISK
-                }
-                Refused::Full | Refused::Closed | Refused::TooLarge { .. } | Refused::Interrupted | Refused::Spoilt => {
-                    return Err(refused.into());
-                }
-            };
-            let waiting = self.lane.waiting();
-            waiting.say();
-            if !self.ctx.station().stop.sleep(pause, crate::stop::Stop::now) {
-                return Err(Refusal::Stopped);
-            }
+/// Tells the manager what transaction `number` will change.
+fn prepare(ctx: &Context, changes: &Batch, waiting: &Waiting<'_>, number: u64) -> Result<(), Refusal> {
+    let station = ctx.station();
+    let welcome = &station.welcome;
+    let from = || Origin { stage: welcome.stage.clone(), replica: welcome.replica, lane: ctx.thread() };
+    while let Err(error) = changes.prepare(&station.shared, from(), welcome.incarnation.0, number) {
+        let Some(pause) = pause_before_retry(&error) else { return Err(Refusal::Shared(error)) };
+        tracing::warn!("waiting to change shared state: {error}");
+        waiting.say();
+        if !station.stop.sleep(pause, Stop::now) {
+            return Err(Refusal::Stopped);
         }
     }
-
-    fn try_stage(&mut self, number: u64) -> Result<(), Refused> {
-        let stop = &self.ctx.station().stop;
-        let waiting = self.lane.waiting();
-        let mut deadline = None;
-        for (port, range) in &self.entries {
-            let wait = Wait { deadline, interrupted: &|| stop.now_or_wait(&waiting) };
-            self.ports[*port].member.stage(&self.bytes[range.clone()], number, &wait)?;
-            if deadline.is_none() && self.entries.len() > 1 {
-                deadline = Some(Instant::now() + HOLD);
-            }
-        }
-        Ok(())
-    }
+    Ok(())
 }

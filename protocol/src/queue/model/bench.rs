@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex};
 use super::super::delayed::{Delayed, Instant, LOOK_EVERY};
 use super::super::hint::Cursor;
 use super::super::late::LateLane;
+use super::super::oldest::Oldest;
 use super::super::place::{Count, Place};
 use super::super::recovery::Fate;
 use super::super::returned::Returned;
@@ -19,23 +20,25 @@ use crate::sync::Ordering;
 
 /// A queue without its file. Cheap to clone.
 #[derive(Clone)]
-pub struct Bench(Arc<Parts>);
+pub struct Bench(pub(super) Arc<Parts>);
 
-struct Parts {
+pub(super) struct Parts {
     ring: Ring,
-    payload: Words,
-    closed: Words,
-    places: Vec<Place>,
+    pub(super) payload: Words,
+    pub(super) closed: Words,
+    pub(super) places: Vec<Place>,
     /// As `Member::leases`, by member. Of the standard library: it is private memory.
     leases: Vec<AtomicU64>,
     /// As `Member::send_cursor` and `Member::recv_cursor`.
     cursors: Vec<Mutex<[Cursor; 2]>>,
-    items: Lookout,
+    /// As `Member::oldest`.
+    oldest: Vec<Mutex<Oldest>>,
+    pub(super) items: Lookout,
     room: EventCount,
     /// Of the standard library: it is no part of what is modelled.
     ledger: Mutex<Ledger>,
     /// The same holds of the time, which goes on whenever somebody looks at it.
-    time: AtomicU64,
+    pub(super) time: AtomicU64,
 }
 
 /// An item in a member's hands.
@@ -72,6 +75,7 @@ impl Bench {
             places: (0..members).map(|_| Place::new(Words::on_heap(6))).collect(),
             leases: (0..members).map(|_| AtomicU64::new(0)).collect(),
             cursors: (0..members).map(|_| Mutex::default()).collect(),
+            oldest: (0..members).map(|_| Mutex::default()).collect(),
             items: Lookout::new(EventCount::on_heap(), Words::on_heap(1)),
             room: EventCount::on_heap(),
             ledger: Mutex::default(),
@@ -79,7 +83,7 @@ impl Bench {
         }))
     }
 
-    fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
+    pub(super) fn ledger(&self) -> std::sync::MutexGuard<'_, Ledger> {
         self.0.ledger.lock().expect("nobody panics with the ledger in hand")
     }
 
@@ -105,12 +109,26 @@ impl Bench {
     }
 
     /// With what the member remembers of one end of the ring.
-    fn with_cursor<T>(&self, owner: u16, end: Count, act: impl FnOnce(&mut Cursor) -> T) -> T {
+    pub(super) fn with_cursor<T>(&self, owner: u16, end: Count, act: impl FnOnce(&mut Cursor) -> T) -> T {
         let cursors = || self.0.cursors[usize::from(owner)].lock().expect("nobody panics with it in hand");
         let mut cursor = cursors()[end as usize];
         let done = act(&mut cursor);
         cursors()[end as usize] = cursor;
         done
+    }
+
+    /// With the late items that the member takes next. They are lost if it dies.
+    fn with_oldest<T>(&self, owner: u16, act: impl FnOnce(&mut Oldest) -> T) -> T {
+        let kept = || self.0.oldest[usize::from(owner)].lock().expect("nobody panics with it in hand");
+        let mut oldest = std::mem::take(&mut *kept());
+        let done = act(&mut oldest);
+        *kept() = oldest;
+        done
+    }
+
+    /// As `Ring::lease`, by the member.
+    pub(super) fn lease(&self, owner: u16) -> Met {
+        self.with_oldest(owner, |oldest| self.ring().lease(owner, Take::Single, oldest, || self.now()))
     }
 
     /// By each look at it half of the time goes by after which somebody looks for what is due.
@@ -143,39 +161,6 @@ impl Bench {
         place.done(Count::Sent, 1);
         self.0.items.call();
         Sent::Yes
-    }
-
-    /// As `Member::try_send_many` with one run: numbers from `first` on. Gives how many were sent.
-    pub fn try_send_run(&self, owner: u16, first: u64, count: usize) -> usize {
-        let mut run: Vec<Held> = Vec::new();
-        if self.is_closed() {
-            return 0;
-        }
-        let claimed = self.with_cursor(owner, Count::Sent, |cursor| {
-            self.ring().claim_many(owner, count, cursor, |held| run.push(held))
-        });
-        if claimed.is_err() {
-            return 0;
-        }
-        if self.is_closed() {
-            run.iter().for_each(|held| self.ring().abandon(*held, owner));
-            self.0.items.call_all();
-            return 0;
-        }
-        let place = &self.0.places[usize::from(owner)];
-        for (held, number) in run.iter().zip(first..) {
-            self.0.payload.at(held.slot).store(u64::from(owner) << 32 | number, Ordering::Relaxed);
-        }
-        place.note(Count::Sent, run.len() as u64);
-        for (held, number) in run.iter().zip(first..) {
-            let item = u64::from(owner) << 32 | number;
-            self.ledger().begun.push(item);
-            assert!(self.ring().publish(*held, owner), "the slot was taken from its sender");
-            self.ledger().sent.push(item);
-        }
-        place.done(Count::Sent, run.len() as u64);
-        self.0.items.call();
-        run.len()
     }
 
     /// As `Member::try_recv_many`.
@@ -223,10 +208,11 @@ impl Bench {
         }
         let mut met = None;
         if self.ring().promote(|| self.now()) > 0 {
+            self.with_oldest(owner, Oldest::clear);
             self.0.items.call();
         }
         loop {
-            match self.ring().lease(owner, Take::Single, || self.now()) {
+            match self.lease(owner) {
                 Met::Item(held) => return Some(self.taken(owner, held)),
                 Met::Empty => return None,
                 Met::Unfinished(unfinished) if met == Some(unfinished) => self.ring().pass_over(unfinished),
@@ -296,7 +282,12 @@ impl Bench {
         self.check_payload(&taken);
         self.leases(owner).fetch_sub(1, Ordering::Relaxed);
         match self.ring().nack(taken.held, owner, due).expect("a lease was taken from its receiver") {
-            Returned::Late => self.0.items.call(),
+            Returned::Late => {
+                if due == 0 {
+                    self.with_oldest(owner, |oldest| self.ring().returned(oldest, taken.held.slot));
+                }
+                self.0.items.call();
+            }
             Returned::Dead => {}
         }
     }
@@ -305,6 +296,7 @@ impl Bench {
     pub fn give_back(&self, owner: u16, taken: Taken) {
         self.leases(owner).fetch_sub(1, Ordering::Relaxed);
         assert!(self.ring().give_back(taken.held, owner), "a lease was taken from its receiver");
+        self.with_oldest(owner, |oldest| self.ring().returned(oldest, taken.held.slot));
         self.0.items.call();
     }
 
@@ -352,45 +344,5 @@ impl Bench {
             // A slot that is being filled after the close is given up unsent.
             Kind::Free | Kind::Filling | Kind::Staged | Kind::Dead => false,
         }
-    }
-
-    /// Takes what is left with nobody else at work, then everything must balance.
-    pub fn settle_up(&self, owner: u16) {
-        if self.ledger().ended {
-            self.has_ended();
-        }
-        self.0.time.store(Instant::MAX / 2, Ordering::SeqCst); // Everything is due.
-        while let Some(taken) = self.try_recv(owner) {
-            self.ack(owner, taken);
-        }
-        for slot in 0..self.ring().slots() {
-            if self.ring().bury(slot) {
-                self.ledger().dead += 1;
-            }
-            assert_eq!(self.ring().word(slot).kind(), Kind::Free, "slot {slot} is stuck");
-        }
-        self.balance();
-        self.can_go_on(owner);
-    }
-
-    fn balance(&self) {
-        let total = |count| self.0.places.iter().map(|place| place.total(count)).sum::<u64>();
-        let (sent, acked) = (total(Count::Sent), total(Count::Acked));
-        self.ledger().balance(sent, acked);
-    }
-
-    /// The ring still takes and gives as many items as it has slots.
-    fn can_go_on(&self, owner: u16) {
-        let slots = self.ring().slots();
-        let held: Vec<_> = (0..slots).map(|_| self.claim(owner).expect("a free slot")).collect();
-        assert_eq!(self.claim(owner), Err(NoSlot::Full));
-        assert!(held.into_iter().all(|held| self.ring().publish(held, owner)));
-        for _ in 0..slots {
-            let Met::Item(held) = self.ring().lease(owner, Take::Single, || self.now()) else {
-                panic!("an item is out of reach")
-            };
-            assert!(self.ring().ack(held, owner));
-        }
-        assert_eq!(self.ring().lease(owner, Take::Single, || self.now()), Met::Empty);
     }
 }

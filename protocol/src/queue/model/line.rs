@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use super::super::delayed::Delayed;
 use super::super::hint::Cursor;
 use super::super::late::LateLane;
+use super::super::oldest::Oldest;
 use super::super::place::{Count, Place};
 use super::super::recovery::Fate;
 use super::super::ring::{Held, Met, NoSlot, Ring};
@@ -27,6 +28,8 @@ struct Side {
     batches: Words,
     /// Where the senders have been, as `Member::send_cursor`.
     cursors: Vec<Mutex<Cursor>>,
+    /// As `Member::oldest`.
+    oldest: Vec<Mutex<Oldest>>,
     closed: Words,
     places: Vec<Place>,
 }
@@ -56,6 +59,7 @@ impl Side {
             payload: words(),
             batches: words(),
             cursors: (0..MEMBERS).map(|_| Mutex::default()).collect(),
+            oldest: (0..MEMBERS).map(|_| Mutex::default()).collect(),
             closed: Words::on_heap(1),
             places: (0..MEMBERS).map(|_| Place::new(Words::on_heap(11))).collect(),
         }
@@ -84,9 +88,13 @@ impl Side {
 
     /// As `Member::try_recv`, with the least patience.
     fn lease(&self, owner: u16) -> Option<(Held, u64)> {
+        let kept = || self.oldest[usize::from(owner)].lock().expect("nobody panics with it in hand");
         let mut met = None;
         loop {
-            match self.ring.lease(owner, Take::Single, || NOW) {
+            let mut oldest = std::mem::take(&mut *kept());
+            let answer = self.ring.lease(owner, Take::Single, &mut oldest, || NOW);
+            *kept() = oldest;
+            match answer {
                 Met::Item(held) => return Some((held, self.payload.at(held.slot).load(Ordering::Relaxed))),
                 Met::Empty => return None,
                 Met::Unfinished(unfinished) if met == Some(unfinished) => self.ring.pass_over(unfinished),

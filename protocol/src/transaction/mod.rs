@@ -1,0 +1,163 @@
+//! A transaction: what one commit of one thread covers. Results that it sends to queues, items that it has dealt with, a
+//! checkpoint, and changes of shared state become true together, by one store in the worker's page.
+//!
+//! ```text
+//! begin → prepare shared changes → stage results → settle items → checkpoint → note counts → commit → roll forward
+//! ```
+//!
+//! Until the commit nothing of it is seen by anybody else, and an error takes all of it back. A process that dies before the
+//! commit has done nothing of the transaction: the sweep frees staged results and gives settled items back. A process that
+//! dies after it has done all of it: the sweep rolls forward, and the manager of shared state makes the prepared changes.
+//!
+//! The order is kept here and nowhere else. The algorithm is a redo log of one word: the number of the transaction stands
+//! beside each slot *before* the slot's word changes, so that a slot can always be told from one of another transaction.
+
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod tests;
+
+use std::borrow::BorrowMut;
+use std::ops::Range;
+use std::time::{Duration, Instant};
+
+use crate::crash_point;
+use crate::page::Lane;
+use crate::queue::{Lease, Member, Refused, Wait};
+
+/// How long a transaction that has claimed room waits for more. Then it gives back what it has, and takes its turn at the
+/// queue: two workers that each hold half of a queue's room and wait for the other half would wait indefinitely.
+pub const HOLD: Duration = Duration::from_millis(20);
+
+/// What a transaction of one thread covers.
+#[derive(Debug)]
+pub struct Transaction<'a, I> {
+    /// The thread's part of the page. No other thread commits by it meanwhile.
+    pub lane: &'a Lane,
+    /// The queues that items were taken from.
+    pub inputs: &'a mut [I],
+    /// The items that were dealt with: number of the input, and the lease. Empty after a commit. After an error, those that
+    /// are still the caller's.
+    pub taken: &'a mut Vec<(usize, Lease)>,
+    /// The queues that results go to.
+    pub outputs: &'a mut [Member],
+    /// The results, in the order of sending: number of the output, and where the encoded result stands in `bytes`.
+    pub results: &'a [(usize, Range<usize>)],
+    /// The encoded results.
+    pub bytes: &'a [u8],
+    /// The encoded checkpoint, if one is to be written.
+    pub checkpoint: Option<&'a [u8]>,
+    /// Whether it changes shared state: [`Transaction::commit`] prepares that.
+    pub changes_shared: bool,
+    /// Whether it is the last one of its thread, which has come to the end of its inputs.
+    pub is_last: bool,
+}
+
+/// Why a transaction was not committed. Nothing of it has happened.
+#[derive(Debug, PartialEq, Eq)]
+pub enum NotCommitted<E> {
+    /// The changes of shared state could not be prepared.
+    NotPrepared(E),
+    /// A result was refused. [`Refused::Timeout`]: there was no room for all of them within [`HOLD`]; to be tried again.
+    Refused(Refused),
+    /// An item is not the caller's any more: another receiver has it, or did it. Number of the input.
+    LeaseGone(usize),
+    /// The checkpoint is larger than a page has room for.
+    CheckpointTooLarge,
+}
+
+impl<I: BorrowMut<Member>> Transaction<'_, I> {
+    /// Commits. `prepare` is called with the transaction's number if it changes shared state; it may be called again with
+    /// the same number, by another try. `interrupted` is asked while the transaction waits for room.
+    ///
+    /// # Errors
+    /// Nothing has happened then. If the process dies in here, either all has happened or nothing.
+    pub fn commit<E>(
+        &mut self,
+        prepare: impl FnOnce(u64) -> Result<(), E>,
+        interrupted: &dyn Fn() -> bool,
+    ) -> Result<(), NotCommitted<E>> {
+        let number = self.lane.committed() + 1;
+        self.lane.begin_batch();
+        if self.changes_shared {
+            prepare(number).map_err(NotCommitted::NotPrepared)?;
+            crash_point!("batch_prepared");
+        }
+        if let Err(refused) = self.stage(number, interrupted) {
+            self.unstage();
+            return Err(NotCommitted::Refused(refused));
+        }
+        crash_point!("batch_staged");
+        if let Err(input) = self.settle(number) {
+            self.unsettle();
+            self.unstage();
+            return Err(NotCommitted::LeaseGone(input));
+        }
+        crash_point!("batch_settled");
+        if let Some(checkpoint) = self.checkpoint
+            && !self.lane.write_checkpoint(number, checkpoint)
+        {
+            self.unsettle();
+            self.unstage();
+            return Err(NotCommitted::CheckpointTooLarge);
+        }
+        if self.changes_shared {
+            self.lane.mark_shared(number);
+        }
+        if self.is_last {
+            self.lane.mark_finish(number);
+        }
+        self.each_member(|member| member.note_batch(number));
+        crash_point!("batch_noted");
+        self.lane.commit(number);
+        crash_point!("batch_committed");
+        // Results first: an item that has made room may be what lets another worker end the stream.
+        self.each_member(Member::roll_forward);
+        self.outputs.iter_mut().for_each(Member::end_turn);
+        crash_point!("batch_rolled_forward");
+        Ok(())
+    }
+
+    fn each_member(&mut self, mut act: impl FnMut(&mut Member)) {
+        self.outputs.iter_mut().for_each(&mut act);
+        self.inputs.iter_mut().for_each(|input| act(input.borrow_mut()));
+    }
+
+    /// Writes all results into their queues, where nobody sees them yet.
+    fn stage(&mut self, number: u64, interrupted: &dyn Fn() -> bool) -> Result<(), Refused> {
+        let mut deadline = None;
+        for (output, range) in self.results {
+            let wait = Wait { deadline, interrupted };
+            let output = &mut self.outputs[*output];
+            output.stage(&self.bytes[range.clone()], number, &wait).inspect_err(|refused| {
+                if *refused == Refused::Timeout {
+                    output.take_turn();
+                }
+            })?;
+            if deadline.is_none() && self.results.len() > 1 {
+                deadline = Some(Instant::now() + HOLD);
+            }
+        }
+        Ok(())
+    }
+
+    fn unstage(&mut self) {
+        self.outputs.iter_mut().for_each(Member::roll_back);
+    }
+
+    /// Marks all items as dealt with. An error is the number of an input whose item is gone.
+    fn settle(&mut self, number: u64) -> Result<(), usize> {
+        let mut gone = None;
+        for (input, lease) in self.taken.drain(..) {
+            if !self.inputs[input].borrow_mut().settle(lease, number) {
+                gone.get_or_insert(input);
+            }
+        }
+        gone.map_or(Ok(()), Err)
+    }
+
+    /// The items are in the caller's hands again.
+    fn unsettle(&mut self) {
+        for (number, input) in self.inputs.iter_mut().enumerate() {
+            input.borrow_mut().unsettle(|lease| self.taken.push((number, lease)));
+        }
+    }
+}
