@@ -178,7 +178,7 @@ pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, Re
     let mut damaged = Damaged::new(dir);
     let pages = damaged.pages()?;
     let goes_on = !pages.is_empty() || complete::is_noted(dir);
-    let mut old = damaged.queues(goes_on)?;
+    let mut old = damaged.queues(goes_on || dir.retried().exists())?;
     let dead = damaged.dead_letters(plan)?;
     damaged.refuse()?;
     if goes_on {

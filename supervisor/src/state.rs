@@ -8,6 +8,7 @@
 //! dead/            dead letters, one file per queue
 //! pages/           one page per worker
 //! complete/        the pages of the last run, if it is complete and no other one has begun since
+//! retried          dead letters of a complete run were sent again: its queues may hold items
 //! run.json         by what the processes of the last run are known, to end those that it may have left
 //! orders.json      what every stage was told of which there are pages, to notice when that changes
 //! missing.json     what of an earlier run was put aside, until a run is complete
@@ -170,6 +171,11 @@ impl StateDir {
     /// The pages of the last run, if it is complete.
     pub fn complete(&self) -> PathBuf {
         self.root.join("complete")
+    }
+
+    /// There since dead letters of a complete run were sent again: its queues may hold items.
+    pub fn retried(&self) -> PathBuf {
+        self.root.join("retried")
     }
 
     /// Where files are put that cannot be used.

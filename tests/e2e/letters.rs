@@ -1,6 +1,6 @@
 //! Dead letters of a pipeline that does not run: sent again, and done once.
 
-use brigade_tests::{Run, Sandbox, is_alive, keeper_of, until, until_some};
+use brigade_tests::{Run, Sandbox, is_alive, keeper_of, reboot, until, until_some};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
@@ -163,6 +163,21 @@ fn a_continued_run_that_is_killed_is_continued() {
     sandbox.write("mended", "");
     let report = sandbox.run(&exact("emit")).wait().with_code(0);
     assert_eq!((report.queues["raw"].sent, report.queues["raw"].acked, sandbox.ledger().count("sent")), (11, 10, 10));
+}
+
+#[test]
+fn what_was_sent_again_before_a_restart_of_the_machine_is_said_to_be_missing() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&exact("emit")).wait().with_code(0);
+    sandbox.write("mended", "");
+    assert_eq!(sandbox.ask(&["dead", "retry", "--all"]).code, Some(0));
+    reboot(&sandbox);
+    let ended = sandbox.run(&exact("emit")).wait();
+    assert_eq!(ended.code, Some(1), "{}", ended.err);
+    assert!(ended.err.contains("the items in it are not handed on; run again"), "{}", ended.err);
+    let report = sandbox.run(&exact("emit")).wait().with_code(0);
+    assert_eq!((report.put_aside.len(), report.queues["raw"].sent), (2, 10), "{report:?}");
+    assert_eq!(sandbox.run(&exact("emit")).wait().with_code(0).put_aside, Vec::<String>::new());
 }
 
 #[test]

@@ -17,6 +17,10 @@ use crate::output::Output;
 /// call [`Output::checkpoint`] beside it. What is written has reached the kernel when the item is committed; a loss of
 /// power can still lose it. Nobody else may write to the file.
 ///
+/// If the state of an earlier run could not be used and was put aside, as after a restart of the machine, it is not known how
+/// much of the file was committed. Then a file that holds anything is refused and stays as it is, until it is moved away, or
+/// the pipeline begins again with `--fresh`.
+///
 /// ```no_run
 /// use brigade_worker::{Context, ExactFile, Exit, Output, Result, Worker};
 ///

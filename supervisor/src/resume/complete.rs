@@ -32,7 +32,17 @@ pub fn finish(dir: &StateDir) -> io::Result<()> {
     }
     std::fs::rename(dir.pages(), dir.complete())?;
     crash_point!("pages_put_aside");
-    remove(&old)
+    remove(&old)?;
+    forget_retry(dir)
+}
+
+/// Dead letters of the complete run are about to be sent again. If the machine is started again before the next run, the
+/// queues cannot be opened any more, and this note alone says that they are not empty.
+///
+/// # Errors
+/// The note cannot be written.
+pub fn note_retry(dir: &StateDir) -> io::Result<()> {
+    std::fs::write(dir.retried(), "")
 }
 
 /// Whether the last run is complete, and no other one has begun since.
@@ -99,7 +109,14 @@ pub(super) fn forget(dir: &StateDir) -> Result<(), ResumeError> {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(io(error)),
         Ok(()) | Err(_) => {}
     }
-    remove(&old).map_err(io)
+    remove(&old).and_then(|()| forget_retry(dir)).map_err(io)
+}
+
+fn forget_retry(dir: &StateDir) -> io::Result<()> {
+    match std::fs::remove_file(dir.retried()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
 }
 
 fn note(dir: &StateDir) -> PathBuf {

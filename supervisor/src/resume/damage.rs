@@ -58,7 +58,8 @@ impl<'a> Damaged<'a> {
         Ok(pages)
     }
 
-    /// The queues that can be used, of this plan or not, by name. `goes_on`: there is a run to go on with.
+    /// The queues that can be used, of this plan or not, by name. `goes_on`: there is a run to continue, or items were
+    /// sent again after it.
     pub fn queues(&mut self, goes_on: bool) -> Result<BTreeMap<String, Queue>, ResumeError> {
         let goes_on = goes_on || !self.words.is_empty();
         let mut queues = BTreeMap::new();

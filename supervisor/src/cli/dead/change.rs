@@ -135,6 +135,8 @@ fn at_rest(dir: &StateDir, name: &str, which: &Which, change: Change) -> Result<
         (Change::Drop, queue) => dead.drop_letters(queue.as_ref().ok(), which).map_err(file),
         (Change::Retry, Ok(queue)) => {
             if resume::complete::is_last(dir) {
+                let io = |error| format!("cannot write {}: {error}", dir.retried().display());
+                resume::complete::note_retry(dir).map_err(io)?;
                 say::note(
                     &"the next run continues the last one, which is complete, for what is sent again, and does nothing else",
                 );
