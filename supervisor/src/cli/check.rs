@@ -119,7 +119,7 @@ mod tests {
              [stages.b]\ncommand = ['sh']\nreplicas = 4\ninputs = ['q']\n",
         );
         let summary = summary(&plan.unwrap());
-        assert_eq!(summary, "p: 2 stages, 5 workers, 1 queue, 1.6 MiB of shared memory");
+        assert_eq!(summary, "p: 2 stages, 5 workers, 1 queue, 1.7 MiB of shared memory");
     }
 
     #[test]
