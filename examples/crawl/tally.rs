@@ -4,10 +4,8 @@ use brigade_examples::crawl::Page;
 use brigade_worker::{Context, Exit, Output, Result, SharedMap, Worker};
 
 struct Tally {
-    /// In the manager, so that the next incarnation of this worker still has them; by name, so that a page that comes
-    /// twice counts once.
-    pages: SharedMap<Page, ()>,
-    again: u64,
+    /// How often each page came. In the manager, so that the next incarnation of this worker still has it.
+    pages: SharedMap<Page, i64>,
 }
 
 impl Worker for Tally {
@@ -15,18 +13,18 @@ impl Worker for Tally {
     type Output = ();
 
     fn build(ctx: &Context) -> Result<Self> {
-        Ok(Self { pages: ctx.map("pages"), again: 0 })
+        Ok(Self { pages: ctx.map("pages") })
     }
 
-    fn handle(&mut self, page: Page, _: &mut Output<()>) -> Result {
-        if self.pages.insert(&page, &())?.is_some() {
-            self.again += 1;
-        }
-        Ok(())
+    fn handle(&mut self, page: Page, out: &mut Output<()>) -> Result {
+        // By the output, so that an item which is delivered again after a kill is counted once.
+        Ok(out.map::<Page, i64>("pages").add(&page, 1)?)
     }
 
     fn finish(&mut self, _: &mut Output<()>) -> Result {
-        println!("{} pages, {} of them came again", self.pages.len()?, self.again);
+        let times: i64 = self.pages.iter()?.map(|(_, times)| times).sum();
+        let pages = i64::try_from(self.pages.len()?)?;
+        println!("{pages} pages, {} of them came again", times - pages);
         Ok(())
     }
 }

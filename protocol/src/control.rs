@@ -72,6 +72,8 @@ pub enum Report {
         words: String,
         /// No restart: the same would happen again.
         permanent: bool,
+        /// Something that it needs is not there for now.
+        outage: bool,
     },
     /// The worker has done as many items as one run may ([`Welcome::max_items`]) and exits after this; it is to be started
     /// anew.
@@ -90,6 +92,9 @@ pub enum Report {
     WantManager,
     /// Only from the manager itself: by this it takes new clients.
     ManagerOpen(IpcSender<shared::Connect>),
+    /// The program's function has returned, and all that it did is committed; the process exits after this. An exit without
+    /// this, or [`Report::Leaving`], came from somewhere else in the program.
+    Done,
 }
 
 /// All that a worker must know to begin.

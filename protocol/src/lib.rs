@@ -15,6 +15,7 @@ pub mod id;
 pub mod page;
 pub mod queue;
 pub mod retry;
+pub mod shape;
 pub mod shared;
 pub mod shielded;
 pub mod shm;

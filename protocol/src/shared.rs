@@ -17,7 +17,6 @@ pub mod items;
 pub mod numbered;
 pub mod op;
 pub mod parts;
-pub mod shape;
 
 /// How a client introduces itself to the manager: it brings both ends of its own pair of channels, so that no
 /// client can disturb another.

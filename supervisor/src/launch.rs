@@ -23,6 +23,7 @@ use crate::reactor::{Ending, Keeping, Origin, Outfit, Reactor, Spoilt};
 use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
 use crate::state::{StateDir, StateError, StateFolder};
+use crate::status::{Report, Status};
 use crate::trust::{self, Doubt};
 use crate::view::{View, last_words};
 use crate::{report, verdict};
@@ -159,7 +160,7 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
     let outfit = Outfit { core, dir: dir.clone(), origin, queues: resumed.queues, capture, signals, keeping, view };
     let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
     drop(archive);
-    conclude(launch, &plan, folder, ending)
+    conclude(launch, folder, ending)
 }
 
 /// Ends what an earlier run has left alive, whose state may have been put aside, and notes that this one begins.
@@ -177,11 +178,11 @@ fn begin(aside: Option<&Path>, dir: &StateDir) -> Result<(Keeping, u32), LaunchE
 }
 
 /// Tells the numbers, and says with which code to exit.
-fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -> Result<ExitCode, LaunchError> {
+fn conclude(launch: &Launch, folder: StateFolder, ending: Ending) -> Result<ExitCode, LaunchError> {
     let mut picture = ending.picture;
     // Numbers out of a spoilt queue would be lies.
     picture.queues.retain(|queue| ending.spoilt.iter().all(|spoilt| spoilt.queue.as_ref() != Some(&queue.name)));
-    let mut numbers = verdict::report(plan, &ending.verdict, &picture);
+    let mut numbers = verdict::report(&ending.plan, &ending.verdict, &picture, ending.dead_letters);
     match Missing::read(&folder.dir) {
         Ok(missing) => numbers.put_aside = missing.words().cloned().collect(),
         Err(error) => numbers.put_aside = vec![error.to_string()],
@@ -197,19 +198,11 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
             format!("the state folder was removed while it ran, and what was left with it: {}", counted(left, "item"));
         (numbers.exit_code, numbers.lost) = (verdict::ERROR, numbers.lost + left.cast_signed());
     }
-    picture.report = Some(numbers.clone());
-    if let Err(error) = crate::reactor::keep(&folder.dir, &picture) {
-        tracing::warn!(%error, "cannot write {}", folder.dir.status().display());
-    }
     // Before there is nothing to go on with: killed in between, who finds no report has to run again, and must not then
     // begin anew.
-    let written = match &launch.report {
-        Some(path) => report::write(&numbers, path)
-            .map_err(|source| LaunchError::Io { what: format!("write the report {}", path.display()), source }),
-        None => Ok(()),
-    };
+    let mut written = write_down(launch, &folder.dir, &mut picture, &numbers);
     crash_point!("report_written");
-    if ending.verdict == Verdict::Complete && numbers.exit_code == verdict::FINE {
+    if ending.verdict == Verdict::Complete && [verdict::FINE, verdict::DEAD_LETTERS].contains(&numbers.exit_code) {
         // While the pages are there: they tell which batches are committed.
         match crate::manager::settle(&folder.dir) {
             Ok(()) => {
@@ -222,7 +215,11 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
                     tracing::warn!(%error, "cannot remove {}", folder.dir.missing().display());
                 }
             }
-            Err(words) => tracing::error!("shared state is not complete, the next run tries again: {words}"),
+            Err(words) => {
+                numbers.verdict = format!("shared state is not complete: {words}; run it again to complete it");
+                numbers.exit_code = verdict::ERROR;
+                written = written.and(write_down(launch, &folder.dir, &mut picture, &numbers));
+            }
         }
     }
     if launch.quiet {
@@ -245,6 +242,17 @@ fn conclude(launch: &Launch, plan: &Plan, folder: StateFolder, ending: Ending) -
         let _ = signal_hook::low_level::emulate_default_handler(signal);
     }
     Ok(ExitCode::from(numbers.exit_code))
+}
+
+/// Keeps the numbers in the state folder, and writes the report that was asked for.
+fn write_down(launch: &Launch, dir: &StateDir, picture: &mut Status, numbers: &Report) -> Result<(), LaunchError> {
+    picture.report = Some(numbers.clone());
+    if let Err(error) = crate::reactor::keep(dir, picture) {
+        tracing::warn!(%error, "cannot write {}", dir.status().display());
+    }
+    let Some(path) = &launch.report else { return Ok(()) };
+    report::write(numbers, path)
+        .map_err(|source| LaunchError::Io { what: format!("write the report {}", path.display()), source })
 }
 
 /// Says what became of a file that a worker has written over.

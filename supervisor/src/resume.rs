@@ -270,6 +270,10 @@ fn open(plan: &QueuePlan, dir: &StateDir, old: Option<Queue>, resumed: &mut Resu
         return Ok(queue);
     }
     resumed.items += depth.left();
+    if is_empty {
+        // The next worker that joins says what it carries from now on.
+        old.forget_shape();
+    }
     let queue = if old.geometry() == wanted {
         old
     } else {

@@ -28,6 +28,8 @@ pub struct Present {
     pub ended: Option<Exit>,
     /// Everything that it had to say has been heard: its door is closed.
     pub heard: bool,
+    /// It said that its work is done, or that it fails or leaves: its exit is expected.
+    pub announced: bool,
     /// What it wrote to stderr at last, once its leader has ended and that is known.
     pub last_words: Option<Vec<String>>,
     /// Since when nobody of its group is there any more.

@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 
+use brigade_protocol::queue::Noted;
 use serde::{Deserialize, Serialize};
 
 /// A pipeline at one instant.
@@ -103,6 +104,19 @@ pub struct QueueStatus {
     pub acked: u64,
     /// Came back since the queue was made.
     pub redelivered: u64,
+    /// The shape of its items in words, such as `{ path: text, bytes: u64 }`; `not checked` if none is known.
+    #[serde(default)]
+    pub shape: String,
+}
+
+/// What a queue knows of the shape of its items, in words.
+pub fn shape_in_words(noted: &Noted) -> String {
+    match noted {
+        Noted::Nothing => "not checked".to_owned(),
+        Noted::Shape(note) => note.to_string(),
+        Noted::TooLarge => "checked, and too large to be shown".to_owned(),
+        Noted::Unreadable => "cannot be read at the moment".to_owned(),
+    }
 }
 
 impl QueueStatus {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::config::plan::{MANAGER_STAGE, Plan};
 use crate::core::action::Verdict;
+use crate::figures::counted;
 use crate::status::{QueueReport, Report, StageReport, Status};
 
 /// Exit code: complete, or drained.
@@ -12,13 +13,16 @@ pub const FINE: u8 = 0;
 pub const ERROR: u8 = 1;
 /// Exit code: wrong usage, or a fault in the pipeline file.
 pub const FAULT: u8 = 2;
-/// Exit code: a worker was restarted too often.
+/// Exit code: a worker was given up, after crashes or an outage.
 pub const GAVE_UP: u8 = 3;
-/// Exit code: stopped, and items are left in the queues.
+/// Exit code: the run ended before its work was done.
 pub const LEFT: u8 = 4;
 
-/// The numbers of a run, from its last picture.
-pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status) -> Report {
+/// Exit code: items became dead letters in this run.
+pub const DEAD_LETTERS: u8 = 5;
+
+/// The numbers of a run, from its last picture. `dead`: items that became dead letters in this run, and that are kept.
+pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status, dead: u64) -> Report {
     // Those of the file as it was read last; the manager is none of them.
     let stages = picture.stages.iter().filter(|stage| stage.name != MANAGER_STAGE);
     let stages: BTreeMap<String, StageReport> = stages
@@ -41,7 +45,11 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status) -> Report {
         })
         .collect();
     let left: u64 = queues.values().map(|queue| queue.left).sum();
-    let (words, exit_code) = words(verdict, left);
+    let (mut words, mut exit_code) = words(verdict, left);
+    if exit_code == FINE && dead > 0 && plan.fail_on_dead_letters {
+        exit_code = DEAD_LETTERS;
+        words = format!("{words} with {}", counted(dead, "dead letter"));
+    }
     Report {
         pipeline: plan.name.clone(),
         verdict: words,
@@ -62,12 +70,13 @@ fn words(verdict: &Verdict, left: u64) -> (String, u8) {
         Verdict::Drained => ("drained".to_owned(), by_left),
         Verdict::Ended { stage } => (format!("drained when stage {stage} had ended"), by_left),
         Verdict::Stopped => ("stopped".to_owned(), by_left),
-        Verdict::Abandoned { stage } => {
-            (format!("stage {stage} ended and left nobody to take from its queues"), by_left)
+        // Also with nothing left: those that were stopped for it had not done their work.
+        Verdict::Abandoned { stage } => (format!("stage {stage} ended and left nobody to take from its queues"), LEFT),
+        Verdict::DeadLetters { most } => {
+            let words = format!("stopped at {} (max_dead_letters = {most})", counted(*most, "dead letter"));
+            (words, DEAD_LETTERS)
         }
-        Verdict::GaveUp { worker, words } => {
-            (format!("restart intensity reached: {worker} was restarted too often, at last: {words}"), GAVE_UP)
-        }
+        Verdict::GaveUp { worker, reason, words } => (format!("gave up on {worker}: {reason}, last: {words}"), GAVE_UP),
         Verdict::Hopeless { worker, words } => (format!("{worker} can never work: {words}"), ERROR),
     }
 }

@@ -9,6 +9,7 @@ fn text(source: &str) -> String {
     format!(
         r#"
 name = "retry"
+fail_on_dead_letters = false
 [queues.raw]
 max_deliveries = 2
 [stages.source]
@@ -77,7 +78,7 @@ fn command_dies_at(point: &str, is_sent: bool) {
 #[test]
 fn complete_taken_back() {
     let sandbox = Sandbox::new();
-    sandbox.run(&text("emit")).wait().with_code(0);
+    sandbox.run(&text("emit")).wait().with_code(5);
     sandbox.write("mended", "");
     assert_eq!(retry_all(&sandbox), "1 item sent again to queue raw\n");
     let mut run = sandbox.run_with(&text("emit"), |command| _ = command.env("BRIGADE_CRASH", "complete_taken_back"));
@@ -93,7 +94,7 @@ fn complete_taken_back() {
 #[test]
 fn queue_made_again() {
     let sandbox = Sandbox::new();
-    sandbox.run(&text("emit")).wait().with_code(0);
+    sandbox.run(&text("emit")).wait().with_code(5);
     assert_eq!(letters(&sandbox), 1);
     // A run that is killed before its source has sent anything.
     let gate = sandbox.path("gate").display().to_string();
@@ -112,7 +113,7 @@ fn queue_made_again() {
     assert_eq!(run.wait().signal, Some(9));
     drop(run);
     sandbox.write("gate", "");
-    let report = sandbox.run(&other).wait().with_code(0);
+    let report = sandbox.run(&other).wait().with_code(5);
     assert_eq!((report.queues["raw"].dead, report.queues["raw"].kept), (1, 2));
     assert_eq!(letters(&sandbox), 2);
 }

@@ -45,6 +45,7 @@ impl Exact<'_> {
         format!(
             r#"
 name = "exact"
+fail_on_dead_letters = false
 [queues.raw]
 {queue}
 [queues.done]

@@ -35,6 +35,7 @@ impl Line<'_> {
         format!(
             r#"
 name = "crash"
+fail_on_dead_letters = false
 [queues.raw]
 {queue}
 [queues.done]

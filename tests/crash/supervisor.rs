@@ -9,6 +9,7 @@ fn text(middle: &[&str], items: u64) -> String {
     format!(
         r#"
 name = "sweep"
+fail_on_dead_letters = false
 [queues.raw]
 capacity = 16
 max_deliveries = 2

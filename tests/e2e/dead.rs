@@ -34,7 +34,7 @@ fn poisoned(sandbox: &Sandbox) {
     let text =
         finite(10, &["misfit", "fail-until", "3"], "").replace("[queues.raw]", "[queues.raw]\nmax_deliveries = 2");
     let report =
-        sandbox.run(&text.replace("env.LEDGER", "env.MENDED = \"${here}/mended\"\nenv.LEDGER")).wait().with_code(0);
+        sandbox.run(&text.replace("env.LEDGER", "env.MENDED = \"${here}/mended\"\nenv.LEDGER")).wait().with_code(5);
     assert_eq!(report.queues["raw"].dead, 1);
 }
 
@@ -64,7 +64,7 @@ fn the_history_of_an_item_that_kills_says_how_each_worker_died_and_what_it_said(
     let sandbox = Sandbox::new();
     let keys = "max_restarts = \"unlimited\"\nbackoff = \"10ms\"\non_panic = \"exit\"";
     let text = finite(10, &["misfit", "panic", "3"], keys).replace("[queues.raw]", "[queues.raw]\nmax_deliveries = 2");
-    sandbox.run(&text).wait().with_code(0);
+    sandbox.run(&text).wait().with_code(5);
     let letters = list(&sandbox);
     let shown: Value =
         serde_json::from_str(&done(&sandbox, &["dead", "show", &id(&letters[0]), "--json"])).expect("JSON");

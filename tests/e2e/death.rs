@@ -158,6 +158,6 @@ fn runs_that_are_cut_short_make_no_dead_letter_of_an_item_in_hand_unless_they_do
         run.wait();
         run.assert_nobody_left();
     }
-    let report = sandbox.run(&text("0")).wait().with_code(0);
+    let report = sandbox.run(&text("0")).wait().with_code(5);
     assert_eq!((report.queues["items"].dead, dead()), (1, 1), "{report:?}");
 }

@@ -31,7 +31,8 @@ const KINDS: [(&str, i32); 13] = [
 
 /// A source with a checkpoint, a stage that uses shared state, a sink with an exact file. It gives up quickly.
 fn text(sandbox: &Sandbox) -> String {
-    let keys = "backoff = \"1ms\"\nbackoff_max = \"2ms\"\nrestart_period = \"1s\"\nenv = { LEDGER = \"${ledger}\" }\n";
+    let keys = "backoff = \"1ms\"\nbackoff_max = \"2ms\"\nrestart_period = \"1s\"\ngive_up_after = \"0s\"\n\
+                env = { LEDGER = \"${ledger}\" }\n";
     format!(
         "name = \"faults\"\n[queues.raw]\ncapacity = 16\n[queues.done]\ncapacity = 16\n[stages.source]\n\
          command = [\"bucket\", \"emit-exact\", \"0\", \"{ITEMS}\"]\noutputs = [\"raw\"]\n{keys}[stages.middle]\n\

@@ -186,6 +186,39 @@ fn a_worker_whose_page_has_no_room_is_started_when_there_is() {
 }
 
 #[test]
+fn a_worker_that_is_added_on_a_full_disk_is_dropped_and_the_others_work_on() {
+    let sandbox = Sandbox::new();
+    let at = sandbox.path("disk");
+    let _disk = match SmallDisk::mount(&at, "16m") {
+        Ok(disk) => disk,
+        Err(why) => return not_tested(&why),
+    };
+    let keys = "threads = 64\ngive_up_after = \"0s\"\nmax_restarts = 2\nbackoff = \"10ms\"";
+    let text = pair(&["bucket", "drip"], "capacity = 64", &["bucket", "keep"], keys);
+    let mut command = sandbox.brigade(["run"]);
+    command.arg(sandbox.pipeline(&text)).arg("--state-dir").arg(at.join("state"));
+    command.arg("--report").arg(sandbox.path("report.json"));
+    let mut run = Run::start(command, &sandbox);
+    run.until_said("source/0 is ready");
+    fill(&at, 0);
+    let scale = |replicas: &str| {
+        let mut scale = sandbox.brigade(["scale", &format!("taker={replicas}"), "--state-dir"]);
+        scale.arg(at.join("state"));
+        Sandbox::say(scale)
+    };
+    scale("3");
+    run.until_said("taker/1: it could not be added (restarted more than 2 times within 60s, last: ");
+    run.until_said("taker/2: it could not be added (");
+    run.until_said("; the stage works on with 1");
+    // And again, as there is room now.
+    std::fs::remove_file(at.join("filler")).expect("removed");
+    assert!(scale("2").out.contains("from 1 to 2 workers"), "the stage has the size that it has");
+    run.until_said("taker/1 is ready");
+    run.signal(nix::sys::signal::Signal::SIGTERM);
+    run.wait().with_code(0);
+}
+
+#[test]
 fn a_report_for_which_there_is_no_room_is_an_error_after_a_run_that_was_complete() {
     let sandbox = Sandbox::new();
     let at = sandbox.path("disk");

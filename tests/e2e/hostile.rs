@@ -160,7 +160,7 @@ fn damaged_dead_letters_are_kept_whole_and_named() {
     let sandbox = Sandbox::new();
     let text = finite(5, &["misfit", "fail", "3"], "").replace("capacity = 64", "capacity = 64\nmax_deliveries = 1");
     let mut run = sandbox.run(&text);
-    run.wait().with_code(0);
+    run.wait().with_code(5);
     drop(run);
     let path = edit(&sandbox, "dead/raw.dead", |file| file.write_all_at(b"\xFF\xFF\xFF", 25).expect("written"));
     let content = std::fs::read(&path).expect("it is there");
@@ -171,5 +171,5 @@ fn damaged_dead_letters_are_kept_whole_and_named() {
     let kept = folder.flatten().map(|entry| entry.path());
     let kept = kept.filter(|path| path.to_string_lossy().contains("raw.dead.damaged-")).collect::<Vec<_>>();
     assert_eq!(std::fs::read(&kept[0]).expect("kept"), content);
-    sandbox.run(&text).wait().with_code(0);
+    sandbox.run(&text).wait().with_code(5);
 }

@@ -21,7 +21,7 @@ fn hangs_at_item_5(mode: &str, keys: &str) -> (String, u64) {
     let sandbox = Sandbox::new();
     let text = finite(20, &["misfit", mode, "5"], keys);
     let ended = sandbox.run(&text.replace("[queues.raw]", "[queues.raw]\nmax_deliveries = 2")).wait();
-    let report = ended.with_code(0);
+    let report = ended.with_code(5);
     assert_eq!((report.queues["raw"].acked, report.queues["raw"].dead), (19, 1));
     let kept = sandbox.ledger().times("kept");
     assert!((0..20).all(|item| kept.contains_key(&item) != (item == 5)), "{kept:?}");

@@ -41,7 +41,7 @@ fn kill_supervisor_and_keeper(run: &mut Run) {
 #[test]
 fn a_retry_first_ends_a_worker_that_has_outlived_its_supervisor_and_holds_an_item() {
     let sandbox = Sandbox::new();
-    sandbox.run(&text(FAILING)).wait().with_code(0);
+    sandbox.run(&text(FAILING)).wait().with_code(5);
     // A child of the worker's process, which does not die with the supervisor.
     let holding = r#"["/bin/sh", "-c", "bucket hold ${here}/gate & wait"]"#;
     let mut run = sandbox.run_with(&text(holding), |command| {
@@ -102,7 +102,7 @@ fn kept(sandbox: &Sandbox) -> Vec<u64> {
 #[test]
 fn a_retry_after_a_complete_run_does_just_its_items_and_the_run_after_that_is_another_one() {
     let sandbox = Sandbox::new();
-    let report = sandbox.run(&exact("emit")).wait().with_code(0);
+    let report = sandbox.run(&exact("emit")).wait().with_code(5);
     assert_eq!((report.queues["raw"].dead, report.queues["raw"].kept), (1, 1));
     let without = [0, 1, 2, 4, 5, 6, 7, 8, 9];
     assert_eq!(kept(&sandbox), without);
@@ -113,7 +113,7 @@ fn a_retry_after_a_complete_run_does_just_its_items_and_the_run_after_that_is_an
         assert_eq!(said.code, Some(0), "{}", said.err);
         assert!(said.err.contains("the next run continues the last one, which is complete"), "{}", said.err);
         let ended = sandbox.run(&exact("emit")).wait();
-        let raw = &ended.with_code(0).queues["raw"];
+        let raw = &ended.with_code(5).queues["raw"];
         assert!(raw.kept == 1 && raw.dead > 1 && ended.err.contains("1 dead letter kept (raw 1)"), "{}", ended.err);
         assert_eq!(ids(&sandbox), letter);
     }
@@ -136,7 +136,7 @@ fn a_retry_after_a_complete_run_does_just_its_items_and_the_run_after_that_is_an
 #[test]
 fn a_source_that_is_told_something_else_before_what_was_sent_again_is_done_is_refused() {
     let sandbox = Sandbox::new();
-    sandbox.run(&exact("emit")).wait().with_code(0);
+    sandbox.run(&exact("emit")).wait().with_code(5);
     sandbox.write("mended", "");
     assert_eq!(sandbox.ask(&["dead", "retry", "--all"]).code, Some(0));
     let other = exact("emit").replace("\"10\"", "\"20\"");
@@ -152,7 +152,7 @@ fn a_source_that_is_told_something_else_before_what_was_sent_again_is_done_is_re
 #[test]
 fn a_continued_run_that_is_killed_is_continued() {
     let sandbox = Sandbox::new();
-    sandbox.run(&exact("emit")).wait().with_code(0);
+    sandbox.run(&exact("emit")).wait().with_code(5);
     assert_eq!(sandbox.ask(&["dead", "retry", "--all"]).code, Some(0));
     let holding = exact("emit").replace(FAILING, r#"["bucket", "hold", "${here}/gate"]"#);
     let mut run = sandbox.run(&holding);
@@ -168,7 +168,7 @@ fn a_continued_run_that_is_killed_is_continued() {
 #[test]
 fn what_was_sent_again_before_a_restart_of_the_machine_is_said_to_be_missing() {
     let sandbox = Sandbox::new();
-    sandbox.run(&exact("emit")).wait().with_code(0);
+    sandbox.run(&exact("emit")).wait().with_code(5);
     sandbox.write("mended", "");
     assert_eq!(sandbox.ask(&["dead", "retry", "--all"]).code, Some(0));
     reboot(&sandbox);
@@ -184,7 +184,7 @@ fn what_was_sent_again_before_a_restart_of_the_machine_is_said_to_be_missing() {
 fn drop_takes_the_letter_of_one_run_and_leaves_the_same_item_of_another() {
     let sandbox = Sandbox::new();
     for _ in 0..2 {
-        sandbox.run(&exact("emit")).wait().with_code(0);
+        sandbox.run(&exact("emit")).wait().with_code(5);
     }
     let [first, second] = ids(&sandbox).try_into().expect("two letters");
     assert_eq!(first[16..], second[16..], "the runs gave their items the same ids");
@@ -230,7 +230,7 @@ env = {{ LEDGER = "${{ledger}}", MENDED = "${{here}}/mended", KEYS = "${{here}}/
 #[test]
 fn keys_stay_over_redelivery_and_retry_and_are_never_given_twice() {
     let sandbox = Sandbox::new();
-    sandbox.run(&keyed()).wait().with_code(0);
+    sandbox.run(&keyed()).wait().with_code(5);
     let met = keys(&sandbox);
     let of = |met: &[(String, String)], stage: &str| {
         let keys = met.iter().filter(|(worker, _)| worker == stage).map(|(_, key)| key.clone());

@@ -73,7 +73,7 @@ fn a_flood_of_50_mb_is_not_lost() {
 fn a_worker_and_a_stage_and_a_level_are_selected() {
     let sandbox = Sandbox::new();
     let text = pair(&["bucket", "emit", "20"], "max_deliveries = 2", &["misfit", "fail", "3"], "replicas = 2");
-    sandbox.run(&text).wait().with_code(0);
+    sandbox.run(&text).wait().with_code(5);
     let json = |args: &[&str]| records(&sandbox.ask(&[&["logs", "--json"], args].concat()).out);
     let failures = json(&["taker", "--level", "error"]);
     assert_eq!(failures.len(), 3, "two failures, and the last one makes a dead letter: {failures:?}");

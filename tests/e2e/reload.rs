@@ -45,7 +45,7 @@ fn a_changed_stage_is_started_anew_one_by_one_and_every_item_comes_out_once() {
     let place = |words: &str| events.find(words).unwrap_or_else(|| panic!("nobody told of {words:?}:\n{events}"));
     let first_is_up = place("middle/0 #2 starting -> ready");
     assert!(
-        first_is_up < place("middle/1 #1 ready -> stopping: asked to stop, to be started anew (operator)"),
+        first_is_up < place("middle/1 #1 ready -> stopping: asked to stop, to be started again (operator)"),
         "{events}"
     );
     run.assert_nobody_left();

@@ -17,7 +17,7 @@ fn workers_are_started_anew_without_a_crash_and_nothing_is_lost() {
     until("items flow", || sandbox.ledger().count("kept") > 100);
     for round in 2..=5 {
         let said = sandbox.ask(&["restart", "middle"]);
-        let words = "middle/0, middle/1 is started anew, after the item in hand\n";
+        let words = "middle/0, middle/1 restart after the item in hand\n";
         assert_eq!((said.code, said.out.as_str()), (Some(0), words), "{}", said.err);
         until("both are new", || is_run(&run, "middle/0", round) && is_run(&run, "middle/1", round));
     }
@@ -34,7 +34,10 @@ fn workers_are_started_anew_without_a_crash_and_nothing_is_lost() {
         assert_eq!((queue.acked, queue.left, queue.dead), (queue.sent, 0, 0), "{queue:?}");
     }
     let events = sandbox.ask(&["events"]).out;
-    assert!(events.contains("middle/0 #1 ready -> stopping: asked to stop, to be started anew (operator)"), "{events}");
+    assert!(
+        events.contains("middle/0 #1 ready -> stopping: asked to stop, to be started again (operator)"),
+        "{events}"
+    );
     run.assert_nobody_left();
 }
 
@@ -99,7 +102,7 @@ fn what_cannot_be_started_anew_is_refused_with_the_reason() {
     until("an item is in hand", || sandbox.ledger().count("held") == 1);
     until("the source has ended", || run.worker("source/0").is_some_and(|worker| worker["state"] == "exited"));
     for (args, words) in [
-        (&["restart", "source"][..], "source/0 is not started anew: it has ended for good"),
+        (&["restart", "source"][..], "source/0 is not restarted: it has ended for good"),
         (&["restart", "takr"], "there is no stage \"takr\": did you mean \"taker\"?"),
         (&["restart", "takr", "--rolling"], "did you mean \"taker\"?"),
         (&["restart", "taker/1", "--rolling"], "there is no taker/1"),

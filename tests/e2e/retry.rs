@@ -38,7 +38,7 @@ fn an_item_that_fails_comes_again_after_the_delay_and_then_after_twice_the_delay
 fn an_item_that_always_fails_waits_each_time_and_is_then_a_dead_letter() {
     let sandbox = Sandbox::new();
     let keys = "max_deliveries = 4\nretry_delay = \"100ms\"\nretry_delay_max = \"150ms\"";
-    let report = sandbox.run(&delayed(&finite(20, &["misfit", "fail", "3"], ""), keys)).wait().with_code(0);
+    let report = sandbox.run(&delayed(&finite(20, &["misfit", "fail", "3"], ""), keys)).wait().with_code(5);
     let raw = &report.queues["raw"];
     assert_eq!((raw.acked, raw.dead, raw.left), (19, 1, 0));
     let gaps = gaps(&sandbox);

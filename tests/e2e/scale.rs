@@ -164,7 +164,7 @@ fn while_a_stage_is_restarted_one_by_one_it_is_never_below_its_size() {
     until("items flow", || sandbox.ledger().count("kept") > 100);
     let said = sandbox.ask(&["restart", "middle", "--rolling"]);
     assert_eq!((said.code, said.out.as_str()), (Some(0), "middle is restarted\n"), "{}", said.err);
-    assert!(said.err.contains("middle/2 is ready, for as long as the others are started anew"), "{}", said.err);
+    assert!(said.err.contains("middle/2 is ready, for as long as the others are restarted"), "{}", said.err);
     until_ready(&run, "middle", 2);
     // Counted by the events: how many were ready at any time since the first two were.
     let events = sandbox.ask(&["events"]).out;

@@ -277,7 +277,8 @@ fn a_state_folder_that_others_have_prepared_is_refused_and_left_alone() {
 #[test]
 fn a_worker_that_leaves_without_having_been_told_to_is_waited_for_and_counted_as_one_that_fails() {
     let sandbox = Sandbox::new();
-    let ended = sandbox.run(&task(&["rogue", "leave"], "max_restarts = 2\nbackoff = \"10ms\"")).wait();
+    let ended =
+        sandbox.run(&task(&["rogue", "leave"], "give_up_after = \"0s\"\nmax_restarts = 2\nbackoff = \"10ms\"")).wait();
     assert_eq!(ended.code, Some(3), "{}", ended.err);
     assert_eq!(ended.report().stages["only"].restarts, 2);
 }

@@ -46,8 +46,12 @@ fn what_cannot_come_any_more_is_told_at_once() {
     ends_with(waiting, 1, "no state folder");
     let mut run = sandbox.run(&text);
     run.wait().with_code(3);
-    ends_with(begin(&sandbox, &["drained"]), 1, "it has ended and is not drained: task: restart intensity reached");
-    ends_with(begin(&sandbox, &["stopped"]), 0, "restart intensity reached");
+    ends_with(
+        begin(&sandbox, &["drained"]),
+        1,
+        "it has ended and is not drained: task: gave up on only/0: it crashed, and max_restarts is 0",
+    );
+    ends_with(begin(&sandbox, &["stopped"]), 0, "gave up on only/0");
 }
 
 #[test]

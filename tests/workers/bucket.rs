@@ -3,9 +3,10 @@
 //! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket emit-then-wait N` (then does not end; the next run makes no more), `bucket drip` (for ever), `bucket pass`, `bucket tally` (passes, and changes shared state), `bucket keep`, `bucket hold FILE` (waits with each
 //! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
 //! `bucket join` (pairs of `left` and `right`, in transactions), `bucket relay` and
-//! `bucket relay-runs` (pass with plain handles, one by one and eight at a time), `bucket emit-runs N` (eight at a time), `bucket babble N` (items of another type), `bucket emit-exact FIRST N [FILE]` (so many from number FIRST, of
-//! $ITEM_BYTES, each with a checkpoint, when FILE is there), `bucket keep-exact FILE` (a line with its number for each item in an exact file).
+//! `bucket relay-runs` (pass with plain handles, one by one and eight at a time), `bucket emit-runs N` (eight at a time), `bucket babble N` (bytes that are no items), `bucket emit-floats N`, `bucket keep-float`, `bucket names FOLDER` (the paths in it), `bucket keep-sizes`, `bucket emit-exact FIRST N [FILE]` (so many from number FIRST, of
+//! $ITEM_BYTES, each with a checkpoint, when FILE is there), `bucket keep-exact FILE` (a line with its number for each item in an exact file; %r and %t in its name are the replica and the thread).
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::time::Duration;
 
@@ -47,8 +48,25 @@ fn main() -> Exit {
         ["join"] => work(join),
         ["relay-runs"] => work(relay_runs),
         ["emit-runs", n] => work(|ctx: &Context| emit_runs(ctx, number(n))),
+        ["emit-floats", n] => source(|out: &mut Output<f64>| {
+            (0..number(n)).try_for_each(|n| Ok::<_, brigade_worker::Error>(out.send(n as f64)?))
+        }),
+        ["keep-float"] => sink(|mean: f64| -> brigade_worker::Result {
+            note("mean", mean.to_bits());
+            Ok(())
+        }),
+        ["names", folder] => source(|out: &mut Output<OsString>| {
+            for entry in std::fs::read_dir(folder)? {
+                out.send(entry?.path().into_os_string())?;
+            }
+            Ok::<_, brigade_worker::Error>(())
+        }),
+        ["keep-sizes"] => sink(|(_, bytes): (OsString, u64)| -> brigade_worker::Result {
+            note("measured", bytes);
+            Ok(())
+        }),
         ["serve"] => work(serve),
-        ["babble", n] => source(|out: &mut Output<String>| babble(number(n), out)),
+        ["babble", n] => work(|ctx: &Context| babble(ctx, number(n))),
         _ => work(|_: &Context| Err::<(), _>(Misconfigured::new("see the head of bucket.rs"))),
     }
 }
@@ -84,8 +102,10 @@ impl Worker for KeepExact {
     type Item = Item;
     type Output = ();
 
-    fn build(_: &Context) -> brigade_worker::Result<Self> {
-        Ok(Self(ExactFile::open(std::env::args().nth(2).expect("a file"))?))
+    fn build(ctx: &Context) -> brigade_worker::Result<Self> {
+        let file = std::env::args().nth(2).expect("a file");
+        let file = file.replace("%r", &ctx.replica().to_string()).replace("%t", &ctx.thread().to_string());
+        Ok(Self(ExactFile::open(file)?))
     }
 
     fn handle(&mut self, item: Item, out: &mut Output<()>) -> brigade_worker::Result {
@@ -210,9 +230,10 @@ fn serve(ctx: &Context) -> brigade_worker::Result {
     Ok(())
 }
 
-fn babble(n: u64, out: &mut Output<String>) -> brigade_worker::Result {
+fn babble(ctx: &Context, n: u64) -> brigade_worker::Result {
+    let out = ctx.raw_sender(ctx.outputs().next().expect("an output"))?;
     for n in 0..n {
-        out.send(format!("no item {n}"))?;
+        out.send(format!("no item {n}").as_bytes())?;
     }
     Ok(())
 }

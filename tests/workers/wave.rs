@@ -1,7 +1,9 @@
 //! The workers of a storm: they make items of all sizes, hand them on whole, and keep an exact ledger. Without them a storm
 //! would only meet items that all look alike.
 //!
-//! `wave emit SEED CHUNK PAUSE` (items until the file `ENOUGH` is there, CHUNK to a commit), `wave pass SEED PAUSE` (to its
+//! `wave emit SEED CHUNK PAUSE [FIRST]` (items from number FIRST until the file `ENOUGH` is there, CHUNK to a commit), `wave later SEED
+//! PAUSE` (asks for most of them to come again later), `wave rash SEED PAUSE` (ends its process at some of them), `wave transact
+//! SEED PAUSE` (by transactions of its own, from all of its inputs), `wave pass SEED PAUSE` (to its
 //! outputs in turn), `wave tally SEED PAUSE` (the same, and adds to a shared counter), `wave nack SEED PAUSE` (the same, and
 //! fails some once or twice), `wave poison SEED PAUSE` (the same, and fails some until `MENDED` is there), `wave relay SEED
 //! PAUSE` (the same with plain handles, up to 64 at a time),
@@ -14,7 +16,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use brigade_tests::{Dice, Item, monotonic_ns, size_in_storm};
-use brigade_worker::{Context, ExactFile, Exit, Misconfigured, Output, RecvError, Result, Worker, run, source, work};
+use brigade_worker::{
+    Context, ExactFile, Exit, Misconfigured, Output, RecvError, Result, RetryAfter, Worker, run, source, work,
+};
 
 fn main() -> Exit {
     let args: Vec<String> = std::env::args().skip(1).collect();
@@ -22,9 +26,13 @@ fn main() -> Exit {
     let number = |text: &str| text.parse::<u64>().expect("a number");
     match words.as_slice() {
         ["emit", seed, chunk, pause] => {
-            source(|out: &mut Output<Item>| emit(out, number(seed), number(chunk), number(pause)))
+            source(|out: &mut Output<Item>| emit(out, number(seed), number(chunk), number(pause), 0))
         }
-        [mode @ ("pass" | "tally" | "nack" | "poison"), seed, pause] => {
+        ["emit", seed, chunk, pause, first] => {
+            source(|out: &mut Output<Item>| emit(out, number(seed), number(chunk), number(pause), number(first)))
+        }
+        ["transact", seed, pause] => work(|ctx: &Context| transact(ctx, number(seed), number(pause))),
+        [mode @ ("pass" | "tally" | "nack" | "poison" | "later" | "rash"), seed, pause] => {
             run(|item: Item, out: &mut Output<Item>| pass(item, out, mode, number(seed), number(pause)))
         }
         ["relay", seed, pause] => work(|ctx: &Context| relay(ctx, number(seed), number(pause))),
@@ -44,9 +52,9 @@ fn nap(microseconds: u64) {
     }
 }
 
-fn emit(out: &mut Output<Item>, seed: u64, chunk: u64, pause: u64) -> Result {
+fn emit(out: &mut Output<Item>, seed: u64, chunk: u64, pause: u64, first: u64) -> Result {
     let enough = path("ENOUGH");
-    let mut next: u64 = out.restore()?.unwrap_or(0);
+    let mut next: u64 = out.restore()?.unwrap_or(first);
     while !enough.exists() && !out.ctx().stop_requested() {
         for n in next..next + chunk {
             out.send(Item::new(n, size_in_storm(seed, n)))?;
@@ -68,6 +76,17 @@ fn check(item: &Item, seed: u64) -> Result {
 fn pass(item: Item, out: &mut Output<Item>, mode: &str, seed: u64, pause: u64) -> Result {
     check(&item, seed)?;
     nap(pause);
+    let is_first = out.deliveries() == Some(1);
+    if mode == "later" && is_first && fate(seed, item.n, 10) > 0 {
+        return Err(RetryAfter::new(Duration::from_millis(fate(seed, item.n, 40)), "not yet").into());
+    }
+    if mode == "rash" && is_first {
+        match fate(seed, item.n, 400) {
+            0 => std::process::exit(0),
+            1 => std::process::abort(),
+            _ => {}
+        }
+    }
     let fails = match mode {
         "nack" if fate(seed, item.n, 100) < 2 => u64::from(out.deliveries().unwrap_or(1)) <= 1 + fate(seed, item.n, 2),
         "poison" if item.n < POISONED && fate(seed, item.n, 100) == 0 => !path("MENDED").exists(),
@@ -82,6 +101,50 @@ fn pass(item: Item, out: &mut Output<Item>, mode: &str, seed: u64, pause: u64) -
     }
     let outputs: Vec<String> = out.ctx().outputs().map(str::to_owned).collect();
     Ok(out.to(&outputs[item.n as usize % outputs.len()]).send(item)?)
+}
+
+/// Exactly once, whatever is killed: what is sent and what it came from are one transaction.
+fn transact(ctx: &Context, seed: u64, pause: u64) -> Result {
+    let inputs = ctx.inputs().map(|name| ctx.receiver::<Item>(name)).collect::<std::result::Result<Vec<_>, _>>()?;
+    let outputs: Vec<String> = ctx.outputs().map(str::to_owned).collect();
+    let mut tx = ctx.transaction()?;
+    for most in [1, 5, 20].into_iter().cycle() {
+        let (mut taken, mut ended) = (0, 0);
+        for input in &inputs {
+            // The first item of a transaction is waited for; more are taken if they are there.
+            let wait = Duration::from_millis(if taken == 0 { 10 } else { 0 });
+            loop {
+                let delivery = match input.recv_timeout(wait) {
+                    Ok(delivery) => delivery,
+                    Err(RecvError::Ended) => {
+                        ended += 1;
+                        break;
+                    }
+                    Err(RecvError::Timeout) => break,
+                    Err(RecvError::Stopped) => return Ok(()),
+                    Err(error) => return Err(error.into()),
+                };
+                check(&delivery, seed)?;
+                nap(pause);
+                let output = &outputs[delivery.n as usize % outputs.len()];
+                if let Err(refused) = tx.to(output).send(delivery.clone()) {
+                    // More than the queue can hold at once: what is there goes out first.
+                    tx.commit()?;
+                    tx.to(output).send(refused.into_inner())?;
+                }
+                tx.ack(delivery);
+                taken += 1;
+                if taken >= most {
+                    break;
+                }
+            }
+        }
+        tx.commit()?;
+        if ended == inputs.len() {
+            return Ok(());
+        }
+    }
+    Ok(())
 }
 
 /// Behind this one no item is poison: thousands of dead letters would be all that is left of a long storm.

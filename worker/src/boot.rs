@@ -9,6 +9,7 @@ use ipc_channel::IpcError;
 use ipc_channel::ipc::{self, IpcReceiver, IpcSender};
 
 use crate::context::Context;
+use crate::copies::is_copy;
 use crate::exit::Exit;
 use crate::station::{Station, StationError};
 use crate::{logs, panics, signals};
@@ -28,6 +29,8 @@ pub(crate) enum BootError {
     NotWelcome,
     #[error("cannot listen to signals: {0}")]
     Signals(std::io::Error),
+    #[error("a forked copy of a worker cannot become a worker: let it execute this program, as a stage of its own")]
+    Copy,
     #[error(transparent)]
     Station(#[from] StationError),
 }
@@ -35,7 +38,7 @@ pub(crate) enum BootError {
 impl BootError {
     fn is_permanent(&self) -> bool {
         match self {
-            Self::NotUnderSupervisor => true,
+            Self::NotUnderSupervisor | Self::Copy => true,
             Self::Unreachable(_) | Self::Silent(_) | Self::NotWelcome | Self::Signals(_) | Self::Station(_) => false,
         }
     }
@@ -54,6 +57,9 @@ pub(crate) fn boot() -> Result<Context, Exit> {
 }
 
 fn attempt() -> Result<Context, BootError> {
+    if is_copy() {
+        return Err(BootError::Copy);
+    }
     let (Ok(door), Ok(token)) = (std::env::var(DOOR_ENV), std::env::var(TOKEN_ENV)) else {
         return Err(BootError::NotUnderSupervisor);
     };
@@ -67,8 +73,10 @@ fn attempt() -> Result<Context, BootError> {
     let reports = entry.reports.clone();
     let station = Arc::new(Station::new(entry.welcome, entry.orders, entry.reports).inspect_err(|error| {
         // Told before the process ends, so that the reason stands where people look first.
-        let _ = reports.send(Report::Failed { words: error.to_string(), permanent: false });
+        let _ = reports.send(Report::Failed { words: error.to_string(), permanent: false, outage: false });
     })?);
+    let told = Arc::clone(&station);
+    panics::report_by(move |words| told.report(Report::Failed { words, permanent: false, outage: false }));
     signals::listen(&station).map_err(BootError::Signals)?;
     Ok(Context::new(station, 0))
 }

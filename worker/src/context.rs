@@ -114,17 +114,17 @@ impl Context {
     /// A sender to one of the stage's outputs. One thread uses it; ask again for another thread.
     ///
     /// # Errors
-    /// The stage does not send to this queue, or the queue cannot be opened.
-    pub fn sender<T: Serialize>(&self, queue: &str) -> Result<Sender<T>, OpenError> {
-        self.raw_sender(queue).map(Sender::new)
+    /// The stage does not send to this queue, the queue cannot be opened, or it holds items of another shape.
+    pub fn sender<T: Serialize + DeserializeOwned>(&self, queue: &str) -> Result<Sender<T>, OpenError> {
+        self.raw_sender(queue).and_then(Sender::new)
     }
 
     /// A receiver from one of the stage's inputs. One thread uses it; ask again for another thread.
     ///
     /// # Errors
-    /// The stage does not take from this queue, or the queue cannot be opened.
+    /// The stage does not take from this queue, the queue cannot be opened, or it holds items of another shape.
     pub fn receiver<T: DeserializeOwned>(&self, queue: &str) -> Result<Receiver<T>, OpenError> {
-        self.raw_receiver(queue).map(Receiver::new)
+        self.raw_receiver(queue).and_then(Receiver::new)
     }
 
     /// A sender of bytes, as they are.

@@ -110,11 +110,10 @@ impl fmt::Debug for RawDeliveries<'_> {
 ///
 /// ```no_run
 /// # fn example(ctx: &brigade_worker::Context) -> brigade_worker::Result {
-/// let numbers = ctx.receiver::<u64>("numbers")?;
-/// let mut sum = 0;
+/// let (numbers, sums) = (ctx.receiver::<u64>("numbers")?, ctx.sender::<u64>("sums")?);
 /// while let Ok(batch) = numbers.recv_many(64) {
-///     sum += batch.iter().sum::<u64>();
-///     batch.ack();
+///     sums.send(batch.iter().sum())?;
+///     batch.ack(); // A kill before this sends the sum again.
 /// }
 /// # Ok(())
 /// # }

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use brigade_protocol::codec::{DecodeError, EncodeError};
+use brigade_protocol::codec::{DecodeError, EncodeError, UNREADABLE};
 use brigade_protocol::id::ItemId;
 use brigade_protocol::queue::{Nothing, QueueError, Refused};
 
@@ -35,6 +35,24 @@ pub enum Refusal {
     /// The item has no encoding.
     #[error(transparent)]
     Encode(#[from] EncodeError),
+    /// No item of this type could be read again.
+    #[error("items of type {name} cannot be sent, for no receiver could read them: {why}")]
+    Unreadable {
+        /// The type, in Rust.
+        name: &'static str,
+        /// Why.
+        why: &'static str,
+    },
+    /// The item was encoded, and its encoding is no value of its type.
+    #[error(
+        "the item cannot be sent, for no receiver could read it: its encoding is no {name} ({error}); does the type use #[serde(skip_serializing_if)], or a Serialize that does not match its Deserialize?"
+    )]
+    NotReadBack {
+        /// The type, in Rust.
+        name: &'static str,
+        /// What is wrong with the encoding.
+        error: DecodeError,
+    },
     /// The disk or memory behind the queue is used up.
     #[error("there is no space left for the item where the state folder is")]
     NoSpace,
@@ -63,7 +81,10 @@ pub enum Refusal {
         /// Name of the queue that it came from, if it is known.
         queue: Option<String>,
     },
-    /// The stage does not send to this queue.
+    /// This process is a forked copy of the worker.
+    #[error("{}", crate::copies::REFUSED)]
+    ForkedCopy,
+    /// The stage does not send to this queue, or the queue holds items of another shape.
     #[error("{0}")]
     NoQueue(#[source] OpenError),
     /// The manager did not take what was to be changed in shared state with the item.
@@ -81,6 +102,7 @@ impl From<Refused> for Refusal {
             Refused::Timeout => Self::Timeout,
             Refused::Interrupted => Self::Stopped,
             Refused::Spoilt => Self::Spoilt,
+            Refused::Copy => Self::ForkedCopy,
         }
     }
 }
@@ -191,6 +213,9 @@ pub enum RecvError {
     /// The queue's shared memory does not make sense any more.
     #[error("the queue is spoilt: its shared memory holds impossible values")]
     Spoilt,
+    /// This process is a forked copy of the worker.
+    #[error("{}", crate::copies::REFUSED)]
+    ForkedCopy,
 }
 
 impl From<Nothing> for RecvError {
@@ -201,6 +226,7 @@ impl From<Nothing> for RecvError {
             Nothing::Timeout => Self::Timeout,
             Nothing::Interrupted => Self::Stopped,
             Nothing::Spoilt => Self::Spoilt,
+            Nothing::Copy => Self::ForkedCopy,
         }
     }
 }
@@ -249,6 +275,36 @@ pub enum OpenError {
         /// The worker's stage.
         stage: String,
     },
+    /// The queue holds items of another shape. Nothing was read or written.
+    #[error(
+        "queue {queue:?} holds items of the shape {held}, and this program's are {wanted} ({difference}); finish what is queued with the old program first, change the type back, or put the queue aside with --fresh"
+    )]
+    OtherShape {
+        /// Its name.
+        queue: String,
+        /// The shape of its items.
+        held: String,
+        /// The shape that this program wants to send or take.
+        wanted: String,
+        /// Where the two first differ.
+        difference: String,
+    },
+    /// The shape of the queue's items is not there to be compared.
+    #[error(
+        "the shape of the items in queue {queue:?} cannot be read: another worker is writing it, or it was damaged"
+    )]
+    ShapeUnreadable {
+        /// Its name.
+        queue: String,
+    },
+    /// No item of this type can be read.
+    #[error("items of type {name} cannot be taken from queue {queue:?}: {UNREADABLE}")]
+    Unreadable {
+        /// The queue's name.
+        queue: String,
+        /// The type, in Rust.
+        name: &'static str,
+    },
     /// The queue is there by name, and cannot be opened.
     #[error("cannot open queue {queue:?}: {error}")]
     Queue {
@@ -267,8 +323,10 @@ impl OpenError {
             | Self::NotAnOutput { .. }
             | Self::NoInputs { .. }
             | Self::NoOutputs { .. }
-            | Self::UnusedInputs { .. } => true,
-            Self::Queue { .. } => false,
+            | Self::UnusedInputs { .. }
+            | Self::OtherShape { .. }
+            | Self::Unreadable { .. } => true,
+            Self::Queue { .. } | Self::ShapeUnreadable { .. } => false,
         }
     }
 }

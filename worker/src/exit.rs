@@ -8,7 +8,8 @@ pub(crate) const MISCONFIGURED: u8 = 78;
 /// The end of a worker, to be returned from `main`.
 ///
 /// Exit code 0: it came to its end, or stopped because it was asked to. 1: it failed. 78: it is misconfigured, and a
-/// restart would not help. After a signal that the supervisor did not send, the process dies of that signal.
+/// restart would not help. To the supervisor, code 0 means this only if the function that was given to the SDK has returned:
+/// an exit from elsewhere, such as by [`std::process::exit`] in a handler, is a crash. After a signal that the supervisor did not send, the process dies of that signal.
 ///
 /// ```no_run
 /// fn main() -> brigade_worker::Exit {

@@ -3,7 +3,10 @@
 
 use std::time::Duration;
 
+use brigade_protocol::codec::DecodeError;
+
 use crate::error::{Error, OpenError, RecvError, Refusal};
+use crate::shared::SharedError;
 
 /// The worker can never work as it is set up: a wrong argument, a missing file. Returned from `build`, from a source
 /// or from [`work`](crate::work), it ends the worker for good (exit 78) instead of restarting it.
@@ -31,8 +34,8 @@ impl Misconfigured {
 
 /// What the worker needs is not there at the moment: a full disk, a database that does not answer. That is no fault of the
 /// item in hand. Returned from a handler, it ends the process; the item goes back without a count against it, and after the
-/// wait of a restart the worker tries again. If that happens too often the run ends with exit code 3, and the items are
-/// still in their queues.
+/// wait of a restart the worker tries again. When that has failed for the stage's `outage_timeout` (10 minutes by default), the
+/// run ends with exit code 3, and the items are still in their queues.
 ///
 /// ```
 /// use std::net::TcpStream;
@@ -106,7 +109,14 @@ pub(crate) fn in_words(error: &(dyn std::error::Error + 'static)) -> String {
 /// Whether the error, or one of its causes, says that a restart would not help.
 pub(crate) fn is_permanent(error: &(dyn std::error::Error + 'static)) -> bool {
     causes(error).any(|cause| {
-        cause.is::<Misconfigured>() || cause.downcast_ref::<OpenError>().is_some_and(OpenError::is_permanent)
+        // An error of input and output keeps the one that it was made of apart from its causes.
+        let inner = cause.downcast_ref::<std::io::Error>().and_then(std::io::Error::get_ref);
+        cause.is::<Misconfigured>()
+            || inner.is_some_and(|inner| inner.is::<Misconfigured>())
+            || cause.downcast_ref::<OpenError>().is_some_and(OpenError::is_permanent)
+            || cause.downcast_ref::<SharedError>().is_some_and(SharedError::is_permanent)
+            || matches!(cause.downcast_ref(), Some(Refusal::Unreadable { .. }))
+            || matches!(cause.downcast_ref(), Some(DecodeError::OtherType { .. }))
     })
 }
 

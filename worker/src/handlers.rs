@@ -12,12 +12,14 @@ use serde::de::DeserializeOwned;
 use signal_hook::low_level;
 
 use crate::context::Context;
+use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, RecvError, Result};
 use crate::failure::{in_words, is_outage, is_permanent, is_stop, retry_time};
 use crate::outbox::{InHand, Outbox};
 use crate::output::Output;
 use crate::panics::{self, Panic};
 use crate::raw_receiver::nack;
+use crate::shape;
 
 /// Exit code of Rust programs that end by a panic.
 const PANICKED: i32 = 101;
@@ -34,6 +36,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
     pub(crate) fn serve<S, I, O>(&self, ctx: &Context) -> Result
     where
         I: DeserializeOwned,
+        O: DeserializeOwned,
         Build: Fn(&Context) -> Result<S> + Sync,
         Handle: Fn(&mut S, I, &mut Output<O>) -> Result + Sync,
         Finish: Fn(&mut S, &mut Output<O>) -> Result + Sync,
@@ -69,7 +72,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
                         Err(format!("cannot start a handler thread: {error}").into())
                     }
                 };
-                result = result.and(ended);
+                result = worse(result, ended);
             }
             result
         })
@@ -78,13 +81,16 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
     fn one_thread<S, I, O>(&self, ctx: &Context, unready: &AtomicU16) -> Result
     where
         I: DeserializeOwned,
+        O: DeserializeOwned,
         Build: Fn(&Context) -> Result<S>,
         Handle: Fn(&mut S, I, &mut Output<O>) -> Result,
         Finish: Fn(&mut S, &mut Output<O>) -> Result,
     {
-        let mut state = (self.build)(ctx)?;
+        let state = (self.build)(ctx);
+        end_if_copy();
+        let mut state = state?;
         let mut out = Output::new(ctx)?;
-        let mut inputs = Inputs::join(ctx)?;
+        let mut inputs = Inputs::join::<I>(ctx)?;
         // Relaxed: only the count matters; the report goes through a socket.
         if unready.fetch_sub(1, Ordering::Relaxed) == 1 {
             ctx.station().report(Report::Ready);
@@ -111,13 +117,24 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
                     if out.outbox().has_finished() {
                         return Ok(()); // An earlier run of this post did, and died before it could exit.
                     }
-                    (self.finish)(state, out)?;
+                    let finished = (self.finish)(state, out);
+                    end_if_copy();
+                    finished?;
                     return Ok(out.outbox().finish()?);
                 }
                 Err(RecvError::Stopped) => return inputs.commit(out.outbox()),
                 Err(error) => return Err(error.into()),
             }
         }
+    }
+}
+
+/// Of how two threads ended: the error that is none but the answer to a stop tells less, as the stop may be due to the
+/// other one's error.
+fn worse(first: Result, second: Result) -> Result {
+    match (first, second) {
+        (Err(stop), Err(error)) if is_stop(&*stop) => Err(error),
+        (first, second) => first.and(second),
     }
 }
 
@@ -148,8 +165,9 @@ struct Inputs {
 }
 
 impl Inputs {
-    fn join(ctx: &Context) -> Result<Self> {
+    fn join<I: DeserializeOwned>(ctx: &Context) -> Result<Self> {
         let join = |line: &crate::station::Line| {
+            shape::join_to_receive::<I>(&line.name, &line.queue)?;
             let member = line.queue.join(ctx.station().welcome.post, ctx.thread());
             member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })
         };
@@ -235,7 +253,7 @@ impl Inputs {
         let mark = out.outbox().mark();
         let outcome = match codec::decode(member.bytes(&lease)) {
             Err(error) => Outcome::Undecodable(error),
-            Ok(item) => match panics::caught(|| handle(item, out)) {
+            Ok(item) => match called(|| handle(item, out)) {
                 Ok(Ok(())) => Outcome::Done,
                 Ok(Err(error)) if is_permanent(&*error) || is_outage(&*error) => Outcome::Hopeless(error),
                 Ok(Err(_)) if station.stop.now() => Outcome::Stopped,
@@ -289,16 +307,18 @@ impl Inputs {
                 tracing::error!(%item, queue = name, deliveries, "the item cannot be decoded: {error}");
                 nack(station, member, lease, line, None, &format!("the item cannot be decoded: {error}"));
             }
-            Outcome::Panicked(Panic { message, location, backtrace }) => {
-                let backtrace = backtrace.as_deref();
+            Outcome::Panicked(panic) => {
+                let (location, backtrace) = (panic.location.as_str(), panic.backtrace.as_deref());
+                let message = &panic.message;
                 tracing::error!(
                     %item, queue = name, deliveries, location, backtrace, "the handler panicked: {message}"
                 );
                 if station.welcome.exit_on_panic {
+                    station.report(Report::Failed { words: panic.to_string(), permanent: false, outage: false });
                     // The item is still ours in the queue: the sweep gives it back and counts the delivery.
                     low_level::exit(PANICKED);
                 }
-                nack(station, member, lease, line, None, &format!("panicked: {message}"));
+                nack(station, member, lease, line, None, &panic.to_string());
             }
             Outcome::Stopped => {
                 tracing::info!(%item, queue = name, "told to stop: the item in hand goes back");
@@ -313,6 +333,13 @@ impl Inputs {
         station.dealt_with_one();
         end
     }
+}
+
+/// Calls a handler. A forked copy of the worker that returns from it ends here: what comes next is the worker's to do.
+fn called<R>(handle: impl FnOnce() -> R) -> Result<R, Panic> {
+    let result = panics::caught(handle);
+    end_if_copy();
+    result
 }
 
 /// What came of one call.

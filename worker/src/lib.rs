@@ -36,15 +36,25 @@
 //! [`Context::map`], [`Context::counter`]; and change them exactly once per item: [`Output::list`], [`Output::map`],
 //! [`Output::counter`].
 //!
-//! Items are [serde](https://serde.rs) types. Do not use serde's `flatten`, `skip…`, `tag` and `untagged` in them: the
-//! compact encoding would lose data. Byte strings are much faster as `serde_bytes::ByteBuf` than as `Vec<u8>`; and strings
+//! Items are [serde](https://serde.rs) types that can be written and read: `Serialize + DeserializeOwned`. Values that borrow
+//! are sent with [`Sender::send_as`] and [`Output::send_as`]. A queue, list or map holds the shape of what it carries: field
+//! and variant names, their order, and what they hold; the types' own names do not count. A handle of another shape is
+//! refused when it joins ([`OpenError::OtherShape`]), before it reads or writes, and the items stay. What cannot be determined,
+//! and what is sent or taken as bytes, is not checked. Do not use serde's `flatten`, `skip…`, `tag` and `untagged` in items:
+//! the encoding does not say what comes next, and such a type is refused by its first send. Byte strings are much faster as `serde_bytes::ByteBuf` than as `Vec<u8>`; and strings
 //! need not be copied at all where a [`RawDelivery`] is [decoded](decode) in place.
+//!
+//! A worker may fork only to execute another program ([`Command`](std::process::Command) does). A forked copy of it that runs on
+//! as a copy must not use its handles: each refuses there ([`Refusal::ForkedCopy`], [`RecvError::ForkedCopy`],
+//! [`SharedError::ForkedCopy`]), what the copy acknowledges or drops stays the worker's, and a copy that returns from a handler,
+//! a source or [`work`] is ended with exit code 1. To use several processes, give the stage `replicas`.
 //!
 //! Logs go through [`tracing`](https://docs.rs/tracing) (`BRIGADE_LOG=debug` shows more), or are simply printed.
 
 mod boot;
 mod change;
 mod context;
+mod copies;
 mod deliveries;
 mod delivery;
 mod error;
@@ -62,6 +72,7 @@ mod receiver;
 #[cfg(test)]
 mod sandbox;
 mod sender;
+mod shape;
 pub mod shared;
 mod signals;
 mod station;

@@ -3,16 +3,19 @@
 
 mod commit;
 
+use std::cell::Cell;
 use std::ops::Range;
 
 use brigade_protocol::codec;
 use brigade_protocol::id::{ItemId, ItemKey};
 use brigade_protocol::page::{Lane, MAX_CHECKPOINT};
 use brigade_protocol::queue::{Member, Queue, Wait};
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
 use crate::context::Context;
+use crate::copies::is_copy;
 use crate::error::{CheckpointError, OpenError, Refusal};
+use crate::shape::{self, Sent};
 use crate::shared::Batch;
 
 /// Results on their way, of one handler thread.
@@ -27,6 +30,8 @@ pub(crate) struct Outbox {
     bytes: Vec<u8>,
     entries: Vec<(usize, Range<usize>)>,
     checkpoint: Option<Vec<u8>>,
+    /// The hash of the shape of the type in which a checkpoint was asked for; 0: none was, or it is not known.
+    checkpoint_shape: Cell<u64>,
     /// Of shared state.
     changes: Batch,
     /// The next commit is the last one.
@@ -48,6 +53,7 @@ pub(crate) struct InHand {
 struct Port {
     name: String,
     queue: Queue,
+    sent: Sent,
     waiting: usize,
     /// How many of those came from items before the one in hand.
     earlier: usize,
@@ -99,6 +105,7 @@ impl Outbox {
         let port = |line: &crate::station::Line| Port {
             name: line.name.clone(),
             queue: line.queue.clone(),
+            sent: Sent::default(),
             waiting: 0,
             earlier: 0,
         };
@@ -111,6 +118,7 @@ impl Outbox {
             bytes: Vec::new(),
             entries: Vec::new(),
             checkpoint: None,
+            checkpoint_shape: Cell::new(0),
             changes: Batch::default(),
             finishes: false,
             warned: false,
@@ -145,8 +153,17 @@ impl Outbox {
         }
     }
 
-    /// Takes one item on its way.
-    pub(crate) fn send(&mut self, port: usize, item: &impl Serialize) -> Result<(), Refusal> {
+    /// Takes one item on its way, whose type is `T`.
+    pub(crate) fn send<T: DeserializeOwned>(
+        &mut self,
+        port: usize,
+        item: &(impl Serialize + ?Sized),
+    ) -> Result<(), Refusal> {
+        if is_copy() {
+            return Err(Refusal::ForkedCopy);
+        }
+        let Port { sent, name, queue, .. } = &self.ports[port];
+        sent.check::<T, _>(name, queue, item)?;
         match self.mode {
             Mode::WithItem | Mode::WithTransaction => {}
             // What a source takes is what it makes: it is paused here.
@@ -176,7 +193,7 @@ impl Outbox {
     }
 
     /// Sends one item by itself, encoded into its slot.
-    fn encode_now(&mut self, port: usize, item: &impl Serialize) -> Result<(), Refusal> {
+    fn encode_now(&mut self, port: usize, item: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
         let stop = &self.ctx.station().stop;
         let waiting = self.lane.waiting();
         let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting) };
@@ -223,13 +240,26 @@ impl Outbox {
         if self.mode == Mode::AtOnce {
             self.mode = Mode::WithCheckpoint;
         }
-        self.lane.checkpoint().map(|bytes| codec::decode(&bytes)).transpose()
+        self.checkpoint_shape.set(shape::hash::<C>());
+        self.lane.checkpoint().map(|bytes| self.decoded_checkpoint(&bytes)).transpose()
     }
 
     /// The checkpoint that the next commit will write, or else the last committed one.
     pub(crate) fn pending<C: serde::de::DeserializeOwned>(&self) -> Result<Option<C>, codec::DecodeError> {
+        self.checkpoint_shape.set(shape::hash::<C>());
         let bytes = self.checkpoint.clone().or_else(|| self.lane.checkpoint());
-        bytes.map(|bytes| codec::decode(&bytes)).transpose()
+        bytes.map(|bytes| self.decoded_checkpoint(&bytes)).transpose()
+    }
+
+    /// A checkpoint is its type's shape, as far as the one who wrote it knew it (else 0), and then the encoded value. From
+    /// now on those that are written have the shape of the type that was asked for.
+    fn decoded_checkpoint<C: DeserializeOwned>(&self, bytes: &[u8]) -> Result<C, codec::DecodeError> {
+        let (written, value) = bytes.split_first_chunk().ok_or(codec::DecodeError::Empty)?;
+        let (written, wanted) = (u64::from_le_bytes(*written), self.checkpoint_shape.get());
+        if written != 0 && wanted != 0 && written != wanted {
+            return Err(codec::DecodeError::OtherType { wanted: std::any::type_name::<C>() });
+        }
+        codec::decode(value)
     }
 
     /// Whether there was a checkpoint that is not known any more.
@@ -244,10 +274,14 @@ impl Outbox {
 
     /// Sets the checkpoint of the next commit; a source commits by this.
     pub(crate) fn checkpoint(&mut self, checkpoint: &impl Serialize) -> Result<(), CheckpointError> {
-        let mut bytes = Vec::new();
+        if is_copy() {
+            return Err(Refusal::ForkedCopy.into());
+        }
+        let mut bytes = self.checkpoint_shape.get().to_le_bytes().to_vec();
+        let head = bytes.len();
         codec::encode(checkpoint, &mut bytes)?;
         if bytes.len() > MAX_CHECKPOINT {
-            return Err(CheckpointError::TooLarge { len: bytes.len(), max: MAX_CHECKPOINT });
+            return Err(CheckpointError::TooLarge { len: bytes.len() - head, max: MAX_CHECKPOINT - head });
         }
         self.checkpoint = Some(bytes);
         match self.mode {

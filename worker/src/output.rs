@@ -12,6 +12,7 @@ use crate::change::{CounterChange, ListChange, MapChange};
 use crate::context::Context;
 use crate::error::{CheckpointError, OpenError, Refusal, SendError};
 use crate::outbox::Outbox;
+use crate::shape;
 
 /// Takes a handler's results to the stage's outputs.
 ///
@@ -27,7 +28,7 @@ use crate::outbox::Outbox;
 ///         out.send(word.to_lowercase())?;
 ///     }
 ///     if line.is_empty() {
-///         out.to("oddities").send("an empty line")?;
+///         out.to("oddities").send_as::<String>("an empty line")?;
 ///     }
 ///     Ok(())
 /// }
@@ -42,7 +43,16 @@ pub struct Output<T> {
 }
 
 impl<T> Output<T> {
-    pub(crate) fn new(ctx: &Context) -> Result<Self, OpenError> {
+    pub(crate) fn new(ctx: &Context) -> Result<Self, OpenError>
+    where
+        T: DeserializeOwned,
+    {
+        // With several outputs the type of each is known when the first item is sent there.
+        if let [only] = ctx.station().outputs.as_slice()
+            && !shape::is_unit::<T>()
+        {
+            shape::join_to_send::<T>(&only.name, &only.queue)?;
+        }
         Ok(Self { outbox: Outbox::new(ctx)?, items: PhantomData })
     }
 
@@ -55,13 +65,25 @@ impl<T> Output<T> {
     /// [checkpoints](Output::checkpoint), with the next one.
     ///
     /// # Errors
-    /// `TooLarge`, `Encode`; `NoQueue` if the stage has no outputs, which ends the worker when the handler returns it. For
+    /// `TooLarge`, `Encode`; `NoQueue` if the stage has no outputs, or the queue holds items of another shape, which ends the worker when the handler returns it. For
     /// a source also [`Refusal::Stopped`] if the worker is told to stop while it waits, `Closed` and `NoSpace`.
     pub fn send(&mut self, item: T) -> Result<(), SendError<T>>
     where
-        T: Serialize,
+        T: Serialize + DeserializeOwned,
     {
-        send(&mut self.outbox, None, item)
+        send::<T>(&mut self.outbox, None, &item).map_err(|reason| SendError { item, reason })
+    }
+
+    /// Sends a value that is encoded as an `Owned` is, such as a `&str` for a `String`: see [`send`](Output::send). What
+    /// counts as the type of the item is `Owned`.
+    ///
+    /// # Errors
+    /// As [`send`](Output::send); [`Refusal::NotReadBack`] if it is not encoded as an `Owned`.
+    pub fn send_as<Owned: Serialize + DeserializeOwned>(
+        &mut self,
+        value: &(impl Serialize + ?Sized),
+    ) -> Result<(), Refusal> {
+        send::<Owned>(&mut self.outbox, None, value)
     }
 
     /// The output of this name, for a stage that has several. What is sent there may be of any type.
@@ -74,7 +96,8 @@ impl<T> Output<T> {
     /// [`checkpoint`](Output::checkpoint), so that the two can never disagree.
     ///
     /// # Errors
-    /// The checkpoint is of another type: the program has changed.
+    /// The checkpoint is of another type: the program has changed. Returned from a source, that ends the worker for good:
+    /// run it with the old program, or put the old state aside with --fresh.
     pub fn restore<C: DeserializeOwned>(&mut self) -> Result<Option<C>, DecodeError> {
         self.outbox.restore()
     }
@@ -175,8 +198,19 @@ impl Port<'_> {
     ///
     /// # Errors
     /// As [`Output::send`]; `NoQueue` if the stage has no output of this name.
-    pub fn send<U: Serialize>(self, item: U) -> Result<(), SendError<U>> {
-        send(self.outbox, Some(self.queue), item)
+    pub fn send<U: Serialize + DeserializeOwned>(self, item: U) -> Result<(), SendError<U>> {
+        send::<U>(self.outbox, Some(self.queue), &item).map_err(|reason| SendError { item, reason })
+    }
+
+    /// Sends a value that is encoded as an `Owned` is: see [`Output::send_as`].
+    ///
+    /// # Errors
+    /// As [`Output::send_as`]; `NoQueue` if the stage has no output of this name.
+    pub fn send_as<Owned: Serialize + DeserializeOwned>(
+        self,
+        value: &(impl Serialize + ?Sized),
+    ) -> Result<(), Refusal> {
+        send::<Owned>(self.outbox, Some(self.queue), value)
     }
 }
 
@@ -186,13 +220,16 @@ impl fmt::Debug for Port<'_> {
     }
 }
 
-pub(crate) fn send<U: Serialize>(outbox: &mut Outbox, queue: Option<&str>, item: U) -> Result<(), SendError<U>> {
-    let sent = match (outbox.port(queue), queue) {
-        (Some(port), _) => outbox.send(port, &item),
+pub(crate) fn send<U: DeserializeOwned>(
+    outbox: &mut Outbox,
+    queue: Option<&str>,
+    item: &(impl Serialize + ?Sized),
+) -> Result<(), Refusal> {
+    match (outbox.port(queue), queue) {
+        (Some(port), _) => outbox.send::<U>(port, item),
         (None, Some(queue)) => Err(Refusal::NoQueue(outbox.ctx().not_an_output(queue))),
         (None, None) => Err(Refusal::NoQueue(OpenError::NoOutputs { stage: outbox.ctx().stage().to_owned() })),
-    };
-    sent.map_err(|reason| SendError { item, reason })
+    }
 }
 
 #[cfg(test)]
@@ -206,7 +243,7 @@ mod tests {
         let sandbox = sandbox(&["numbers"], &["twice", "odd"]);
         let mut out = Output::<u64>::new(&sandbox.ctx).expect("outputs");
         out.send(14).expect("there is room");
-        out.to("odd").send("seven").expect("there is room");
+        out.to("odd").send_as::<String>("seven").expect("there is room");
         assert!(sandbox.take::<u64>("twice").is_empty(), "nothing is seen before the commit");
         out.outbox().commit_alone().expect("committed");
         assert_eq!(sandbox.take::<u64>("twice"), [(1, 14)]);

@@ -7,9 +7,10 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::id::ItemKey;
 use brigade_protocol::page::Lane;
-use brigade_protocol::queue::{Lease, Member, Nothing, Returned, Wait};
+use brigade_protocol::queue::{Lease, Member, Nothing, Queue, Returned, Wait};
 
 use crate::context::Context;
+use crate::copies::{ignored, is_copy};
 use crate::deliveries::RawDeliveries;
 use crate::delivery::RawDelivery;
 use crate::error::{OpenError, RecvError};
@@ -46,6 +47,11 @@ impl RawReceiver {
             lane: ctx.station().stop.page().lane(ctx.thread()),
             ctx: ctx.clone(),
         })
+    }
+
+    /// The queue itself.
+    pub(crate) fn file(&self) -> &Queue {
+        &self.line.queue
     }
 
     /// Takes the next item, and waits for it as long as it takes.
@@ -185,13 +191,19 @@ impl RawReceiver {
 
     #[inline]
     pub(crate) fn ack(&self, lease: Lease) {
-        self.member.borrow_mut().ack(lease);
+        if !self.member.borrow_mut().ack(lease) {
+            return ignored();
+        }
         self.let_go(1);
         self.ctx.station().dealt_with_one();
     }
 
     #[inline]
     pub(crate) fn ack_many(&self, leases: &mut Vec<Lease>) {
+        if is_copy() {
+            leases.clear();
+            return ignored();
+        }
         let items = leases.len();
         self.member.borrow_mut().ack_many(leases);
         self.let_go(items);
@@ -216,6 +228,9 @@ impl RawReceiver {
 
     /// `after`: when it is to come again; `None`: as the queue's policy says.
     pub(crate) fn nack(&self, lease: Lease, after: Option<Duration>, why: &str) {
+        if is_copy() {
+            return ignored();
+        }
         nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, after, why);
         self.let_go(1);
         self.ctx.station().dealt_with_one();
@@ -223,6 +238,10 @@ impl RawReceiver {
 
     /// A run failed as a whole. `after`: as for [`RawReceiver::nack`].
     pub(crate) fn nack_run(&self, leases: &mut Vec<Lease>, after: Option<Duration>, why: &str) {
+        if is_copy() {
+            leases.clear();
+            return ignored();
+        }
         let items = leases.len();
         for lease in leases.drain(..) {
             fail_with_others(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, after, why);
@@ -233,6 +252,9 @@ impl RawReceiver {
 
     /// A delivery was dropped without a word. One of a run: the run has failed.
     pub(crate) fn dropped(&self, lease: Lease) {
+        if is_copy() {
+            return; // It is still in the worker's hands.
+        }
         if self.ctx.station().stop.now() && !std::thread::panicking() {
             // It was to be stopped: that is not the item's fault.
             self.member.borrow_mut().give_back(lease);
@@ -247,7 +269,7 @@ impl RawReceiver {
     fn let_go(&self, items: usize) {
         self.held.set(self.held.get() - items);
         if self.held.get() == 0 {
-            self.lane.release();
+            self.lane.release_of(self.index);
         }
     }
 
@@ -333,7 +355,7 @@ pub(crate) fn going_on<D>(taken: Result<D, RecvError>, queue: &str) -> Option<Op
             Some(None)
         }
         Err(RecvError::Ended | RecvError::Stopped) => None,
-        Err(error @ (RecvError::Empty | RecvError::Timeout | RecvError::Spoilt)) => {
+        Err(error @ (RecvError::Empty | RecvError::Timeout | RecvError::Spoilt | RecvError::ForkedCopy)) => {
             tracing::error!(queue, "cannot take more items: {error}");
             None
         }

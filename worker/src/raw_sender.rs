@@ -179,6 +179,11 @@ impl RawSender {
         &self.name
     }
 
+    /// The queue itself.
+    pub(crate) fn file(&self) -> &Queue {
+        &self.queue
+    }
+
     /// Items that wait in the queue at this moment: a hint, for others send and take meanwhile.
     pub fn len(&self) -> usize {
         self.queue.len()

@@ -9,8 +9,9 @@ use serde::de::DeserializeOwned;
 
 use crate::deliveries::{Deliveries, RawDeliveries};
 use crate::delivery::{Delivery, RawDelivery};
-use crate::error::RecvError;
+use crate::error::{OpenError, RecvError};
 use crate::raw_receiver::{RawReceiver, going_on};
+use crate::shape;
 
 /// Takes items of one type from a queue. Made by [`Context::receiver`](crate::Context::receiver).
 ///
@@ -22,13 +23,11 @@ use crate::raw_receiver::{RawReceiver, going_on};
 ///
 /// fn main() -> Exit {
 ///     work(|ctx| -> brigade_worker::Result {
-///         let numbers = ctx.receiver::<u64>("numbers")?;
-///         let mut sum = 0;
-///         for number in numbers.iter() {
-///             sum += *number;
-///             number.ack();
+///         let lines = ctx.receiver::<String>("lines")?;
+///         for line in lines.iter() {
+///             println!("{}", *line);
+///             line.ack(); // A kill before this prints the line again; what is kept in memory beyond it dies with the process.
 ///         }
-///         println!("{sum}");
 ///         Ok(())
 ///     })
 /// }
@@ -39,8 +38,9 @@ pub struct Receiver<T> {
 }
 
 impl<T: DeserializeOwned> Receiver<T> {
-    pub(crate) fn new(raw: RawReceiver) -> Self {
-        Self { raw, items: PhantomData }
+    pub(crate) fn new(raw: RawReceiver) -> Result<Self, OpenError> {
+        shape::join_to_receive::<T>(raw.queue(), raw.file())?;
+        Ok(Self { raw, items: PhantomData })
     }
 
     /// Takes the next item, and waits for it as long as it takes.
@@ -211,6 +211,21 @@ mod tests {
             assert_eq!(numbers.recv().expect("an item").ack(), 8);
             assert_eq!(sandbox.queue(name).depth().retry, 1);
         }
+    }
+
+    #[test]
+    fn the_page_shows_an_item_of_one_queue_until_it_is_acked_whatever_becomes_of_others() {
+        let sandbox = sandbox(&["names", "ages"], &[]);
+        sandbox.feed("names", ["ada"]);
+        sandbox.feed("ages", [36u8]);
+        let (names, ages) = (sandbox.ctx.receiver::<String>("names"), sandbox.ctx.receiver::<u8>("ages"));
+        let (names, ages) = (names.expect("an input"), ages.expect("an input"));
+        let (name, age) = (names.recv().expect("a name"), ages.recv().expect("an age"));
+        let lane = sandbox.page.lane(0);
+        name.ack();
+        assert_eq!(lane.holds(), Some((1, age.id())));
+        age.ack();
+        assert_eq!(lane.holds(), None);
     }
 
     #[test]

@@ -8,10 +8,11 @@ use std::time::{Duration, Instant};
 use brigade_protocol::codec;
 use brigade_protocol::id::ItemId;
 use brigade_protocol::queue::Draft;
-use serde::Serialize;
+use serde::{Serialize, de::DeserializeOwned};
 
-use crate::error::{Refusal, SendError, SendManyError};
+use crate::error::{OpenError, Refusal, SendError, SendManyError};
 use crate::raw_sender::RawSender;
+use crate::shape::{self, Sent};
 
 /// Sends items of one type to a queue. Made by [`Context::sender`](crate::Context::sender).
 ///
@@ -28,7 +29,7 @@ use crate::raw_sender::RawSender;
 ///     work(|ctx| -> brigade_worker::Result {
 ///         let numbers = ctx.sender::<u64>("numbers")?;
 ///         for n in 1..=1_000_000 {
-///             numbers.send(n)?; // waits while the queue is full
+///             numbers.send(n)?; // Waits while the queue is full. After a kill, all are sent again: see `source`.
 ///         }
 ///         Ok(())
 ///     })
@@ -40,12 +41,15 @@ pub struct Sender<T> {
     buffer: RefCell<Vec<u8>>,
     /// Where each of them ends in the buffer.
     ends: RefCell<Vec<usize>>,
+    sent: Sent,
     items: PhantomData<fn(T)>,
 }
 
-impl<T: Serialize> Sender<T> {
-    pub(crate) fn new(raw: RawSender) -> Self {
-        Self { raw, buffer: RefCell::default(), ends: RefCell::default(), items: PhantomData }
+impl<T: Serialize + DeserializeOwned> Sender<T> {
+    pub(crate) fn new(raw: RawSender) -> Result<Self, OpenError> {
+        shape::join_to_send::<T>(raw.queue(), raw.file())?;
+        let sent = Sent::default();
+        Ok(Self { raw, buffer: RefCell::default(), ends: RefCell::default(), sent, items: PhantomData })
     }
 
     /// Sends, and waits for room as long as it takes. Returns the item's id.
@@ -85,7 +89,7 @@ impl<T: Serialize> Sender<T> {
     /// # Errors
     /// As [`send`](Self::send), with the number of those that were sent.
     pub fn send_many(&self, items: &[T]) -> Result<(), SendManyError> {
-        self.encoded_many(items, true)
+        self.encoded_many::<T>(items, true)
     }
 
     /// Sends as many of these as there is room for at this moment, in order.
@@ -94,10 +98,54 @@ impl<T: Serialize> Sender<T> {
     /// [`Refusal::Full`] if that is not all of them, and all that [`try_send`](Self::try_send) has; with the number of
     /// those that were sent.
     pub fn try_send_many(&self, items: &[T]) -> Result<(), SendManyError> {
-        self.encoded_many(items, false)
+        self.encoded_many::<T>(items, false)
     }
 
-    fn encoded_many(&self, items: &[T], waits: bool) -> Result<(), SendManyError> {
+    /// Sends a value that is encoded as an `Owned` is, such as a `&str` for a `String`, and waits for room as long as it
+    /// takes. What counts as the type of the item is `Owned`.
+    ///
+    /// ```no_run
+    /// # fn example(names: &brigade_worker::Sender<String>, line: &str) -> brigade_worker::Result {
+    /// for name in line.split(',') {
+    ///     names.send_as::<String>(name)?; // nothing is copied before it is encoded
+    /// }
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); [`Refusal::NotReadBack`] if it is not encoded as an `Owned`.
+    pub fn send_as<Owned: Serialize + DeserializeOwned>(
+        &self,
+        value: &(impl Serialize + ?Sized),
+    ) -> Result<ItemId, Refusal> {
+        self.checked::<Owned>(value)?;
+        let mut draft = self.raw.draft_until(None)?;
+        codec::encode_to(value, &mut draft)?;
+        self.raw.send_draft(&mut draft)
+    }
+
+    /// Looks once whether an item of this type can be read by a receiver.
+    #[inline]
+    fn checked<U: DeserializeOwned>(&self, item: &(impl Serialize + ?Sized)) -> Result<(), Refusal> {
+        self.sent.check::<U, _>(self.raw.queue(), self.raw.file(), item)
+    }
+
+    /// Sends all of these values in order, each encoded as an `Owned` is: see [`send_as`](Self::send_as).
+    ///
+    /// # Errors
+    /// As [`send_as`](Self::send_as), with the number of those that were sent.
+    pub fn send_many_as<Owned: Serialize + DeserializeOwned>(
+        &self,
+        values: &[impl Serialize],
+    ) -> Result<(), SendManyError> {
+        self.encoded_many::<Owned>(values, true)
+    }
+
+    fn encoded_many<U: DeserializeOwned>(&self, items: &[impl Serialize], waits: bool) -> Result<(), SendManyError> {
+        if let Some(first) = items.first() {
+            self.checked::<U>(first).map_err(|reason| SendManyError { sent: 0, reason })?;
+        }
         let (mut buffer, mut ends) = (self.buffer.take(), self.ends.take());
         let mut sent = 0;
         let mut all = Ok(());
@@ -123,6 +171,7 @@ impl<T: Serialize> Sender<T> {
         begin: impl FnOnce() -> Result<Draft<'q>, Refusal>,
     ) -> Result<ItemId, SendError<T>> {
         let send = |item: &T| {
+            self.checked::<T>(item)?;
             let mut draft = begin()?;
             codec::encode_to(item, &mut draft)?;
             self.raw.send_draft(&mut draft)

@@ -14,6 +14,7 @@ use brigade_protocol::queue::{Queue, QueueError};
 use brigade_protocol::retry::RetryPolicy;
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
 
+use crate::copies::is_copy;
 use crate::error::OpenError;
 use crate::shared::{ManagerDoor, Shared};
 use crate::stop::Stop;
@@ -55,6 +56,9 @@ struct Reports(Mutex<IpcSender<Report>>);
 impl Reports {
     /// If the supervisor cannot be told, it is gone, and the kernel ends us.
     fn send(&self, report: Report) {
+        if is_copy() {
+            return; // What a forked copy of the worker has to say is not the worker's.
+        }
         if let Err(error) = self.0.lock().unwrap_or_else(PoisonError::into_inner).send(report) {
             tracing::debug!("the supervisor does not hear us: {error}");
         }
@@ -109,6 +113,9 @@ impl Station {
     /// Tells the supervisor that an item could not be done, before it is given back: should it be a dead letter then, its
     /// history is known. A worker that fails very often does not tell each time.
     pub(crate) fn item_failed(&self, queue: &str, item: ItemId, words: &str) {
+        if is_copy() {
+            return;
+        }
         let may_tell = {
             let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
             if told.0.elapsed() >= TELL_PERIOD {

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 use brigade_protocol::page::{Page, StopWord, Waiting};
 use brigade_protocol::queue::Queue;
 
+use crate::copies::is_copy;
+
 /// `own` value: nobody in this process wants it to stop.
 const GO_ON: i32 = 0;
 /// `own` value: a thread of this worker cannot go on. Positive values are numbers of signals.
@@ -61,7 +63,7 @@ impl Stop {
     /// Take nothing new for now: the stage is paused, and nobody wants it to stop.
     #[inline]
     pub(crate) fn is_held(&self) -> bool {
-        self.page.is_paused() && !self.asked()
+        self.page.is_paused() && !self.asked() && !is_copy()
     }
 
     /// Whether to leave a queue at which nothing has come yet.
@@ -91,10 +93,14 @@ impl Stop {
         }
     }
 
-    /// A signal came. Returns whether it is one that must end the process at once: the second that nobody asked for.
+    /// A signal came. Returns whether it is one that must end the process at once: the second that nobody asked for, and any
+    /// in a forked copy of the worker, which has nothing to finish.
     ///
     /// Called by a signal handler, in the middle of anything: it only reads and changes atomics, and wakes sleepers.
     pub(crate) fn on_signal(&self, signal: i32) -> bool {
+        if is_copy() {
+            return true;
+        }
         // SeqCst, here and in the other two that change it: comes before the wake-up, in the order that sleepers rely on.
         let before = self.own.swap(signal, Ordering::SeqCst);
         self.wake();
@@ -130,6 +136,9 @@ impl Stop {
 
     /// Whoever waits has a look at what has changed.
     pub(crate) fn wake(&self) {
+        if is_copy() {
+            return; // The page and the queues are the worker's.
+        }
         self.page.bell().notify_all();
         for queue in &self.queues {
             queue.wake_all();

@@ -172,8 +172,19 @@ impl TransactionPort<'_> {
     ///
     /// # Errors
     /// `TooLarge`, `Encode`; `NoQueue` if the stage has no output of this name; [`Refusal::MoreThanCapacity`].
-    pub fn send<U: Serialize>(self, item: U) -> Result<(), SendError<U>> {
-        output::send(self.outbox, Some(self.queue), item)
+    pub fn send<U: Serialize + DeserializeOwned>(self, item: U) -> Result<(), SendError<U>> {
+        output::send::<U>(self.outbox, Some(self.queue), &item).map_err(|reason| SendError { item, reason })
+    }
+
+    /// Sends a value that is encoded as an `Owned` is: see [`Output::send_as`](crate::Output::send_as).
+    ///
+    /// # Errors
+    /// As [`send`](Self::send); [`Refusal::NotReadBack`](crate::Refusal::NotReadBack) if it is not encoded as an `Owned`.
+    pub fn send_as<Owned: Serialize + DeserializeOwned>(
+        self,
+        value: &(impl Serialize + ?Sized),
+    ) -> Result<(), Refusal> {
+        output::send::<Owned>(self.outbox, Some(self.queue), value)
     }
 }
 

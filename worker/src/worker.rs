@@ -7,36 +7,28 @@ use brigade_protocol::control::Report;
 
 use crate::boot::boot;
 use crate::context::Context;
+use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, Result};
 use crate::exit::Exit;
-use crate::failure::{in_words, is_permanent, is_stop};
+use crate::failure::{in_words, is_outage, is_permanent, is_stop};
 use crate::handlers::Calls;
 use crate::output::Output;
+use crate::panics;
 
 /// A worker as a function: it is called with every item and sends its results to `out`.
 ///
 /// An `Ok` acknowledges the item. An error or a panic is that item's failure: it is logged, and the item is delivered
 /// again, `max_deliveries` times at most: at once, after the queue's `retry_delay`, or when a
-/// [`RetryAfter`](crate::RetryAfter) says. With `threads` in the pipeline file the function runs on several threads.
+/// [`RetryAfter`](crate::RetryAfter) says. So is a result that has no encoding, when the error of its send is returned. With
+/// `threads` in the pipeline file the function runs on several threads.
 ///
 /// ```no_run
-/// use std::path::PathBuf;
-/// use brigade_worker::{Exit, Output, run};
-///
-/// fn measure(path: PathBuf, out: &mut Output<(PathBuf, u64)>) -> brigade_worker::Result {
-///     let bytes = path.metadata()?.len();
-///     out.send((path, bytes))?;
-///     Ok(())
-/// }
-///
-/// fn main() -> Exit {
-///     run(measure)
-/// }
+#[doc = include_str!("../examples/measure.rs")]
 /// ```
 pub fn run<I, O, E, F>(handle: F) -> Exit
 where
     I: DeserializeOwned,
-    O: Serialize,
+    O: Serialize + DeserializeOwned,
     E: Into<Error>,
     F: Fn(I, &mut Output<O>) -> Result<(), E> + Sync,
 {
@@ -72,7 +64,12 @@ where
 /// The first worker of a line, as a function: it makes items. It is called once, and the stage is complete when it
 /// returns `Ok`; an error restarts it.
 ///
-/// A stop is asked for by [`Context::stop_requested`]; look at it between two items.
+/// A stop is asked for by [`Context::stop_requested`]; look at it between two items. A source that is started again, after a
+/// kill or an error, begins from its beginning and sends the same items again, unless it keeps
+/// [checkpoints](Output::checkpoint).
+///
+/// An item that has no encoding ([`Refusal::Encode`](crate::Refusal::Encode)) is not sent. By `?` its error ends the source; a
+/// source that has others to send logs it and continues.
 ///
 /// ```no_run
 /// use std::io::BufRead;
@@ -92,7 +89,7 @@ where
 /// ```
 pub fn source<O, E, F>(run: F) -> Exit
 where
-    O: Serialize,
+    O: Serialize + DeserializeOwned,
     E: Into<Error>,
     F: FnOnce(&mut Output<O>) -> Result<(), E>,
 {
@@ -138,38 +135,17 @@ where
 ///
 /// It is built once per handler thread (once per process, as long as the pipeline file asks for no more `threads`),
 /// used by that thread only, and need not be `Send`. A panic in `handle` leaves it in use; where that is unsafe, say
-/// `on_panic = "exit"` in the pipeline file.
+/// `on_panic = "exit"` in the pipeline file. It dies with its process: what is to outlive that is kept in a
+/// [checkpoint](Output::checkpoint), as here, or in a shared [map](Output::map).
 ///
 /// ```no_run
-/// use brigade_worker::{Context, Exit, Output, Result, Worker};
-///
-/// struct Mean { sum: f64, count: u32 }
-///
-/// impl Worker for Mean {
-///     type Item = f64;
-///     type Output = f64;
-///     fn build(_ctx: &Context) -> Result<Self> {
-///         Ok(Self { sum: 0.0, count: 0 })
-///     }
-///     fn handle(&mut self, value: f64, _out: &mut Output<f64>) -> Result {
-///         self.sum += value;
-///         self.count += 1;
-///         Ok(())
-///     }
-///     fn finish(&mut self, out: &mut Output<f64>) -> Result {
-///         Ok(out.send(self.sum / f64::from(self.count))?)
-///     }
-/// }
-///
-/// fn main() -> Exit {
-///     Mean::main()
-/// }
+#[doc = include_str!("../examples/mean.rs")]
 /// ```
 pub trait Worker: Sized {
     /// What it takes.
     type Item: DeserializeOwned;
     /// What it sends; `()` if nothing.
-    type Output: Serialize;
+    type Output: Serialize + DeserializeOwned;
 
     /// Makes one, on the thread that will use it. The worker is ready when all are built.
     ///
@@ -214,10 +190,11 @@ pub trait Worker: Sized {
 ///         Ok(Self { every: Duration::from_secs(1) })
 ///     }
 ///     fn run(&mut self, out: &mut Output<u64>) -> Result {
-///         let mut tick = 0;
+///         let mut tick: u64 = out.restore()?.unwrap_or(0); // Behind the last one that was committed.
 ///         while out.ctx().sleep(self.every) {
 ///             tick += 1;
 ///             out.send(tick)?;
+///             out.checkpoint(&tick)?;
 ///         }
 ///         Ok(())
 ///     }
@@ -229,7 +206,7 @@ pub trait Worker: Sized {
 /// ```
 pub trait Source: Sized {
     /// What it makes.
-    type Output: Serialize;
+    type Output: Serialize + DeserializeOwned;
 
     /// Makes one. The worker is ready after that.
     ///
@@ -256,7 +233,7 @@ pub trait Source: Sized {
     }
 }
 
-fn source_output<O>(ctx: &Context) -> Result<Output<O>> {
+fn source_output<O: DeserializeOwned>(ctx: &Context) -> Result<Output<O>> {
     if ctx.station().takes_items() {
         return Err(OpenError::UnusedInputs { stage: ctx.stage().to_owned() }.into());
     }
@@ -266,7 +243,12 @@ fn source_output<O>(ctx: &Context) -> Result<Output<O>> {
 /// Becomes a worker, does the work, and ends so that the supervisor sees the truth.
 fn at_work(body: impl FnOnce(&Context) -> Result) -> Exit {
     match boot() {
-        Ok(ctx) => ended(&ctx, body(&ctx)),
+        Ok(ctx) => {
+            let report = |words| ctx.station().report(Report::Failed { words, permanent: false, outage: false });
+            let result = panics::passed_on(|| body(&ctx), report);
+            end_if_copy();
+            ended(&ctx, result)
+        }
         Err(exit) => exit,
     }
 }
@@ -276,16 +258,23 @@ fn ended(ctx: &Context, result: Result) -> Exit {
     let station = ctx.station();
     match result {
         Err(error) if !is_stop(&*error) => {
-            let (words, permanent) = (in_words(&*error), is_permanent(&*error));
+            let (words, permanent, outage) = (in_words(&*error), is_permanent(&*error), is_outage(&*error));
             tracing::error!(permanent, "the worker failed: {words}");
-            station.report(Report::Failed { words, permanent });
+            station.report(Report::Failed { words, permanent, outage });
             if permanent { Exit::MISCONFIGURED } else { Exit::FAILED }
         }
         Ok(()) | Err(_) if station.stop.is_retired() => {
             station.report(Report::Leaving);
             Exit::DONE
         }
-        Ok(()) | Err(_) => station.stop.deadly_signal().map_or(Exit::DONE, Exit::of_signal),
+        Ok(()) | Err(_) => match station.stop.deadly_signal() {
+            // Not done: the signal came from elsewhere. A `main` that loses this exit does not end in order.
+            Some(signal) => Exit::of_signal(signal),
+            None => {
+                station.report(Report::Done);
+                Exit::DONE
+            }
+        },
     }
 }
 
@@ -293,7 +282,7 @@ fn ended(ctx: &Context, result: Result) -> Exit {
 mod tests {
     use super::*;
     use crate::error::Refusal;
-    use crate::failure::Misconfigured;
+    use crate::failure::{Misconfigured, Outage};
     use crate::sandbox::sandbox;
 
     #[test]
@@ -304,16 +293,25 @@ mod tests {
         assert_eq!(ended(ctx, Err(Refusal::Stopped.into())), Exit::DONE);
         assert_eq!(ended(ctx, Err("the disk is full".into())), Exit::FAILED);
         assert_eq!(ended(ctx, Err(Misconfigured::new("no folder").into())), Exit::MISCONFIGURED);
-        let told = sandbox.reports().into_iter().map(|report| match report {
-            Report::Failed { words, permanent } => (words, permanent),
+        assert_eq!(ended(ctx, Err(Outage::new("no database").into())), Exit::FAILED);
+        let told = sandbox.reports().into_iter().filter_map(|report| match report {
+            Report::Failed { words, permanent, outage } => Some((words, permanent, outage)),
+            Report::Done => None,
             other => panic!("{other:?}"),
         });
-        assert_eq!(told.collect::<Vec<_>>(), [("the disk is full".into(), false), ("no folder".into(), true)]);
+        let expected = [("the disk is full", false, false), ("no folder", true, false), ("no database", false, true)];
+        assert_eq!(
+            told.collect::<Vec<_>>(),
+            expected.map(|(words, for_good, outage)| (words.into(), for_good, outage))
+        );
+        assert_eq!(ended(ctx, Ok(())), Exit::DONE);
+        assert!(matches!(sandbox.reports()[..], [Report::Done]), "the end of the work is told");
         ctx.station().stop.retire();
         assert_eq!(ended(ctx, Ok(())), Exit::DONE);
         assert!(matches!(sandbox.reports()[..], [Report::Leaving]));
         ctx.station().stop.on_signal(15);
         assert_eq!(ended(ctx, Ok(())), Exit::of_signal(15));
+        assert!(sandbox.reports().is_empty(), "a signal from elsewhere is no end of the work");
     }
 
     #[test]

@@ -16,6 +16,7 @@ class Brigade(Foreground):
         for program in programs:
             text += f"[stages.{program.name}]\ncommand = {json.dumps(program.argv)}\n"
             text += f'restart = "{"temporary" if program.once else "permanent"}"\n'
+            text += 'give_up_after = "0s"\n'
             if program.patience is not None:
                 text += f'stop_timeout = "{program.patience}s"\n'
             if misspelt:
@@ -31,8 +32,8 @@ class Brigade(Foreground):
 
     def state(self, ground, program):
         if ground.process.poll() is not None:
-            gave_up = [line for line in ground.said.read_text().splitlines() if "restarted too often" in line]
-            return f"ends with code {ground.process.returncode}" + (", “restarted too often”" if gave_up else "")
+            gave_up = [line for line in ground.said.read_text().splitlines() if "gave up on" in line]
+            return f"ends with code {ground.process.returncode}" + (", “gave up”" if gave_up else "")
         status = json.loads(ground.ask([self.binary, "status", "--state-dir", "state", "--json"]))
         return status["stages"][0]["workers"][0]["state"]
 

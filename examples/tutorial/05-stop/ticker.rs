@@ -5,10 +5,11 @@ use std::time::Duration;
 use brigade_worker::{Exit, Output, source};
 
 fn tick(out: &mut Output<u64>) -> brigade_worker::Result {
-    let mut tick = 0;
+    let mut tick: u64 = out.restore()?.unwrap_or(0); // After a kill: behind the last one that was committed.
     while out.ctx().sleep(Duration::from_millis(200)) {
         tick += 1;
         out.send(tick)?;
+        out.checkpoint(&tick)?;
     }
     println!("told to stop after {tick} ticks");
     Ok(())

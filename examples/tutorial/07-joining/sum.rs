@@ -2,29 +2,25 @@
 
 use brigade_worker::{Context, Exit, Output, Result, Worker};
 
-struct Sum {
-    squares: u64,
-    cubes: u64,
-}
+/// The sums are shared counters, which are changed once for each item: they outlive the process.
+struct Sum;
 
 impl Worker for Sum {
     type Item = (u32, u64);
     type Output = ();
 
     fn build(_: &Context) -> Result<Self> {
-        Ok(Self { squares: 0, cubes: 0 })
+        Ok(Self)
     }
 
-    fn handle(&mut self, (exponent, power): (u32, u64), _: &mut Output<()>) -> Result {
-        match exponent {
-            2 => self.squares += power,
-            _ => self.cubes += power,
-        }
-        Ok(())
+    fn handle(&mut self, (exponent, power): (u32, u64), out: &mut Output<()>) -> Result {
+        let sum = if exponent == 2 { "squares" } else { "cubes" };
+        Ok(out.counter(sum).add(i64::try_from(power)?)?)
     }
 
-    fn finish(&mut self, _: &mut Output<()>) -> Result {
-        println!("squares: {}, cubes: {}", self.squares, self.cubes);
+    fn finish(&mut self, out: &mut Output<()>) -> Result {
+        let ctx = out.ctx();
+        println!("squares: {}, cubes: {}", ctx.counter("squares").get()?, ctx.counter("cubes").get()?);
         Ok(())
     }
 }

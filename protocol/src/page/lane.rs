@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use super::HEAD_WORDS;
 use crate::id::ItemId;
-use crate::shm::{Region, Words};
+use crate::shm::{Region, Words, is_forked_copy};
 use crate::sync::Ordering;
 
 /// Words of a lane, four cache lines: what its thread writes disturbs no other.
@@ -62,6 +62,9 @@ impl Lane {
     /// it dies after it, all of it has.
     #[inline]
     pub fn commit(&self, number: u64) {
+        if is_forked_copy() {
+            return; // The page is that of the process which was copied.
+        }
         // SeqCst: after all of the batch, before all that rolls it forward; pairs with `committed` in the sweep.
         self.word(COMMITTED).store(number, Ordering::SeqCst);
     }
@@ -135,9 +138,9 @@ impl Lane {
     }
 
     /// Writes the checkpoint of batch `number` beside the one that holds now; it holds when the batch is committed.
-    /// False if it is larger than [`MAX_CHECKPOINT`].
+    /// False if it is larger than [`MAX_CHECKPOINT`], or if this process is a forked copy.
     pub fn write_checkpoint(&self, number: u64, bytes: &[u8]) -> bool {
-        if bytes.len() > MAX_CHECKPOINT {
+        if bytes.len() > MAX_CHECKPOINT || is_forked_copy() {
             return false;
         }
         let spare = match self.current_half() {
@@ -188,6 +191,14 @@ impl Lane {
     #[inline]
     pub fn release(&self) {
         self.word(HOLDS_QUEUE).store(0, Ordering::Relaxed);
+    }
+
+    /// It holds nothing of the stage's input number `queue`. What it shows of another input stays: it is still in hand.
+    #[inline]
+    pub fn release_of(&self, queue: u16) {
+        if self.word(HOLDS_QUEUE).load(Ordering::Relaxed) == u64::from(queue) + 1 {
+            self.release();
+        }
     }
 
     /// What it holds: the number of the stage's input, and the item.

@@ -14,6 +14,7 @@ use super::ring::{Held, Ring};
 use super::slot::{Kind, Word};
 use super::wait::Wait;
 use crate::crash_point;
+use crate::shm::is_forked_copy;
 use crate::sync::Ordering;
 
 impl Ring {
@@ -106,6 +107,9 @@ impl Member {
     /// The item is dealt with as part of batch `number`: it is gone when the batch is committed, and comes back if it is
     /// not. False if the item is not this member's any more: the batch must not be committed then.
     pub fn settle(&mut self, lease: Lease, number: u64) -> bool {
+        if is_forked_copy() {
+            return false;
+        }
         let shared = &self.queue.shared;
         self.leases -= 1;
         // A number beside a slot of another member would make that one's batch look like one of this member.
@@ -121,6 +125,9 @@ impl Member {
 
     /// The batch will not be committed: gives back what was settled, which is leased again.
     pub fn unsettle(&mut self, mut back: impl FnMut(Lease)) {
+        if is_forked_copy() {
+            return;
+        }
         for lease in self.share.settled.drain(..) {
             if let Some(held) = self.queue.shared.ring.unsettle(lease.held, self.index) {
                 self.leases += 1;
@@ -132,11 +139,17 @@ impl Member {
     /// Notes what the counts will be once batch `number` is committed. The last step before the commit, at every member
     /// that has a share in it.
     pub fn note_batch(&mut self, number: u64) {
+        if is_forked_copy() {
+            return;
+        }
         self.place.note_batch(number, self.share.staged.len() as u64, self.share.settled.len() as u64);
     }
 
     /// The batch is committed: its items are in the queue, and those that it settled are gone.
     pub fn roll_forward(&mut self) {
+        if is_forked_copy() {
+            return;
+        }
         let shared = &self.queue.shared;
         for held in self.share.staged.drain(..) {
             shared.ring.publish_staged(held, self.index);
@@ -161,7 +174,7 @@ impl Member {
     /// before.
     pub fn roll_back(&mut self) {
         let shared = &self.queue.shared;
-        if self.share.staged.is_empty() {
+        if self.share.staged.is_empty() || is_forked_copy() {
             return;
         }
         for held in self.share.staged.drain(..) {

@@ -12,6 +12,7 @@ use super::ring::Held;
 use super::wait::Wait;
 use crate::crash_point;
 use crate::id::ItemId;
+use crate::shm::is_forked_copy;
 
 /// A claimed slot that is being filled. Bytes that do not fit are counted and not kept: [`Member::send_draft`] says so.
 /// Dropped unsent, the slot is free again; if the process dies, the sweep frees it. Meanwhile others pass it by.
@@ -66,6 +67,9 @@ impl Member {
     /// to come from the other core.
     #[inline]
     pub fn send_draft(&mut self, draft: &mut Draft<'_>) -> Result<ItemId, Refused> {
+        if is_forked_copy() {
+            return Err(Refused::Copy); // What encodes the item has forked.
+        }
         match draft.refused {
             None => {}
             Some(Refused::TooLarge { max, .. }) => return Err(Refused::TooLarge { len: draft.len, max }),
@@ -135,7 +139,7 @@ impl Write for Draft<'_> {
 impl Drop for Draft<'_> {
     fn drop(&mut self) {
         self.queue.count_drafts(self.owner, -1);
-        if !self.is_sent {
+        if !self.is_sent && !is_forked_copy() {
             self.queue.give_up(self.held, self.owner);
         }
     }

@@ -49,6 +49,9 @@ pub enum QueueError {
     /// Too many threads use the queue.
     #[error("all {0} places at this queue are taken: too many threads use it at the same time")]
     MembersFull(usize),
+    /// This process is a forked copy of the one that opened the queue.
+    #[error("this process is a forked copy of the one that opened the queue")]
+    Copy,
 }
 
 /// Why an item was not taken by the queue. The caller keeps it.
@@ -80,6 +83,9 @@ pub enum Refused {
     /// The shared words make no sense: a broken process has written over them.
     #[error("the queue's shared memory is spoilt")]
     Spoilt,
+    /// This process is a forked copy of the one that joined the queue: only that one may use the member.
+    #[error("this process is a forked copy of the one that joined the queue")]
+    Copy,
 }
 
 /// Why there is no item.
@@ -100,4 +106,7 @@ pub enum Nothing {
     /// The shared words make no sense: a broken process has written over them.
     #[error("the queue's shared memory is spoilt")]
     Spoilt,
+    /// This process is a forked copy of the one that joined the queue: only that one may use the member.
+    #[error("this process is a forked copy of the one that joined the queue")]
+    Copy,
 }

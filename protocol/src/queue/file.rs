@@ -234,7 +234,7 @@ impl Queue {
     /// The word that holds back senders: whether the queue is closed, and whose turn it is.
     #[inline]
     pub(super) fn gate(&self) -> &AtomicU64 {
-        self.shared.closed.at(0)
+        self.shared.closed.first()
     }
 
     /// Wakes everybody who sleeps at this queue; they look around and sleep again if nothing has changed for them.

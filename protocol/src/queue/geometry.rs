@@ -68,7 +68,6 @@ pub mod header {
     /// How many places have ever had a member: those behind them were never used.
     pub const HIGHEST: usize = 13 * LINE;
     /// A hash of the shape of the items, 0 as long as none is noted.
-    #[expect(dead_code, reason = "part of the format")]
     pub const SHAPE: usize = 14 * LINE;
 }
 

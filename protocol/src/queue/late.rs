@@ -42,7 +42,7 @@ impl LateLane {
     /// Whether it is worth looking.
     #[inline]
     pub fn may_hold(&self) -> bool {
-        self.top.at(0).load(Ordering::Relaxed) != 0
+        self.top.first().load(Ordering::Relaxed) != 0
     }
 
     /// The slot's word says *late* now: let receivers find it. May be repeated; may be wrong.
@@ -171,7 +171,7 @@ impl Ring {
                     self.returned(oldest, slot);
                     return Some(Met::Empty);
                 }
-                let leased = Word::new(Kind::Leased, word.lap(), owner, take.count(word)).with_alone(word.is_alone());
+                let leased = Word::new(Kind::Leased, word.lap(), owner, take.of_late(word)).with_alone(word.is_alone());
                 if self.change(slot, word, leased) {
                     crash_point!("late_leased");
                     self.delayed.forget(slot);

@@ -13,16 +13,17 @@ use super::place::{Count, Place};
 use super::recovery::Fate;
 use super::ring::{Held, Met, NoSlot};
 use super::take::Take;
-use super::turn::{CLOSED, Turn};
+use super::turn::Turn;
 use super::wait::Unhurried;
 use crate::crash_point;
 use crate::id::{ItemId, ItemKey, Post};
-use crate::shm::{Patience, clock};
+use crate::shm::{Patience, clock, is_forked_copy};
 use crate::sync::Ordering;
 
 /// One thread's place at a queue. Moves between threads, but is used by one at a time.
 ///
 /// If its process dies, the supervisor gives back what it held. Dropped alive, it gives back what it still holds itself.
+/// In a forked copy of its process ([`is_forked_copy`]) it changes nothing: all that it holds is the process's own.
 #[derive(Debug)]
 pub struct Member {
     pub(super) queue: Queue,
@@ -44,6 +45,9 @@ pub struct Member {
 impl Queue {
     /// Joins the queue for one thread of the worker at `post`; `lane` is the number of the thread, for the records.
     pub fn join(&self, post: Post, lane: u16) -> Result<Member, QueueError> {
+        if is_forked_copy() {
+            return Err(QueueError::Copy);
+        }
         let takes = |index| Some((index, self.place(index))).filter(|(_, place)| place.take(post, lane));
         let (index, place) = self
             .take_idle(post, lane)
@@ -153,7 +157,12 @@ impl Member {
     #[inline]
     pub(super) fn claim(&mut self) -> Result<Held, Refused> {
         let shared = &self.queue.shared;
-        self.check_gate()?;
+        let gate = self.queue.gate().load(Ordering::SeqCst);
+        if (gate != 0 || is_forked_copy())
+            && let Some(refused) = self.held_back(gate)
+        {
+            return Err(refused);
+        }
         let held = shared.ring.claim(self.index, &mut self.send_cursor).map_err(|none| match none {
             NoSlot::Full => Refused::Full,
             NoSlot::Spoilt => Refused::Spoilt,
@@ -165,17 +174,6 @@ impl Member {
             return Err(Refused::Closed);
         }
         Ok(held)
-    }
-
-    /// Whether it may claim slots.
-    #[inline]
-    pub(super) fn check_gate(&self) -> Result<(), Refused> {
-        match self.queue.gate().load(Ordering::SeqCst) {
-            0 => Ok(()),
-            word if word & CLOSED != 0 => Err(Refused::Closed),
-            word if self.queue.is_turn_of_another(word, self.index) => Err(Refused::Full),
-            _ => Ok(()),
-        }
     }
 
     #[cold]
@@ -204,7 +202,7 @@ impl Member {
     #[inline]
     fn take_ready(&mut self, take: Take) -> Option<Lease> {
         let ring = &self.queue.shared.ring;
-        if ring.has_delayed() {
+        if ring.has_delayed() || is_forked_copy() {
             return None;
         }
         let mut taken = None;
@@ -216,6 +214,9 @@ impl Member {
 
     #[inline(never)]
     fn look_for_one(&mut self, take: Take) -> Result<Lease, Nothing> {
+        if is_forked_copy() {
+            return Err(Nothing::Copy);
+        }
         let shared = &self.queue.shared;
         if shared.ring.promote(clock) > 0 {
             self.oldest.clear();
@@ -255,9 +256,13 @@ impl Member {
         self.queue.shared.region.bytes(lease.offset, lease.len)
     }
 
-    /// The item is done and gone. If the process dies before this returns, it is either done or comes again.
+    /// The item is done and gone. If the process dies before this returns, it is either done or comes again. False in a
+    /// forked copy, where nothing happens.
     #[inline]
-    pub fn ack(&mut self, lease: Lease) {
+    pub fn ack(&mut self, lease: Lease) -> bool {
+        if is_forked_copy() {
+            return false;
+        }
         let shared = &self.queue.shared;
         self.place.note(Count::Acked, self.leases as u64);
         crash_point!("acking");
@@ -267,7 +272,7 @@ impl Member {
         let done = if is_large { ring.ack_unfreed(lease.held, self.index) } else { ring.ack(lease.held, self.index) };
         if !done {
             self.place.cancel(Count::Acked); // Another member's lease, or a broken process has written over the word.
-            return;
+            return true;
         }
         self.leases -= 1;
         crash_point!("acked");
@@ -278,6 +283,7 @@ impl Member {
             shared.ring.abandon(lease.held, self.index);
         }
         self.room_made();
+        true
     }
 
     #[inline]
@@ -314,6 +320,9 @@ impl Member {
 
 impl Drop for Member {
     fn drop(&mut self) {
+        if is_forked_copy() {
+            return;
+        }
         self.end_turn();
         if self.leases > 0 || self.share.is_open() {
             let ours = |_, owner| if owner == self.index { Fate::Dead } else { Fate::Alive };

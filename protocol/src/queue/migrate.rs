@@ -91,6 +91,7 @@ impl Queue {
         for index in 0..=UNDERTAKER {
             new.place(index).copy_counts(&self.place(index));
         }
+        new.copy_shape(self);
         Ok(())
     }
 

@@ -190,7 +190,7 @@ fn what_a_receiver_returns_is_the_next_that_it_takes_though_hundreds_are_late() 
             match try_number {
                 0 => _ = receiver.nack(lease),
                 1 => receiver.give_back(lease),
-                _ => receiver.ack(lease),
+                _ => _ = receiver.ack(lease),
             }
         }
     }

@@ -9,7 +9,7 @@ use super::ring::{Held, Ring};
 use super::slot::{Kind, Word};
 use crate::crash_point;
 use crate::retry::LONGEST_WAIT;
-use crate::shm::clock;
+use crate::shm::{clock, is_forked_copy};
 
 /// Where an item went that was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +108,9 @@ impl Member {
     /// queue as before; or it becomes a dead letter now if this was its last delivery. If the process dies before this
     /// returns, the item may come again at once.
     pub fn nack_after(&mut self, lease: Lease, wait: Duration) -> Option<Returned> {
+        if is_forked_copy() {
+            return None;
+        }
         let (slot, due) = (lease.held.slot, due_after(wait));
         let returned = self.queue.shared.ring.nack(lease.held, self.index, due)?;
         self.failed(returned, slot, due);
@@ -118,6 +121,9 @@ impl Member {
     /// delivery does not count towards `max_deliveries`, unless the item was taken by itself. Otherwise as
     /// [`Member::nack_after`].
     pub fn fail_with_others(&mut self, lease: Lease, wait: Duration) -> Option<Returned> {
+        if is_forked_copy() {
+            return None;
+        }
         let (slot, due) = (lease.held.slot, due_after(wait));
         let returned = self.queue.shared.ring.fail_with_others(lease.held, self.index, due)?;
         self.failed(returned, slot, due);
@@ -145,7 +151,7 @@ impl Member {
 
     /// The item was not started: it goes to the front, and this delivery does not count.
     pub fn give_back(&mut self, lease: Lease) {
-        if self.queue.shared.ring.give_back(lease.held, self.index) {
+        if !is_forked_copy() && self.queue.shared.ring.give_back(lease.held, self.index) {
             self.leases -= 1;
             self.queue.shared.ring.returned(&mut self.oldest, lease.held.slot);
             self.queue.shared.items.call();

@@ -263,7 +263,7 @@ impl Ring {
                         {
                             return met;
                         }
-                        let leased = Word::new(Kind::Leased, word.lap(), owner, take.count(word));
+                        let leased = Word::new(Kind::Leased, word.lap(), owner, take.of_ready());
                         if self.change(head.index(), word, leased) {
                             crash_point!("leased");
                             self.step(&self.head, head);
@@ -295,7 +295,7 @@ impl Ring {
                 break;
             }
             if word.kind() == Kind::Ready {
-                let lease = Word::new(Kind::Leased, word.lap(), owner, take.count(word));
+                let lease = Word::new(Kind::Leased, word.lap(), owner, take.of_ready());
                 if !self.change(head.index(), word, lease) {
                     break;
                 }

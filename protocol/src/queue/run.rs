@@ -11,7 +11,8 @@ use super::ring::{Held, Met, NoSlot};
 use super::take::Take;
 use super::wait::{Wait, recv_any};
 use crate::crash_point;
-use crate::shm::clock;
+use crate::shm::{clock, is_forked_copy};
+use crate::sync::Ordering;
 
 /// Slots claimed at once, at most: until they are published, receivers wait for them.
 const SLOTS: usize = 64;
@@ -60,7 +61,9 @@ impl Member {
     #[inline]
     fn try_send_run<'a>(&mut self, count: usize, item: impl Fn(usize) -> &'a [u8]) -> Result<usize, Refused> {
         let most = self.run_length(count, &item)?;
-        self.check_gate()?;
+        if let Some(refused) = self.held_back(self.queue.gate().load(Ordering::SeqCst)) {
+            return Err(refused);
+        }
         let mut run = std::mem::take(&mut self.run);
         run.clear();
         let sent = self.send_run(most, item, &mut run);
@@ -193,6 +196,10 @@ impl Member {
 
     /// The items are done and gone. If the process dies before this returns, each is either done or comes again.
     pub fn ack_many(&mut self, leases: &mut Vec<Lease>) {
+        if is_forked_copy() {
+            leases.clear();
+            return;
+        }
         let shared = &self.queue.shared;
         self.place.note(Count::Acked, self.leases as u64);
         let mut done = 0;

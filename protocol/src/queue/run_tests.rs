@@ -53,7 +53,9 @@ fn the_ids_of_a_run_are_those_of_as_many_single_sends() {
     assert_eq!(sender.next_item().0, first.0 + 3);
     let (_, leases) = take(&mut receiver, 3);
     assert!(leases.iter().map(|lease| lease.id().0).eq(first.0..first.0 + 3));
-    leases.into_iter().for_each(|lease| receiver.ack(lease));
+    for lease in leases {
+        receiver.ack(lease);
+    }
 }
 
 #[test]

@@ -58,12 +58,13 @@ impl Kind {
 pub struct Word(pub u64);
 
 impl Word {
-    /// Put together.
+    /// Put together. `deliveries` is at most [`MOST_DELIVERIES`].
     pub const fn new(kind: Kind, lap: Lap, owner: u16, deliveries: u16) -> Self {
+        debug_assert!(deliveries <= MOST_DELIVERIES);
         Self(
             lap.0 as u64
                 | (owner as u64) << OWNER_SHIFT
-                | (if deliveries > MOST_DELIVERIES { MOST_DELIVERIES } else { deliveries } as u64) << DELIVERIES_SHIFT
+                | (deliveries as u64) << DELIVERIES_SHIFT
                 | (kind as u64) << KIND_SHIFT,
         )
     }
@@ -272,7 +273,7 @@ mod tests {
             assert_eq!(word.in_lap(lap(78)).in_lap(lap(77)), word);
         }
         assert_eq!(Word(0), Word::new(Kind::Free, lap(0), 0, 0));
-        assert_eq!(Word::new(Kind::Late, lap(0), 0, u16::MAX).deliveries(), MOST_DELIVERIES);
+        assert_eq!(Word::new(Kind::Late, lap(0), 0, MOST_DELIVERIES).deliveries(), MOST_DELIVERIES);
     }
 
     #[test]

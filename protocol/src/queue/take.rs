@@ -1,6 +1,6 @@
 //! How an item is taken: by itself, or as one of a run or batch, whose deliveries do not count.
 
-use super::slot::Word;
+use super::slot::{MOST_DELIVERIES, Word};
 
 /// How an item is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -14,12 +14,18 @@ pub enum Take {
 }
 
 impl Take {
-    /// The deliveries that a lease of an item with this word has.
+    /// The deliveries that a lease of a ready item has: none of them has failed before.
     #[inline]
-    pub(super) const fn count(self, word: Word) -> u16 {
-        match self {
-            Self::First | Self::More if word.fits_a_run() => 0,
-            Self::Single | Self::First | Self::More => word.deliveries().saturating_add(1),
+    pub(super) const fn of_ready(self) -> u16 {
+        matches!(self, Self::Single) as u16
+    }
+
+    /// The deliveries that a lease of a late item with this word has.
+    pub(super) const fn of_late(self, word: Word) -> u16 {
+        if word.fits_a_run() {
+            return self.of_ready();
         }
+        let deliveries = word.deliveries();
+        if deliveries < MOST_DELIVERIES { deliveries + 1 } else { deliveries }
     }
 }

@@ -9,9 +9,10 @@
 //! turn has ended without success lets the others send for a while before it takes the next one, which is twice as long: what
 //! frees room may itself be waiting to send, in a loop of stages. The turn only ever delays a claim, and grants nothing.
 
+use super::error::Refused;
 use super::file::Queue;
 use super::member::Member;
-use crate::shm::clock;
+use crate::shm::{clock, is_forked_copy};
 use crate::sync::Ordering;
 
 const MILLISECOND: u64 = 1_000_000;
@@ -45,7 +46,6 @@ fn now() -> u64 {
 
 impl Queue {
     /// Whether this member has to wait, because it is the turn of another one. Asked only if the word is not 0.
-    #[cold]
     pub(super) fn is_turn_of_another(&self, word: u64, place: u16) -> bool {
         let until = word >> UNTIL_SHIFT;
         let left = until.saturating_sub(now());
@@ -65,6 +65,18 @@ impl Queue {
 }
 
 impl Member {
+    /// Why it may claim no slots, as the word of the gate says.
+    #[cold]
+    pub(super) fn held_back(&self, gate: u64) -> Option<Refused> {
+        if is_forked_copy() {
+            return Some(Refused::Copy);
+        }
+        if gate & CLOSED != 0 {
+            return Some(Refused::Closed);
+        }
+        (gate != 0 && self.queue.is_turn_of_another(gate, self.index)).then_some(Refused::Full)
+    }
+
     /// Its transaction found too little room: takes or renews the turn, if no other member has it and its own last one is
     /// long enough ago.
     pub fn take_turn(&mut self) {
@@ -87,9 +99,14 @@ impl Member {
         }
     }
 
+    /// Whether it is its turn, as far as it knows: it should not let time pass then.
+    pub fn has_turn(&self) -> bool {
+        now() < self.turn.until
+    }
+
     /// Its transaction is committed or given up: the others may send.
     pub fn end_turn(&mut self) {
-        if self.turn.length > 0 {
+        if self.turn.length > 0 && !is_forked_copy() {
             self.queue.end_turn_of(self.index);
             self.turn = Turn::default();
         }

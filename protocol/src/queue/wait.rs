@@ -277,7 +277,9 @@ pub fn try_recv_any(members: &mut [Member], next: &mut usize, take: Take) -> Res
             Ok(lease) => return Ok((index, lease)),
             Err(Nothing::Ended) => {}
             Err(Nothing::Empty) => all_ended = false,
-            Err(other @ (Nothing::Timeout | Nothing::Interrupted | Nothing::Spoilt)) => return Err(other),
+            Err(other @ (Nothing::Timeout | Nothing::Interrupted | Nothing::Spoilt | Nothing::Copy)) => {
+                return Err(other);
+            }
         }
     }
     Err(if all_ended { Nothing::Ended } else { Nothing::Empty })

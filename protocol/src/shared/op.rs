@@ -4,7 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::items::Items;
-use super::shape::TypeNote;
+use crate::shape::TypeNote;
 
 /// No name of a list, map or counter is longer than this many bytes.
 pub const NAME_BYTES: usize = 255;
@@ -36,7 +36,8 @@ impl std::fmt::Display for Kind {
 /// One operation. It is applied as a whole, and between no two others' halves.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Op {
-    /// Makes a container if there is none of that name, and tells what its values are, for people.
+    /// Makes a container if there is none of that name, and tells what its values are. Refused if they are of another shape
+    /// than those that it holds.
     Create {
         /// Its name, 1 to [`NAME_BYTES`] bytes.
         name: String,
@@ -283,4 +284,14 @@ pub enum Refusal {
     /// The operation makes no sense. A client of this version never sends such a one.
     #[error("the operation is malformed")]
     Malformed,
+    /// The values under that name are of another shape.
+    #[error("it holds {held}, not {wanted}: {difference}")]
+    OtherShape {
+        /// What its items, keys or values are.
+        held: String,
+        /// What they are to the client.
+        wanted: String,
+        /// Where the two first differ.
+        difference: String,
+    },
 }

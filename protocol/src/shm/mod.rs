@@ -9,6 +9,7 @@ mod inherited;
 #[cfg_attr(all(test, any(model_loom, model_shuttle)), path = "kernel_model.rs")]
 mod kernel;
 mod lookout;
+mod original;
 mod patience;
 mod region;
 mod words;
@@ -19,6 +20,7 @@ pub use futex::{EventCount, Ticket};
 pub use guard::survive_cut_files;
 pub use inherited::inherited;
 pub use lookout::Lookout;
+pub use original::is_forked_copy;
 pub use patience::Patience;
 pub use region::Region;
 pub use words::Words;

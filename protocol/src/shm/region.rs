@@ -16,7 +16,7 @@ use ipc_channel::ipc::IpcSharedMemory;
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
 
 use super::guard::{self, Entry};
-use super::{EventCount, Words};
+use super::{EventCount, Words, original};
 
 /// A shared mapping of a whole file, readable and writable. Unmapped when the last handle to it goes.
 #[derive(Debug)]
@@ -47,6 +47,7 @@ impl Region {
         let base = unsafe {
             mmap(None, room, ProtFlags::PROT_READ | ProtFlags::PROT_WRITE, MapFlags::MAP_SHARED, file.as_fd(), 0)?
         };
+        original::mark();
         let entry = guard::enter(base.as_ptr() as usize, len);
         Ok(Arc::new(Self { base: base.cast(), len, entry, handed: None }))
     }
@@ -57,6 +58,7 @@ impl Region {
         if len == 0 {
             return None;
         }
+        original::mark();
         // It is mapped for reading and writing. From here on nobody makes a slice of all of it.
         let entry = guard::enter(base.as_ptr() as usize, len);
         Some(Arc::new(Self { base, len, entry, handed: Some(memory) }))

@@ -31,12 +31,20 @@ impl Words {
     ///
     /// # Safety
     /// `first` is aligned to 8 and `count` words from it lie within `region`.
+    ///
+    /// # Panics
+    /// If it is none.
     pub(super) unsafe fn at_address(first: *const AtomicU64, count: usize, region: Arc<Region>) -> Self {
+        assert!(count > 0, "a run of words has at least one");
         Self { first, count, _keep: Keep::Mapped(region) }
     }
 
     /// Zeroed words of this process alone: for models and unit tests.
+    ///
+    /// # Panics
+    /// If it is none.
     pub fn on_heap(count: usize) -> Self {
+        assert!(count > 0, "a run of words has at least one");
         let words: Arc<[AtomicU64]> = (0..count).map(|_| AtomicU64::new(0)).collect();
         Self { first: words.as_ptr(), count, _keep: Keep::Heap(words) }
     }
@@ -46,9 +54,16 @@ impl Words {
         self.count
     }
 
-    /// Whether there is none.
+    /// Whether there is none: never.
     pub fn is_empty(&self) -> bool {
         self.count == 0
+    }
+
+    /// The first word. Costs no check: there is always one.
+    #[inline]
+    pub fn first(&self) -> &AtomicU64 {
+        // SAFETY: the constructors refuse an empty run; aligned and alive by their contract.
+        unsafe { &*self.first }
     }
 
     /// The word at `index`.

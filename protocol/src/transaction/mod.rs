@@ -22,6 +22,7 @@ use std::time::{Duration, Instant};
 use crate::crash_point;
 use crate::page::Lane;
 use crate::queue::{Lease, Member, Refused, Wait};
+use crate::shm::is_forked_copy;
 
 /// How long a transaction that has claimed room waits for more. Then it gives back what it has, and takes its turn at the
 /// queue: two workers that each hold half of a queue's room and wait for the other half would wait indefinitely.
@@ -75,6 +76,9 @@ impl<I: BorrowMut<Member>> Transaction<'_, I> {
         prepare: impl FnOnce(u64) -> Result<(), E>,
         interrupted: &dyn Fn() -> bool,
     ) -> Result<(), NotCommitted<E>> {
+        if is_forked_copy() {
+            return Err(NotCommitted::Refused(Refused::Copy));
+        }
         let number = self.lane.committed() + 1;
         self.lane.begin_batch();
         if self.changes_shared {

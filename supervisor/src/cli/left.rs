@@ -5,7 +5,7 @@ use std::io;
 use brigade_protocol::queue::Queue;
 
 use crate::state::StateDir;
-use crate::status::{QueueStatus, Status};
+use crate::status::{QueueStatus, Status, shape_in_words};
 
 /// The last picture of a pipeline that does not run.
 ///
@@ -42,6 +42,7 @@ fn count_again(queues: &mut [QueueStatus], dir: &StateDir) {
         status.sent = totals.sent;
         status.acked = totals.acked;
         status.redelivered = totals.returned;
+        status.shape = shape_in_words(&queue.shape());
     }
 }
 

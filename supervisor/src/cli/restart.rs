@@ -109,12 +109,19 @@ impl Spare {
             return Ok(Self::None);
         }
         let id = format!("{stage}/{before}");
-        // A moment ago there was none of this name, or one that had gone.
-        let is_there = |status: &Status| find(status, &id).is_ok_and(|worker| !worker.let_go);
-        while !is_there(&status(dir)?) || !is_up(&status(dir)?, &id, 0)? {
+        loop {
+            let status = status(dir)?;
+            let worker = find(&status, &id)?;
+            if worker.let_go {
+                let why = worker.last_exit.as_deref().unwrap_or("it could not be started");
+                return Err(format!("{id} did not come up, and the restart ends here: {why}"));
+            }
+            if is_up(&status, &id, 0)? {
+                break;
+            }
             std::thread::sleep(LOOK);
         }
-        say::note(&format_args!("{id} is ready, for as long as the others are started anew"));
+        say::note(&format_args!("{id} is ready, for as long as the others are restarted"));
         Ok(Self::Lent { stage: stage.to_owned(), size: u16::try_from(before).expect("a stage has at most 4,096") })
     }
 

@@ -120,7 +120,19 @@ fn text(status: &Status, colour: bool) -> String {
             out.push_str(&table.text(colour));
         }
     }
+    out.push_str(&shapes(&status.queues, colour));
     out.push_str(&last_words(&status.stages, colour));
+    out
+}
+
+/// What the queues carry, each on a line.
+fn shapes(queues: &[QueueStatus], colour: bool) -> String {
+    let mut out = String::new();
+    for queue in queues {
+        let before = if out.is_empty() { "\n" } else { "" };
+        let name = Tint::Bold.paint(&Cell::new(&queue.name).into_text(), colour);
+        out.push_str(&format!("{before}items of {name}: {}\n", Cell::new(&queue.shape).into_text()));
+    }
     out
 }
 
@@ -270,6 +282,9 @@ queue                         ready  leased  staged  late  retry  dead    sent  
 paths       █▒··········  124/1,024       4       0     1      0     2  20,000  19,872            3
 sums        █▒··········    0/1,024       1       0     1      0     2  20,000  19,870            3
 
+items of paths: not checked
+items of sums: { path: text, crc: u32 }
+
 hash/2 said at last:
   reading item 17
   unexpected end
@@ -330,8 +345,20 @@ hash/2 said at last:
             "let_go",
         ];
         has(&json["stages"][1]["workers"][0], &worker);
-        let queue =
-            ["name", "capacity", "ready", "leased", "staged", "late", "retry", "dead", "sent", "acked", "redelivered"];
+        let queue = [
+            "name",
+            "capacity",
+            "ready",
+            "leased",
+            "staged",
+            "late",
+            "retry",
+            "dead",
+            "sent",
+            "acked",
+            "redelivered",
+            "shape",
+        ];
         has(&json["queues"][0], &queue);
     }
 }

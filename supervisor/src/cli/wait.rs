@@ -167,7 +167,9 @@ impl Goal {
         let left = left(dir);
         let report = left.as_ref().ok().and_then(|left| left.report.as_ref());
         let is_empty = report.is_some_and(|report| report.queues.values().all(|queue| queue.left == 0));
-        let is_fine = report.is_some_and(|report| report.exit_code == crate::verdict::FINE);
+        // Dead letters are in no queue.
+        let fine = [crate::verdict::FINE, crate::verdict::DEAD_LETTERS];
+        let is_fine = report.is_some_and(|report| fine.contains(&report.exit_code));
         match self {
             Self::Stopped => Ok(stop::last_words(dir)),
             Self::Drained if is_fine && is_empty => Ok(stop::last_words(dir)),

@@ -23,11 +23,12 @@ use std::path::{Path, PathBuf};
 use toml::Spanned;
 use toml::de::DeTable;
 
-use super::bounds::DRAIN_TIMEOUT;
+use super::bounds::{DRAIN_TIMEOUT, MAX_DEAD_LETTERS};
 use super::fault::{Fault, Faults};
 use super::plan::{MOST_WORKERS, Plan, QueuePlan, StagePlan};
 use super::raw::{RawPipeline, RawStage};
 use super::surroundings::Surroundings;
+use super::table::NumberOr;
 use super::vars::is_name;
 use crate::trust::Doubt;
 use graph::Graph;
@@ -114,6 +115,8 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         name: raw.name.as_ref().map_or_else(String::new, |name| name.get_ref().clone()),
         file: file.clone(),
         drain_timeout: DRAIN_TIMEOUT.hold(raw.drain_timeout.as_ref(), &mut faults),
+        fail_on_dead_letters: raw.fail_on_dead_letters.as_ref().is_none_or(|fail| *fail.get_ref()),
+        max_dead_letters: max_dead_letters(raw, &mut faults),
         logs: logs::believe(&raw.logs, &mut faults),
         loops: graph.loops(&queues),
         queues,
@@ -121,6 +124,17 @@ fn believe(raw: &RawPipeline, file: &Path, surroundings: &Surroundings, mut faul
         groups,
     };
     (plan, faults)
+}
+
+fn max_dead_letters(raw: &RawPipeline, faults: &mut Vec<Fault>) -> Option<u64> {
+    let given = raw.max_dead_letters.as_ref()?;
+    match given.get_ref() {
+        NumberOr::Word => None,
+        NumberOr::Number(number) => {
+            let held = MAX_DEAD_LETTERS.hold_given(Some(&Spanned::new(given.span(), *number)), faults)?;
+            Some(held.unsigned_abs())
+        }
+    }
 }
 
 /// What to do about a place that others can change.

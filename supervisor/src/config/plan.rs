@@ -43,6 +43,10 @@ pub struct Plan {
     pub file: PathBuf,
     /// How long a drain may take before the rest is left in the queues.
     pub drain_timeout: Duration,
+    /// A run that would end with exit code 0 ends with a code of its own if items became dead letters in it. Default true.
+    pub fail_on_dead_letters: bool,
+    /// At so many dead letters the run stops; `None`: never. The default.
+    pub max_dead_letters: Option<u64>,
     /// How much of what is said is kept.
     pub logs: LogPlan,
     /// In the order of the file.
@@ -180,13 +184,18 @@ pub struct StagePlan {
     pub outputs: Vec<QueueIx>,
     /// Default transient.
     pub restart: RestartPolicy,
-    /// More restarts than this within `restart_period` give up; `None`: never. Default 5.
+    /// More crashes than this within `restart_period`, without progress in between, are a crash loop; `None`: never.
+    /// Default 5.
     pub max_restarts: Option<u32>,
     /// Default 60 s.
     pub restart_period: Duration,
+    /// A worker in a crash loop is given up when it has failed for this long. Default 2 min.
+    pub give_up_after: Duration,
+    /// A worker that reports an outage is given up when the outage has lasted for this long. Default 10 min.
+    pub outage_timeout: Duration,
     /// Wait before the first restart; doubles from there. Default 100 ms.
     pub backoff: Duration,
-    /// The longest wait. Default 30 s.
+    /// The longest wait. Default 5 s, or `backoff` if that is more.
     pub backoff_max: Duration,
     /// How it is known that a worker is ready. Default: by its age, if it is a plain process.
     pub ready: Readiness,

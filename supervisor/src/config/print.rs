@@ -16,8 +16,13 @@ use super::vars::escape;
 /// The whole plan as TOML, which [`load`](super::load) reads to the same plan again, wherever the file lies: all values
 /// are put in, all paths are absolute. A path that is not UTF-8 cannot be written in TOML; it is shown with `\u{fffd}`.
 pub fn print(plan: &Plan) -> String {
-    let mut text =
-        format!("name = {}\ndrain_timeout = \"{}\"\n", quoted(&plan.name), show_duration(plan.drain_timeout));
+    let mut text = format!(
+        "name = {}\ndrain_timeout = \"{}\"\nfail_on_dead_letters = {}\nmax_dead_letters = {}\n",
+        quoted(&plan.name),
+        show_duration(plan.drain_timeout),
+        plan.fail_on_dead_letters,
+        or_unlimited(plan.max_dead_letters)
+    );
     text.push_str(&logs_text(&plan.logs));
     for queue in &plan.queues {
         text.push_str(&queue_text(queue));
@@ -93,6 +98,8 @@ fn stage_text(stage: &StagePlan, plan: &Plan) -> String {
     }
     let times = [
         ("restart_period", stage.restart_period),
+        ("give_up_after", stage.give_up_after),
+        ("outage_timeout", stage.outage_timeout),
         ("backoff", stage.backoff),
         ("backoff_max", stage.backoff_max),
         ("start_timeout", stage.start_timeout),

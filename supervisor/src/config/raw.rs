@@ -14,13 +14,14 @@ use super::table::{NumberOr, NumberOrText, Reader, Table};
 use super::vars::Vars;
 pub(super) use limits::RawLimits;
 
-const PIPELINE_KEYS: [&str; 7] = ["name", "drain_timeout", "vars", "logs", "queues", "stages", "groups"];
+const PIPELINE_KEYS: [&str; 9] =
+    ["name", "drain_timeout", "fail_on_dead_letters", "max_dead_letters", "vars", "logs", "queues", "stages", "groups"];
 const LOG_KEYS: [&str; 7] =
     ["max_file_bytes", "max_file_age", "keep_files", "keep_age", "max_total_bytes", "compress", "write_timeout"];
 const QUEUE_KEYS: [&str; 6] =
     ["capacity", "item_bytes", "max_item_bytes", "max_deliveries", "retry_delay", "retry_delay_max"];
 const GROUP_KEYS: [&str; 4] = ["stages", "strategy", "max_restarts", "restart_period"];
-const STAGE_KEYS: [&str; 37] = [
+const STAGE_KEYS: [&str; 39] = [
     "command",
     "replicas",
     "threads",
@@ -33,6 +34,8 @@ const STAGE_KEYS: [&str; 37] = [
     "restart",
     "max_restarts",
     "restart_period",
+    "give_up_after",
+    "outage_timeout",
     "backoff",
     "backoff_max",
     "ready",
@@ -67,6 +70,8 @@ type Given<T> = Option<Spanned<T>>;
 pub(super) struct RawPipeline {
     pub(super) name: Given<String>,
     pub(super) drain_timeout: Given<Duration>,
+    pub(super) fail_on_dead_letters: Given<bool>,
+    pub(super) max_dead_letters: Given<NumberOr>,
     pub(super) logs: RawLogs,
     pub(super) queues: Vec<RawQueue>,
     pub(super) stages: Vec<RawStage>,
@@ -122,6 +127,8 @@ pub(super) struct RawStage {
     pub(super) restart: Given<String>,
     pub(super) max_restarts: Given<NumberOr>,
     pub(super) restart_period: Given<Duration>,
+    pub(super) give_up_after: Given<Duration>,
+    pub(super) outage_timeout: Given<Duration>,
     pub(super) backoff: Given<Duration>,
     pub(super) backoff_max: Given<Duration>,
     pub(super) ready: Given<String>,
@@ -165,7 +172,11 @@ impl RawPipeline {
             groups.into_iter().filter_map(|(name, table)| Some(RawGroup::read(reader, name, table?))).collect();
         let name = table.text(reader, "name");
         let drain_timeout = table.duration(reader, "drain_timeout");
-        (Self { name, drain_timeout, logs, queues, stages, groups }, std::mem::take(&mut reader.faults))
+        let fail_on_dead_letters = table.flag(reader, "fail_on_dead_letters");
+        let max_dead_letters = table.number_or(reader, "max_dead_letters", "unlimited");
+        let pipeline =
+            Self { name, drain_timeout, fail_on_dead_letters, max_dead_letters, logs, queues, stages, groups };
+        (pipeline, std::mem::take(&mut reader.faults))
     }
 }
 
@@ -252,6 +263,8 @@ impl RawStage {
             restart: table.text(reader, "restart"),
             max_restarts: table.number_or(reader, "max_restarts", "unlimited"),
             restart_period: table.duration(reader, "restart_period"),
+            give_up_after: table.duration(reader, "give_up_after"),
+            outage_timeout: table.duration(reader, "outage_timeout"),
             backoff: table.duration(reader, "backoff"),
             backoff_max: table.duration(reader, "backoff_max"),
             ready: table.text(reader, "ready"),

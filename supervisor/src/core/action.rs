@@ -57,10 +57,17 @@ pub enum Verdict {
         /// The stage.
         stage: String,
     },
-    /// A worker was restarted too often.
+    /// So many items became dead letters that the run was to stop.
+    DeadLetters {
+        /// How many there may be: the plan's `max_dead_letters`.
+        most: u64,
+    },
+    /// A worker was given up.
     GaveUp {
         /// Such as `hash/0`.
         worker: String,
+        /// Which limit was reached, in words.
+        reason: String,
         /// The last exit, in words.
         words: String,
     },

@@ -43,6 +43,31 @@ pub enum Actor {
     Signal(i32),
 }
 
+/// What a process leaves behind at its exit, seen before anything is given back.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Left {
+    /// Items are left in the queues that its stage takes from.
+    pub items_left: bool,
+    /// An item that it took and neither finished nor gave back, such as `item 7 of queue raw`.
+    pub in_hand: Option<String>,
+    /// It ended without telling that its work was done, as the SDK does when the program's function has returned.
+    pub unannounced: bool,
+    /// What it got done in this run.
+    pub progress: Progress,
+}
+
+/// What a run of a worker got done.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Progress {
+    /// Nothing: the next run begins where this one began.
+    #[default]
+    None,
+    /// A few items.
+    Some,
+    /// Many items, or an item that killed worker after worker became a dead letter: the next run meets something else.
+    Much,
+}
+
 /// News. Every event about a worker names its incarnation; the core drops what is stale, in one place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
@@ -93,6 +118,8 @@ pub enum Event {
         words: String,
         /// No restart.
         permanent: bool,
+        /// What it needs is not there for now.
+        outage: bool,
     },
     /// The worker is at work, and is to be replaced by a new run of itself when it has done the item in hand.
     Replace {
@@ -168,9 +195,11 @@ pub enum Event {
         incarnation: Incarnation,
         /// How.
         exit: Exit,
-        /// Items are left in the queues that its stage takes from.
-        items_left: bool,
+        /// What the world looks like after it.
+        left: Left,
     },
+    /// So many items became dead letters since the run began.
+    DeadLetters(u64),
     /// The process was stopped (SIGSTOP and the like).
     Paused {
         /// Whose.

@@ -10,17 +10,24 @@ use std::time::Instant;
 
 use super::Core;
 use super::action::{Ask, State};
-use super::event::{Actor, StopLevel};
+use super::event::{Actor, Progress, StopLevel};
 use super::worker::{Process, Worker};
 use crate::config::plan::{RestartPolicy, StageIx};
 
 impl Core {
-    /// Counts a restart against the limit of the group. False if that is too many.
-    pub(super) fn group_allows(&mut self, ix: usize, now: Instant) -> bool {
-        let Some(stage) = self.workers[ix].stage else { return true };
-        let Some(group) = self.plan.groups.iter().position(|group| group.stages.contains(&stage)) else { return true };
+    /// Counts a crash against the limit of the group. The limit in words, if it was reached by that.
+    pub(super) fn limit_of_group(&mut self, ix: usize, progress: Progress, now: Instant) -> Option<String> {
+        let stage = self.workers[ix].stage?;
+        let group = self.plan.groups.iter().position(|group| group.stages.contains(&stage))?;
         let (most, period) = (self.plan.groups[group].max_restarts, self.plan.groups[group].restart_period);
-        self.group_intensity[group].allows(most, period, now)
+        if self.group_intensity[group].allows(ix, progress != Progress::None, most, period, now) {
+            return None;
+        }
+        let times = match most? {
+            1 => "once".to_owned(),
+            most => format!("{most} times"),
+        };
+        Some(format!("the workers of its group crashed more than {times} within {period:?}"))
     }
 
     /// A worker crashed and will be started again: those that go down with it are to be stopped, and all of them are to

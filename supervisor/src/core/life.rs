@@ -6,9 +6,9 @@ use std::time::Instant;
 use brigade_protocol::id::{Incarnation, Post};
 
 use super::Core;
-use super::action::{Action, Ask, State, Verdict};
-use super::backoff::{PROVED, after, wait};
-use super::event::{Actor, Exit, StopLevel};
+use super::action::{Action, Ask, State};
+use super::backoff::after;
+use super::event::{Actor, Exit, Left, StopLevel};
 use super::exit::Meaning;
 use super::policy::{Ending, Next, next};
 use super::worker::{Process, Run};
@@ -76,7 +76,7 @@ impl Core {
         if worker.process == Process::Asked {
             worker.blame(words);
             worker.run.hopeless = permanent && worker.run.asked.is_none();
-            self.ended(ix, None, true, now);
+            self.ended(ix, None, &Left { items_left: true, ..Left::default() }, now);
         }
     }
 
@@ -84,6 +84,7 @@ impl Core {
         let worker = &mut self.workers[ix];
         worker.run.ready.get_or_insert(now);
         worker.was_ready = true;
+        worker.is_addition = false;
         if worker.state == State::Starting && !worker.run.failing {
             let drains = self.ladder.level().is_some() && worker.rules.role == Role::Consumer;
             let state = if drains { State::Draining } else { State::Ready };
@@ -92,51 +93,61 @@ impl Core {
     }
 
     /// It cannot work, and is expected to exit by itself.
-    pub(super) fn said_failed(&mut self, ix: usize, words: String, permanent: bool, now: Instant) {
+    pub(super) fn said_failed(&mut self, ix: usize, words: String, permanent: bool, outage: bool, now: Instant) {
         let worker = &mut self.workers[ix];
         worker.blame(words);
         if worker.run.asked.is_some() || worker.run.hopeless {
             return;
         }
-        worker.run.failing = true;
+        (worker.run.failing, worker.run.outage) = (true, outage);
         self.lose_patience(ix, "it said that it cannot work", now);
         if permanent {
             self.workers[ix].run.hopeless = true;
-            self.hopeless(ix, None, now);
+            if !self.is_dispensable(ix) {
+                self.hopeless(ix, None, now);
+            }
         }
     }
 
     /// Its process has ended.
-    pub(super) fn exited(&mut self, ix: usize, exit: Exit, items_left: bool, now: Instant) {
+    pub(super) fn exited(&mut self, ix: usize, exit: Exit, left: &Left, now: Instant) {
         let worker = &mut self.workers[ix];
         worker.last_exit = Some(exit);
         let (post, incarnation) = (worker.post, worker.incarnation);
         self.out.push(Action::Sweep { post, incarnation });
-        self.ended(ix, Some(exit), items_left, now);
+        self.ended(ix, Some(exit), left, now);
     }
 
     /// A run has ended, or has never begun: decides what follows.
-    fn ended(&mut self, ix: usize, exit: Option<Exit>, items_left: bool, now: Instant) {
+    fn ended(&mut self, ix: usize, exit: Option<Exit>, left: &Left, now: Instant) {
         let inputs_closed = self.inputs_closed(self.workers[ix].stage).is_some();
         let company = self.has_company(ix);
         let stopping = self.level() >= Some(StopLevel::Now);
-        let meaning = exit.map_or(Meaning::Crash, |exit| self.meaning(ix, exit));
         let comes_back = self.comes_back(ix);
+        let asked = self.workers[ix].run.asked.is_some() || stopping || comes_back;
+        if !asked {
+            self.workers[ix].run.misread = exit.and_then(|exit| self.why_no_success(ix, exit, left));
+        }
+        let meaning = exit.map_or(Meaning::Crash, |exit| self.meaning(ix, exit));
+        let never_introduced = exit.is_some() && !self.is_introduced(ix);
         let worker = &mut self.workers[ix];
         (worker.process, worker.pid, worker.paused) = (Process::None, None, None);
         let ending = Ending {
             meaning,
-            asked: worker.run.asked.is_some() || stopping || comes_back,
+            asked,
             hopeless: worker.run.hopeless,
             failing: worker.run.failing,
             inputs_closed,
-            items_left,
+            items_left: left.items_left,
+            never_introduced,
             spared: worker.run.killed_paused && company,
         };
         let actor = worker.run.asked.map_or(Actor::Core, |(_, actor)| actor);
         let cause = worker.end_in_words(exit);
         worker.last_end = Some(cause.clone());
-        if worker.run.replaced && !ending.asked && !ending.hopeless && !ending.failing {
+        // One that the operator wants started again is, however it ends.
+        let is_crash = meaning != Meaning::Success && !worker.run.at_will;
+        if worker.run.replaced && !ending.asked && !ending.hopeless && !ending.failing && !is_crash {
             self.go_on(ix, &format!("replaced: {cause}"), Actor::Core, now);
             return;
         }
@@ -148,10 +159,13 @@ impl Core {
                 self.pend(ix, &format!("{cause}; starts again{with}"), actor, now);
             }
             Next::Rest => {
-                worker.saw_end = exit == Some(Exit::Code(0)) && inputs_closed && !ending.asked;
+                let is_in_order = exit == Some(Exit::Code(0)) && meaning == Meaning::Success && !ending.failing;
+                worker.saw_end = is_in_order && inputs_closed && !left.items_left && !ending.asked;
                 self.rest(ix, &cause, actor, now);
             }
-            Next::Restart => self.restart(ix, cause, now),
+            Next::Restart => self.restart(ix, cause, left.progress, now),
+            Next::GiveUp => self.give_up(ix, "a temporary stage is not restarted".to_owned(), cause, now),
+            Next::Hopeless if self.is_dispensable(ix) => self.drop_addition(ix, &cause, now),
             Next::Hopeless => {
                 self.change(ix, State::Failed, cause, Actor::Core, now);
                 self.hopeless(ix, exit, now);
@@ -164,7 +178,10 @@ impl Core {
         let worker = &self.workers[ix];
         match worker.stage {
             _ if worker.run.killed || worker.run.hung => Meaning::Crash,
-            Some(stage) => Meaning::of(exit, &self.plan.stages[stage].exits),
+            Some(stage) => match Meaning::of(exit, &self.plan.stages[stage].exits) {
+                Meaning::Success if worker.run.misread.is_some() => Meaning::Crash,
+                meaning => meaning,
+            },
             None => Meaning::of(exit, &Exits::default()),
         }
     }
@@ -173,35 +190,6 @@ impl Core {
     pub(super) fn rest(&mut self, ix: usize, cause: &str, actor: Actor, now: Instant) {
         self.workers[ix].next_start = None;
         self.change(ix, State::Exited, cause, actor, now);
-    }
-
-    /// It crashed, or its start failed: again after a wait, unless it was too often.
-    fn restart(&mut self, ix: usize, cause: String, now: Instant) {
-        let of_group = self.group_allows(ix, now);
-        let worker = &mut self.workers[ix];
-        let rules = worker.rules;
-        if worker.run.ready.is_some_and(|ready| now.saturating_duration_since(ready) >= PROVED) {
-            worker.failures = 0;
-        }
-        if worker.intensity.allows(rules.max_restarts, rules.restart_period, now) && of_group {
-            let wait = wait(rules.backoff, rules.backoff_max, worker.failures, &mut self.random);
-            worker.failures = worker.failures.saturating_add(1);
-            worker.next_start = Some(after(now, wait));
-            self.change(ix, State::Backoff, format!("{cause}; next start in {wait:?}"), Actor::Core, now);
-            self.take_along(ix, now);
-        } else {
-            let cause = if of_group { cause } else { format!("{cause} (the limit of its group)") };
-            self.ladder.blame(Verdict::GaveUp { worker: worker.name.clone(), words: cause.clone() });
-            self.change(ix, State::Failed, format!("{cause}; restarted too often"), Actor::Core, now);
-            self.raise(StopLevel::Now, Actor::Core, now);
-        }
-    }
-
-    /// It can never work, so the whole pipeline stops. `exit`: `None` if it lives, or never did.
-    fn hopeless(&mut self, ix: usize, exit: Option<Exit>, now: Instant) {
-        let worker = &self.workers[ix];
-        self.ladder.blame(Verdict::Hopeless { worker: worker.name.clone(), words: worker.end_in_words(exit) });
-        self.raise(StopLevel::Now, Actor::Core, now);
     }
 
     /// Asks a worker to stop, or takes it out of the line if it has no process. Asking again changes nothing, unless

@@ -15,6 +15,7 @@ pub mod action;
 mod backoff;
 pub mod event;
 mod exit;
+mod failure;
 mod group;
 mod hung;
 mod intensity;
@@ -44,7 +45,7 @@ pub use self::worker::Worker;
 use self::action::{Action, State};
 use self::backoff::Random;
 use self::event::{Actor, Event, StopLevel};
-use self::intensity::Intensity;
+use self::intensity::GroupIntensity;
 use self::shutdown::Ladder;
 use self::worker::{Due, Rules};
 use crate::config::plan::{Plan, QueueIx, StageIx};
@@ -70,8 +71,8 @@ pub struct Core {
     watched: Vec<bool>,
     /// Stages that send to nobody any more.
     in_vain: Vec<bool>,
-    /// The latest restarts within each group.
-    group_intensity: Vec<Intensity>,
+    /// The latest crashes within each group.
+    group_intensity: Vec<GroupIntensity>,
     ladder: Ladder,
     random: Random,
     begun: bool,
@@ -106,7 +107,7 @@ impl Core {
             abandoned: vec![false; plan.queues.len()],
             watched: vec![false; plan.loops.len()],
             in_vain: vec![false; plan.stages.len()],
-            group_intensity: vec![Intensity::default(); plan.groups.len()],
+            group_intensity: vec![GroupIntensity::default(); plan.groups.len()],
             ladder: Ladder::new(),
             random: Random::new(seed),
             begun: false,
@@ -211,9 +212,9 @@ impl Core {
                     self.said_ready(ix, now);
                 }
             }
-            Event::Failed { post, incarnation, words, permanent } => {
+            Event::Failed { post, incarnation, words, permanent, outage } => {
                 if let Some(ix) = self.current(post, incarnation) {
-                    self.said_failed(ix, words, permanent, now);
+                    self.said_failed(ix, words, permanent, outage, now);
                 }
             }
             Event::Replace { post, incarnation, words } => {
@@ -244,9 +245,10 @@ impl Core {
             Event::Restart { post, actor } => self.restart_at_will(post, actor, now),
             Event::Reload { difference, actor } => self.reload(*difference, actor, now),
             Event::Scale { stage, replicas, actor } => self.scale(stage, replicas, actor, now),
-            Event::Exited { post, incarnation, exit, items_left } => {
+            Event::DeadLetters(count) => self.dead_letters(count, now),
+            Event::Exited { post, incarnation, exit, left } => {
                 if let Some(ix) = self.current(post, incarnation) {
-                    self.exited(ix, exit, items_left, now);
+                    self.exited(ix, exit, &left, now);
                 }
             }
             Event::Paused { post, incarnation } => {
@@ -297,6 +299,9 @@ impl Core {
                 let extended = self.workers[ix].run.extended;
                 let why = match extended {
                     Some((_, time)) => format!("not ready when the time was over that it had asked for ({time:?})"),
+                    None if !self.is_introduced(ix) => {
+                        format!("not ready within {:?}: it has not said hello to the supervisor", rules.start_timeout)
+                    }
                     None => format!("not ready within {:?}", rules.start_timeout),
                 };
                 self.workers[ix].blame(why.clone());

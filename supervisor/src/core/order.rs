@@ -100,7 +100,7 @@ impl Core {
         }
         self.level()?;
         match self.plan.stages[stage].role() {
-            Role::Source | Role::Task => Some((Ask::Drain, "asked to make nothing new")),
+            Role::Source | Role::Task => Some((Ask::Drain, "asked to stop producing")),
             // Those that others need wait for their turn.
             Role::Service => Some((Ask::Now, "nobody needs it any more")),
             Role::Consumer => None,

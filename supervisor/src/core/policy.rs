@@ -19,6 +19,8 @@ pub(super) struct Ending {
     pub(super) inputs_closed: bool,
     /// Items are left in them.
     pub(super) items_left: bool,
+    /// It ended before it said hello, which the program of a stage with queues must.
+    pub(super) never_introduced: bool,
     /// It was killed for being paused at the end of its stage, and others of the stage are there to finish.
     pub(super) spared: bool,
 }
@@ -30,6 +32,8 @@ pub(super) enum Next {
     Rest,
     /// It is to be started again, after a wait.
     Restart,
+    /// It has failed, and is not to be started again.
+    GiveUp,
     /// It can never work.
     Hopeless,
 }
@@ -50,6 +54,7 @@ pub(super) fn next(role: Role, policy: RestartPolicy, ending: Ending) -> Next {
         return Next::Rest;
     }
     match policy {
+        RestartPolicy::Temporary if ending.never_introduced => Next::GiveUp,
         RestartPolicy::Temporary => Next::Rest,
         RestartPolicy::Permanent | RestartPolicy::Transient if ending.spared => Next::Rest,
         RestartPolicy::Permanent | RestartPolicy::Transient => Next::Restart,
@@ -80,6 +85,7 @@ mod tests {
             failing: false,
             inputs_closed: false,
             items_left: false,
+            never_introduced: false,
             spared: false,
         }
     }
@@ -124,6 +130,14 @@ mod tests {
                 assert_eq!(next(Role::Service, policy, Ending { asked: true, ..by(meaning) }), Next::Rest);
             }
         }
+    }
+
+    #[test]
+    fn the_end_of_a_temporary_worker_that_never_said_hello_is_not_the_end_of_its_work() {
+        let ending = Ending { never_introduced: true, ..by(Crash) };
+        assert_eq!(next(Role::Source, Temporary, ending), Next::GiveUp);
+        assert_eq!(next(Role::Source, Transient, ending), Next::Restart);
+        assert_eq!(next(Role::Source, Temporary, Ending { asked: true, ..ending }), Next::Rest);
     }
 
     #[test]

@@ -10,7 +10,7 @@ use std::time::Instant;
 use super::Core;
 use super::action::State;
 use super::event::Actor;
-use super::intensity::Intensity;
+use super::intensity::GroupIntensity;
 use super::worker::{Process, Rules};
 use crate::config::plan::StageIx;
 use crate::config::plan::difference::Difference;
@@ -27,7 +27,7 @@ impl Core {
         self.watched = self.plan.loops.iter().map(was_watched).collect();
         let intensity = |name: &String| {
             let old = before.groups.iter().position(|old| old.name == *name);
-            old.map_or_else(Intensity::default, |ix| self.group_intensity[ix].clone())
+            old.map_or_else(GroupIntensity::default, |ix| self.group_intensity[ix].clone())
         };
         self.group_intensity = self.plan.groups.iter().map(|group| intensity(&group.name)).collect();
         for stage in 0..self.plan.stages.len() {

@@ -38,7 +38,7 @@ impl Core {
         (worker.failures, worker.intensity) = (0, Intensity::default());
         match worker.process {
             Process::None => {
-                self.go_on(ix, "its wait is over: asked to start anew", actor, now);
+                self.go_on(ix, "its wait is over: asked to start again", actor, now);
             }
             // It is a new run as it is.
             Process::Asked => {}
@@ -48,7 +48,7 @@ impl Core {
                 let (post, incarnation, killed) = (worker.post, worker.incarnation, worker.run.killed);
                 // Whatever it says of itself now, it is not waited for.
                 (worker.run.replaced, worker.run.at_will, worker.run.failing) = (true, true, false);
-                self.change(ix, State::Stopping, "asked to stop, to be started anew", actor, now);
+                self.change(ix, State::Stopping, "asked to stop, to be started again", actor, now);
                 if !killed {
                     self.out.push(Action::Stop { post, incarnation, ask: Ask::Now });
                     self.lose_patience(ix, "it was asked to stop", now);

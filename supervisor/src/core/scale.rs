@@ -75,11 +75,15 @@ impl Core {
                 (true, false) | (false, true) => {}
             }
         }
+        // The workers of a stage that is new as a whole are no additions: nobody does its work without them.
+        let grows = !self.crews[stage].is_empty();
         for replica in self.crews[stage].len()..usize::from(replicas) {
             let plan = &self.plan.stages[stage];
             let replica = u16::try_from(replica).expect("it is less than replicas");
             let ix = self.workers.len();
-            self.workers.push(Worker::new(post_at(ix), Some(stage), &plan.name, replica, Rules::of(plan)));
+            let mut worker = Worker::new(post_at(ix), Some(stage), &plan.name, replica, Rules::of(plan));
+            worker.is_addition = grows;
+            self.workers.push(worker);
             self.crews[stage].push(ix);
         }
     }
@@ -91,13 +95,32 @@ impl Core {
         self.ask(ix, Ask::Now, actor, why, now);
     }
 
+    /// Whether a worker that never became ready was added to others that do the work of its stage without it.
+    pub(super) fn is_dispensable(&self, ix: usize) -> bool {
+        let worker = &self.workers[ix];
+        let mut others = worker.stage.into_iter().flat_map(|stage| self.crew(stage));
+        worker.is_addition && others.any(|other| !other.is_addition && !other.let_go)
+    }
+
+    /// An addition that failed as others are given up for: the stage works on without it.
+    pub(super) fn drop_addition(&mut self, ix: usize, why: &str, now: Instant) {
+        let worker = &mut self.workers[ix];
+        (worker.let_go, worker.dropped, worker.is_addition) = (true, true, false);
+        let Some(stage) = worker.stage else { return };
+        let others = self.crew(stage).filter(|worker| !worker.let_go).count();
+        let replicas = &mut Arc::make_mut(&mut self.plan).stages[stage].replicas;
+        *replicas = u16::try_from(others).unwrap_or(*replicas);
+        let cause = format!("it could not be added ({why}); the stage works on with {others}");
+        self.rest(ix, &cause, Actor::Core, now);
+    }
+
     /// One whose last process is still on its way out is started when that has ended.
     fn call_back(&mut self, ix: usize, why: &str, actor: Actor, now: Instant) {
         let worker = &mut self.workers[ix];
-        worker.let_go = false;
+        (worker.let_go, worker.dropped) = (false, false);
         (worker.failures, worker.intensity) = (0, Intensity::default());
         if worker.process == Process::None && worker.state == State::Exited {
-            (worker.saw_end, worker.was_ready) = (false, false);
+            (worker.saw_end, worker.was_ready, worker.is_addition) = (false, false, true);
             self.pend(ix, why, actor, now);
         }
     }

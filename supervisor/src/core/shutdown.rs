@@ -70,7 +70,8 @@ fn rank(verdict: &Verdict) -> u8 {
         Verdict::Drained | Verdict::Ended { .. } => 1,
         Verdict::Stopped => 2,
         Verdict::Abandoned { .. } => 3,
-        Verdict::GaveUp { .. } | Verdict::Hopeless { .. } => 4,
+        Verdict::DeadLetters { .. } => 4,
+        Verdict::GaveUp { .. } | Verdict::Hopeless { .. } => 5,
     }
 }
 

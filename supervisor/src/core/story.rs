@@ -4,6 +4,7 @@
 mod at_will;
 mod drain;
 mod end;
+mod failure;
 mod group;
 mod hung;
 mod ladder;
@@ -25,8 +26,8 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::id::{Incarnation, Post};
 
-use super::action::{Action, Ask, State};
-use super::event::{Actor, Event, Exit, StopLevel};
+use super::action::{Action, Ask, State, Verdict};
+use super::event::{Actor, Event, Exit, Left, Progress, StopLevel};
 use super::{Core, Worker};
 use crate::config::plan::{
     ExitCode, Exits, Group, Limits, LogPlan, Loop, Plan, QueuePlan, Readiness, RestartPolicy, Role, StagePlan,
@@ -44,6 +45,8 @@ fn pipeline() -> Plan {
         name: "story".into(),
         file: PathBuf::from("/story.toml"),
         drain_timeout: Duration::from_secs(30),
+        fail_on_dead_letters: true,
+        max_dead_letters: None,
         logs: LogPlan::default(),
         queues: Vec::new(),
         stages: Vec::new(),
@@ -92,6 +95,8 @@ impl Told for Plan {
             restart: RestartPolicy::Transient,
             max_restarts: Some(5),
             restart_period: Duration::from_secs(60),
+            give_up_after: Duration::ZERO,
+            outage_timeout: Duration::from_secs(600),
             backoff: Duration::from_millis(100),
             backoff_max: Duration::from_secs(30),
             start_timeout: Duration::from_secs(30),
@@ -195,6 +200,10 @@ fn in_order(mut plan: Plan) -> Plan {
     plan
 }
 
+fn gave_up(worker: &str, reason: &str, words: &str) -> Verdict {
+    Verdict::GaveUp { worker: worker.into(), reason: reason.into(), words: words.into() }
+}
+
 /// walk → paths → hash ×2 → sums → report
 fn line() -> Plan {
     pipeline().stage("walk", &[], &["paths"]).stage("hash", &["paths"], &["sums"]).times(2).stage(
@@ -263,6 +272,14 @@ impl Story {
         self.tell(Event::Spawned { post, incarnation, pid: 1000 + i32::from(post.0) });
     }
 
+    /// It says hello, if it must.
+    fn introduces(&mut self, name: &str) {
+        let (post, incarnation) = self.id(name);
+        if self.who(name).stage.is_some_and(|stage| !self.core.plan().stages[stage].is_plain()) {
+            self.tell(Event::Hello { post, incarnation });
+        }
+    }
+
     fn ready(&mut self, name: &str) {
         let (post, incarnation) = self.id(name);
         self.tell(Event::Ready { post, incarnation });
@@ -287,7 +304,17 @@ impl Story {
 
     fn exits(&mut self, name: &str, exit: Exit) {
         let (post, incarnation) = self.id(name);
-        self.tell(Event::Exited { post, incarnation, exit, items_left: false });
+        self.tell(Event::Exited { post, incarnation, exit, left: Left::default() });
+    }
+
+    fn exits_leaving(&mut self, name: &str, exit: Exit, left: Left) {
+        let (post, incarnation) = self.id(name);
+        self.tell(Event::Exited { post, incarnation, exit, left });
+    }
+
+    /// How the last run of a worker ended, in words.
+    fn end_of(&self, name: &str) -> &str {
+        self.who(name).last_end.as_deref().expect("it has ended once")
     }
 
     fn all_exit(&mut self, names: &[&str], exit: Exit) {
@@ -305,7 +332,7 @@ impl Story {
 
     fn says_failed(&mut self, name: &str, words: &str, permanent: bool) {
         let (post, incarnation) = self.id(name);
-        self.tell(Event::Failed { post, incarnation, words: words.into(), permanent });
+        self.tell(Event::Failed { post, incarnation, words: words.into(), permanent, outage: false });
     }
 
     fn paused(&mut self, name: &str) {

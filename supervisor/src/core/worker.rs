@@ -50,13 +50,17 @@ pub struct Worker {
     pub(super) run: Run,
     /// Failures in a row, for the wait before the next start.
     pub(super) failures: u32,
-    /// Its latest restarts.
+    /// Its latest crashes.
     pub(super) intensity: Intensity,
     /// Its stage was made smaller, and it is to go, or has gone.
     pub let_go: bool,
+    /// Its stage grew by it while the pipeline was running, and it has never been ready.
+    pub(super) is_addition: bool,
+    /// It was an addition that could not be started, and was dropped.
+    pub dropped: bool,
     /// Its process was started with what an earlier plan says, and is to be started anew.
     pub(super) stale: bool,
-    /// It exited 0 when all its inputs were closed: it has seen that nothing was left in them.
+    /// It exited 0 when all its inputs were closed and nothing was left in them.
     pub(super) saw_end: bool,
     /// It was ready once, in whichever run, since its group went down last: who starts after it need not wait for it
     /// again. Otherwise a stage that is killed again and again would keep those before it from ever starting.
@@ -103,8 +107,12 @@ pub(super) struct Run {
     pub(super) killed_paused: bool,
     /// It said that it cannot work.
     pub(super) failing: bool,
+    /// Because something that it needs is not there for now.
+    pub(super) outage: bool,
     /// And that it never will.
     pub(super) hopeless: bool,
+    /// Why its exit is no success though its code is one, in words.
+    pub(super) misread: Option<String>,
     /// What was said about its failure.
     pub(super) words: Option<String>,
 }
@@ -116,6 +124,8 @@ pub(super) struct Rules {
     pub(super) restart: RestartPolicy,
     pub(super) max_restarts: Option<u32>,
     pub(super) restart_period: Duration,
+    pub(super) give_up_after: Duration,
+    pub(super) outage_timeout: Duration,
     pub(super) backoff: Duration,
     pub(super) backoff_max: Duration,
     pub(super) start_timeout: Duration,
@@ -130,6 +140,8 @@ impl Rules {
             restart: stage.restart,
             max_restarts: stage.max_restarts,
             restart_period: stage.restart_period,
+            give_up_after: stage.give_up_after,
+            outage_timeout: stage.outage_timeout,
             backoff: stage.backoff,
             backoff_max: stage.backoff_max,
             start_timeout: stage.start_timeout,
@@ -144,8 +156,10 @@ impl Rules {
         restart: RestartPolicy::Permanent,
         max_restarts: Some(5),
         restart_period: Duration::from_secs(60),
+        give_up_after: Duration::from_secs(120),
+        outage_timeout: Duration::from_secs(600),
         backoff: Duration::from_millis(100),
-        backoff_max: Duration::from_secs(30),
+        backoff_max: Duration::from_secs(5),
         start_timeout: Duration::from_secs(30),
         stop_timeout: Duration::from_secs(10),
         must_say_ready: true,
@@ -190,6 +204,8 @@ impl Worker {
             failures: 0,
             intensity: Intensity::default(),
             let_go: false,
+            is_addition: false,
+            dropped: false,
             stale: false,
             saw_end: false,
             was_ready: false,
@@ -209,6 +225,12 @@ impl Worker {
 
     /// How the present run ended, in words. `exit`: `None` if there is none, or none yet.
     pub(super) fn end_in_words(&self, exit: Option<Exit>) -> String {
+        if let (Some(exit), Some(why)) = (exit, &self.run.misread) {
+            return match exit {
+                Exit::Code(0) => format!("exited with code 0 {why}"),
+                Exit::Code(_) | Exit::Signal { .. } => format!("{exit} {why}"),
+            };
+        }
         match (exit, &self.run.words) {
             (Some(exit), Some(words)) => format!("{exit}: {words}"),
             (Some(exit), None) => exit.to_string(),

@@ -139,7 +139,10 @@ fn not_spawned(program: &Path, cwd: &Path, limits: &Limits, step: Option<Step>, 
         (None, Some(user)) => format!("cannot start {program} as user {}: {error}", user.typed),
         (None, None) => format!("cannot start {program}: {error}"),
     };
-    let passes = matches!(error.raw_os_error(), Some(libc::EAGAIN | libc::ENOMEM));
+    let passes = matches!(
+        error.raw_os_error(),
+        Some(libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOSPC | libc::EBUSY | libc::EINTR)
+    );
     NotSpawned { words, permanent: if step.is_some() { !passes } else { is_permanent(error) } }
 }
 

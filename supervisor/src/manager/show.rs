@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use brigade_protocol::codec;
-use brigade_protocol::shared::shape::{Shape, TypeNote};
+use brigade_protocol::shape::{Shape, TypeNote};
 use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, EnumAccess, Error, MapAccess, SeqAccess, VariantAccess, Visitor};
 use serde_json::{Value, json};
@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 /// The value as JSON. What has no known shape, or is not of the shape it should have, comes as `{"hex": "…"}`.
 /// Numbers that JSON cannot hold (past 64 bits, not finite) come as text, maps whose keys are not text as pairs.
 pub fn value(bytes: &[u8], note: Option<&TypeNote>) -> Value {
-    note.and_then(|note| codec::decode_with(Reader { shape: &note.shape, note }, bytes).ok())
+    note.and_then(|note| codec::decode_with(Reader { shape: &note.shape, note, around: None, depth: 0 }, bytes).ok())
         .unwrap_or_else(|| hex(bytes))
 }
 
@@ -40,11 +40,33 @@ fn hex(bytes: &[u8]) -> Value {
 struct Reader<'a> {
     shape: &'a Shape,
     note: &'a TypeNote,
+    around: Option<&'a Around<'a>>,
+    /// In how many structs it stands.
+    depth: u32,
+}
+
+/// Structs within each other that are read at most: a struct may claim to contain itself without an end.
+const DEPTH: u32 = 128;
+
+/// A struct in which a value stands, and the one around that, from the last variant of an enum on.
+struct Around<'a> {
+    shape: &'a Shape,
+    around: Option<&'a Around<'a>>,
 }
 
 impl<'a> Reader<'a> {
     fn of(self, shape: &'a Shape) -> Self {
         Self { shape, ..self }
+    }
+
+    /// The struct that stands so many further out.
+    fn again<E: Error>(self, levels: u32) -> Result<Self, E> {
+        let mut at = self.around;
+        for _ in 1..levels {
+            at = at.and_then(|at| at.around);
+        }
+        let at = at.filter(|_| levels > 0).ok_or_else(|| E::custom("a struct that is not there"))?;
+        Ok(Self { shape: at.shape, around: at.around, ..self })
     }
 
     fn variants(self, number: u32) -> &'a [(String, Shape)] {
@@ -92,7 +114,12 @@ impl<'de> DeserializeSeed<'de> for Reader<'_> {
             Shape::Seq(_) => from.deserialize_seq(self),
             Shape::Map(..) => from.deserialize_map(self),
             Shape::Tuple(parts) => from.deserialize_tuple(parts.len(), self),
-            Shape::Struct(fields) => from.deserialize_tuple(fields.len(), self),
+            Shape::Struct(_) if self.depth >= DEPTH => Err(D::Error::custom("too many structs within each other")),
+            Shape::Struct(fields) => {
+                let around = Around { shape: self.shape, around: self.around };
+                from.deserialize_tuple(fields.len(), Reader { around: Some(&around), depth: self.depth + 1, ..self })
+            }
+            Shape::Again(levels) => self.again(*levels)?.deserialize(from),
             Shape::Enum(_) => from.deserialize_enum("", &[], self),
         }
     }
@@ -163,9 +190,9 @@ impl<'de> Visitor<'de> for Reader<'_> {
         match self.variants(*number).get(index as usize) {
             Some((name, Shape::Unit)) => carried.unit_variant().map(|()| Value::from(name.as_str())),
             // What a variant carries is encoded alike, whether it has fields, parts or one value.
-            Some((name, shape)) => {
-                carried.newtype_variant_seed(self.of(shape)).map(|value| json!({ name.as_str(): value }))
-            }
+            Some((name, shape)) => carried
+                .newtype_variant_seed(Reader { around: None, ..self.of(shape) })
+                .map(|value| json!({ name.as_str(): value })),
             None => Err(A::Error::custom("a variant that nobody told of")),
         }
     }
@@ -213,6 +240,24 @@ mod tests {
         assert_eq!(shown(&[Colour::Red], Shape::Tuple(vec![Shape::Enum(0)])), json!(["Red"]));
         assert_eq!(shown(&Colour::Grey(7), Shape::Enum(0)), json!({"Grey": 7}));
         assert_eq!(shown(&Colour::Mixed { r: 1, g: 0.5 }, Shape::Enum(0)), json!({"Mixed": {"r": 1, "g": 0.5}}));
+    }
+
+    #[test]
+    fn a_struct_within_itself_is_shown() {
+        #[derive(Serialize)]
+        struct Chain {
+            n: u8,
+            next: Option<Box<Chain>>,
+        }
+        let next = Shape::Option(boxed(Shape::Again(1)));
+        let shape = Shape::Struct(vec![("n".into(), Shape::U8), ("next".into(), next)]);
+        let chain = |n, next: Option<Chain>| Chain { n, next: next.map(Box::new) };
+        let value = chain(1, Some(chain(2, Some(chain(3, None)))));
+        let expected = json!({"n": 1, "next": {"n": 2, "next": {"n": 3, "next": null}}});
+        assert_eq!(shown(&value, shape), expected);
+        assert_eq!(shown(&7u8, Shape::Again(1)), json!({"hex": "0107"}), "it stands in no struct");
+        let endless = Shape::Struct(vec![("it".into(), Shape::Again(1))]);
+        assert_eq!(shown(&7u8, endless), json!({"hex": "0107"}), "it never ends");
     }
 
     #[test]

@@ -11,9 +11,9 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
 use brigade_protocol::codec;
+use brigade_protocol::shape::TypeNote;
 use brigade_protocol::shared::items::Items;
 use brigade_protocol::shared::op::{Bytes, Kind, Origin};
-use brigade_protocol::shared::shape::TypeNote;
 use serde::{Deserialize, Serialize};
 
 use super::batches::Prepared;
@@ -217,7 +217,7 @@ impl Out {
 
 #[cfg(test)]
 mod tests {
-    use brigade_protocol::shared::shape::Shape;
+    use brigade_protocol::shape::Shape;
 
     use super::*;
 

@@ -3,9 +3,9 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use brigade_protocol::shape::{TypeNote, compare};
 use brigade_protocol::shared::items::Items;
 use brigade_protocol::shared::op::{Container, CounterOp, Dump, Kind, ListOp, MapOp, NAME_BYTES, Op, Outcome, Refusal};
-use brigade_protocol::shared::shape::TypeNote;
 
 use super::batches::{self, Batches};
 use super::kinds::{number, on_counter, on_list, on_map};
@@ -33,7 +33,7 @@ pub struct State {
 /// One container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Held {
-    /// What its values are, for people.
+    /// The types of its items, or of its keys and its values.
     pub types: Vec<TypeNote>,
     /// Its contents.
     pub body: Body,
@@ -187,6 +187,12 @@ fn create(held: &mut Held, kind: Kind, types: &[TypeNote]) -> Result<Outcome, Re
     if held.types.is_empty() {
         held.types = types.to_vec();
     }
+    for (stands, comes) in held.types.iter().zip(types) {
+        if let Err(difference) = compare(stands, comes) {
+            let [held, wanted] = [stands, comes].map(TypeNote::to_string);
+            return Err(Refusal::OtherShape { held, wanted, difference: difference.to_string() });
+        }
+    }
     Ok(Outcome::Done)
 }
 
@@ -202,6 +208,7 @@ fn describe(name: &str, held: &Held) -> Container {
 #[cfg(test)]
 mod tests {
     use brigade_protocol::codec;
+    use brigade_protocol::shape::Shape;
     use brigade_protocol::shared::op::Bytes;
 
     use super::*;
@@ -354,8 +361,27 @@ mod tests {
     }
 
     #[test]
+    fn a_container_keeps_its_types_and_refuses_others() {
+        let note = |name: &str, shape| TypeNote { name: name.into(), shape, enums: vec![] };
+        let create = |value| {
+            let types = vec![note("a::Key", Shape::Text), note("a::Value", value)];
+            Op::Create { name: "m".into(), kind: Kind::Map, types }
+        };
+        let other =
+            Refusal::OtherShape { held: "i64".into(), wanted: "u64".into(), difference: "u64 instead of i64".into() };
+        let state = tell(vec![
+            (map(MapOp::Insert(bytes("k"), bytes("1"))), Outcome::Value(None)),
+            (create(Shape::I64), Outcome::Done),
+            (create(Shape::U64), Outcome::Refused(other)),
+            (create(Shape::Opaque), Outcome::Done),
+            (create(Shape::I64), Outcome::Done),
+        ]);
+        assert_eq!(state.held["m"].types[1].shape, Shape::I64);
+    }
+
+    #[test]
     fn what_there_is_can_be_listed_and_looked_into_without_making_anything() {
-        let note = TypeNote { name: "u8".into(), shape: brigade_protocol::shared::shape::Shape::U8, enums: vec![] };
+        let note = TypeNote { name: "u8".into(), shape: Shape::U8, enums: vec![] };
         let of = |length| Container { name: "l".into(), kind: Kind::List, length, types: vec![note.clone()] };
         let dump = |limit| Op::Dump { name: "l".into(), limit };
         tell(vec![

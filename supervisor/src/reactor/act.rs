@@ -148,6 +148,7 @@ impl Reactor {
             orders: None,
             ended: None,
             heard: false,
+            announced: false,
             last_words: None,
             gone: None,
         });
@@ -265,7 +266,7 @@ impl Reactor {
             Actor::Core => String::new(),
             Actor::Operator => " (by the operator)".to_owned(),
             Actor::Signal(number) => {
-                format!(" (by {})", crate::core::signal_name(number).unwrap_or("a signal"))
+                format!(" (the supervisor got {})", crate::core::signal_name(number).unwrap_or("a signal"))
             }
         };
         let pid = self.roster.at(post).map_or(0, |present| present.pid);
@@ -278,6 +279,9 @@ impl Reactor {
                     tracing::warn!("{who} said at last: {line}");
                 }
                 self.last_words.insert(post, words);
+            }
+            State::Exited if self.core.worker(post).is_some_and(|worker| worker.dropped) => {
+                tracing::warn!("{who}: {cause}");
             }
             State::Ready => tracing::info!(pid, "{who} is ready{by}"),
             State::Pending | State::Starting if matches!(from, State::Ready | State::Draining) => {

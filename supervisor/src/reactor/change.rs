@@ -41,7 +41,7 @@ impl Reactor {
     }
 
     pub(super) fn note_end(&self, verdict: &Verdict, picture: &Status) {
-        let cause = crate::verdict::report(self.core.plan(), verdict, picture).verdict;
+        let cause = crate::verdict::report(self.core.plan(), verdict, picture, self.new_dead_letters()).verdict;
         note(own::STAGE, 0, self.standing, ENDED, &cause, actor_word(Actor::Core));
     }
 }

@@ -10,6 +10,7 @@ use brigade_protocol::queue::DeadItem;
 use super::act::committed;
 use super::{QueueInUse, Reactor, SOON};
 use crate::control::Answer;
+use crate::core::event::Event;
 use crate::effects::dead::{Attempt, Which};
 
 /// Nobody's post: the supervisor's own, when it sends.
@@ -26,6 +27,7 @@ impl Reactor {
         let is_page_spoilt = self.is_page_spoilt(post);
         let stage = self.core.worker(post).and_then(|worker| worker.stage);
         self.note_death(post, incarnation);
+        let mut dead = 0u64;
         for index in 0..self.queues.len() {
             if self.queues[index].spoilt {
                 continue;
@@ -43,12 +45,14 @@ impl Reactor {
                     "{name}/{replica} held items of queue {queue}: {returned} go back, {dead} are dead letters, {rolled_back} were not sent yet"
                 );
             }
+            dead = dead.saturating_add(swept.dead);
             if swept.dead > 0 {
                 let end = self.end_of(post);
                 self.put_dead_aside_with(index, &format!("its worker {name}/{replica} {end}"));
             }
             crash_point!("queue_swept");
         }
+        self.earlier.swept(post, dead);
     }
 
     fn end_of(&self, post: Post) -> String {
@@ -144,7 +148,13 @@ impl Reactor {
             tracing::warn!(queue = %name, %item, deliveries, "an item is a dead letter now: {words}");
         });
         match kept {
-            Ok(_) => *stuck = false,
+            Ok(kept) => {
+                *stuck = false;
+                if kept > 0 {
+                    self.dead_letters = self.dead_letters.saturating_add(kept);
+                    self.events.push_back(Event::DeadLetters(self.dead_letters));
+                }
+            }
             Err(error) => {
                 if !*stuck {
                     tracing::error!(queue = %name, %error, "a dead letter cannot be kept; it stays in the queue until it can");
@@ -152,6 +162,13 @@ impl Reactor {
                 *stuck = true;
             }
         }
+    }
+
+    /// How many items became dead letters in this run and are kept: those that were sent again or dropped are not. While
+    /// letters of earlier runs are kept as well, each that went counts as one of those.
+    pub(super) fn new_dead_letters(&self) -> u64 {
+        let kept = self.queues.iter().fold(0u64, |sum, in_use| sum.saturating_add(in_use.dead.len()));
+        self.dead_letters.min(kept)
     }
 
     /// Sends dead letters again, by a place of our own in the queue.

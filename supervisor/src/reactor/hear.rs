@@ -18,6 +18,8 @@ use crate::sources::exits;
 /// How long the last words of a worker are waited for when it is gone: what it says through its line to us, which is
 /// closed then, unless somebody outside of its group has inherited it, and what it wrote to stderr, if the disk lets that be read.
 const WORDS_GRACE: Duration = Duration::from_millis(100);
+/// The same for a process whose exit may be a success: whether it is depends on what it said.
+const REPORT_GRACE: Duration = Duration::from_secs(10);
 
 impl Reactor {
     pub(super) fn hear_signals(&mut self) {
@@ -108,8 +110,12 @@ impl Reactor {
                 }
             }
             let Some(gone) = present.gone else { continue };
-            let is_heard = present.heard && present.last_words.is_some();
-            if !is_heard && now.duration_since(gone) < WORDS_GRACE {
+            let (has_words, is_heard) = (present.last_words.is_some(), present.heard || present.announced);
+            let Some(exit) = present.ended else { continue };
+            // Taken for a success, it would never be started again: so no word of it may be missed.
+            let grace = if !is_heard && self.may_be_success(post, exit) { REPORT_GRACE } else { WORDS_GRACE };
+            let waited = now.duration_since(gone);
+            if (!is_heard && waited < grace) || (!has_words && waited < WORDS_GRACE) {
                 continue;
             }
             let Some(present) = self.roster.leave(post) else { continue };
@@ -119,22 +125,15 @@ impl Reactor {
             if post == self.core.manager_post() {
                 self.manager = None;
             }
-            let Some(exit) = present.ended else { continue };
             let incarnation = present.incarnation;
+            let is_unannounced = present.orders.is_some() && present.heard && !present.announced;
             self.leaver = Some((post, incarnation, present.last_words.unwrap_or_default()));
-            let items_left = self.items_left(post);
+            let left = self.left_by(post, is_unannounced);
             self.end_limits(post, incarnation);
-            self.events.push_back(Event::Exited { post, incarnation, exit, items_left });
+            self.events.push_back(Event::Exited { post, incarnation, exit, left });
             self.decide();
             self.leaver = None;
         }
-    }
-
-    /// Whether items are left in the queues that a post takes from, in whosever hands.
-    fn items_left(&self, post: Post) -> bool {
-        let stage = self.core.worker(post).and_then(|worker| worker.stage);
-        let inputs = stage.map_or(&[][..], |stage| &self.core.plan().stages[stage].inputs);
-        inputs.iter().any(|queue| self.queues[*queue].queue.depth().left() > 0)
     }
 
     pub(super) fn hear_calls(&mut self) {
@@ -168,8 +167,8 @@ impl Reactor {
                 present.orders = Some(orders);
                 self.events.push_back(Event::Hello { post, incarnation });
             }
-            Entry::Refused(words) => self.events.push_back(Event::Failed { post, incarnation, words, permanent: true }),
-            Entry::Broke(words) => self.events.push_back(Event::Failed { post, incarnation, words, permanent: false }),
+            Entry::Refused(words) => self.hear_failed(post, incarnation, words, true, false),
+            Entry::Broke(words) => self.hear_failed(post, incarnation, words, false, false),
             Entry::Said(report) => self.hear_report(post, incarnation, report),
             Entry::LastWords(words) => {
                 if let Some(present) = self.roster.get(post, incarnation) {
@@ -187,10 +186,14 @@ impl Reactor {
     fn hear_report(&mut self, post: Post, incarnation: Incarnation, report: Report) {
         match report {
             Report::Ready => self.events.push_back(Event::Ready { post, incarnation }),
-            Report::Failed { words, permanent } => {
-                self.events.push_back(Event::Failed { post, incarnation, words, permanent });
+            Report::Failed { words, permanent, outage } => {
+                self.hear_failed(post, incarnation, words, permanent, outage);
             }
-            Report::Leaving => self.hear_leaving(post, incarnation),
+            Report::Done => self.announce(post, incarnation),
+            Report::Leaving => {
+                self.announce(post, incarnation);
+                self.hear_leaving(post, incarnation);
+            }
             Report::ItemFailed { queue, item, words } => self.item_failed(post, incarnation, &queue, item, words),
             Report::WantManager => {
                 // Told only when it asks: else what it does not read would fill its channel, and we would wait for it.
@@ -209,8 +212,20 @@ impl Reactor {
             }
             Report::ManagerOpen(_) => {
                 let words = "it says that it is the manager, and is not".to_owned();
-                self.events.push_back(Event::Failed { post, incarnation, words, permanent: true });
+                self.hear_failed(post, incarnation, words, true, false);
             }
+        }
+    }
+
+    fn hear_failed(&mut self, post: Post, incarnation: Incarnation, words: String, permanent: bool, outage: bool) {
+        self.announce(post, incarnation);
+        self.events.push_back(Event::Failed { post, incarnation, words, permanent, outage });
+    }
+
+    /// It says that it exits now.
+    fn announce(&mut self, post: Post, incarnation: Incarnation) {
+        if let Some(present) = self.roster.get(post, incarnation) {
+            present.announced = true;
         }
     }
 

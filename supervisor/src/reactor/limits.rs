@@ -93,7 +93,7 @@ impl Reactor {
             && self.end_group(post)
         {
             let words = format!("out of memory: it used more than its memory_max of {}", show_size(most));
-            self.events.push_back(Event::Failed { post, incarnation, words, permanent: false });
+            self.events.push_back(Event::Failed { post, incarnation, words, permanent: false, outage: false });
         }
     }
 

@@ -7,6 +7,7 @@ mod act;
 mod bell;
 mod change;
 mod dead;
+mod ending;
 mod folder;
 mod hear;
 mod history;
@@ -14,6 +15,7 @@ mod hung;
 mod idle;
 mod in_use;
 mod keeper;
+mod left;
 mod limits;
 mod notify;
 mod operate;
@@ -27,6 +29,7 @@ mod scale;
 mod spoilt;
 
 pub use act::committed;
+pub use ending::Ending;
 pub use keeper::Keeping;
 pub use picture::keep;
 pub use reload::Origin;
@@ -136,6 +139,9 @@ pub struct Reactor {
     /// Whose exit is dealt with now, and what that run wrote to stderr at last.
     leaver: Option<(Post, Incarnation, Vec<String>)>,
     spoilt: Vec<Spoilt>,
+    earlier: left::Earlier,
+    /// Items that became dead letters in this run.
+    dead_letters: u64,
     started: Instant,
     next_round: Instant,
     next_long_round: Instant,
@@ -164,18 +170,6 @@ pub struct Outfit {
     pub keeping: Keeping,
     /// The live view, on a terminal.
     pub view: Option<View>,
-}
-
-/// How it ended.
-pub struct Ending {
-    /// Why.
-    pub verdict: Verdict,
-    /// The last picture, for the report and the state folder.
-    pub picture: crate::status::Status,
-    /// The signal of which the supervisor is to die now.
-    pub killed_by: Option<i32>,
-    /// Files whose content cannot be; nobody uses them any more.
-    pub spoilt: Vec<Spoilt>,
 }
 
 impl Reactor {
@@ -241,6 +235,8 @@ impl Reactor {
             last_words: BTreeMap::new(),
             leaver: None,
             spoilt: Vec::new(),
+            earlier: left::Earlier::default(),
+            dead_letters: 0,
             started: now,
             next_round: now,
             next_long_round: now,
@@ -376,6 +372,7 @@ impl Reactor {
             tracing::warn!("{orphans} processes that workers had started outside of their groups were killed");
         }
         let verdict = self.verdict.take().unwrap_or(Verdict::Stopped);
+        let dead_letters = self.new_dead_letters();
         self.note_end(&verdict, &picture);
         for leak in self.capture.finish(LEAK_GRACE) {
             tracing::warn!("{leak}");
@@ -383,7 +380,14 @@ impl Reactor {
         // Who asked too late for an answer hears that at once, instead of waiting for one.
         while self.calls.try_recv().is_ok() {}
         self.control.finish(ANSWER_GRACE);
-        Ending { verdict, picture, killed_by: self.killed_by, spoilt: self.spoilt }
+        Ending {
+            plan: Arc::clone(self.core.plan()),
+            verdict,
+            picture,
+            killed_by: self.killed_by,
+            dead_letters,
+            spoilt: self.spoilt,
+        }
     }
 }
 

@@ -51,7 +51,7 @@ impl Reactor {
         for post in posts {
             let (stage, replica) = self.name_of(post);
             match self.core.why_no_restart(post) {
-                Some(why) => not.push(format!("{stage}/{replica} is not started anew: {why}")),
+                Some(why) => not.push(format!("{stage}/{replica} is not restarted: {why}")),
                 None => {
                     begun.push(format!("{stage}/{replica}"));
                     self.events.push_back(Event::Restart { post, actor: Actor::Operator });
@@ -61,7 +61,8 @@ impl Reactor {
         if begun.is_empty() {
             return Answer::Refused(not.join("; "));
         }
-        let begun = format!("{} is started anew, after the item in hand", begun.join(", "));
+        let verb = if begun.len() == 1 { "restarts" } else { "restart" };
+        let begun = format!("{} {verb} after the item in hand", begun.join(", "));
         Answer::Done([vec![begun], not].concat().join("; "))
     }
 

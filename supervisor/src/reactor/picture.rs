@@ -10,7 +10,7 @@ use crate::config::plan::{MANAGER_STAGE, StageIx};
 use crate::core::action::State;
 use crate::core::event::StopLevel;
 use crate::core::{StageState, Worker};
-use crate::status::{QueueStatus, StageStatus, Status, WorkerStatus};
+use crate::status::{QueueStatus, StageStatus, Status, WorkerStatus, shape_in_words};
 
 /// A state in one word.
 pub fn word(state: State) -> &'static str {
@@ -150,6 +150,7 @@ impl Reactor {
             sent: totals.sent,
             acked: totals.acked,
             redelivered: totals.returned,
+            shape: shape_in_words(&in_use.queue.shape()),
         }
     }
 

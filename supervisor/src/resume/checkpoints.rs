@@ -58,6 +58,8 @@ mod tests {
 
     use brigade_protocol::id::Post;
     use brigade_protocol::page::Page;
+    use brigade_protocol::queue::{Noted, Queue};
+    use brigade_protocol::shape::{Shape, TypeNote};
 
     use super::*;
     use crate::config::{self, Surroundings};
@@ -121,5 +123,26 @@ mod tests {
         assert!(words.contains("it is not known what it was told then"), "{words}");
         std::fs::write(dir.orders(), noted).expect("written");
         resume(&usr, &dir, 0).expect("as before");
+    }
+
+    #[test]
+    fn the_shape_of_a_queue_goes_when_it_is_empty_and_stays_with_its_items() {
+        let base = tempfile::tempdir().expect("a temporary folder");
+        let dir = StateDir::at(&base.path().join("state"));
+        let _folder = dir.take("line").expect("taken");
+        let plan = plan(base.path(), "/usr");
+        let resumed = resume(&plan, &dir, 0).expect("nothing was there");
+        let (queue, _) = &resumed.queues[0];
+        let _page = Page::create(&dir.page("walk", 0), Post(1), 1).expect("a page");
+        let note = TypeNote { name: String::new(), shape: Shape::U64, enums: Vec::new() };
+        let canonical = note.canonical().expect("it is known");
+        queue.note_shape(&note, &canonical).expect("the first one");
+        let resumed = resume(&plan, &dir, 0).expect("the run goes on");
+        let (queue, _) = &resumed.queues[0];
+        assert!(resumed.goes_on && queue.shape() == Noted::Nothing);
+        queue.note_shape(&note, &canonical).expect("the first one again");
+        queue.join(Post(1), 0).expect("a place").try_send(&[1, 7]).expect("there is room");
+        let resumed = resume(&plan, &dir, 0).expect("the run goes on");
+        assert_eq!((resumed.items, resumed.queues[0].0.shape()), (1, Noted::Shape(note)));
     }
 }

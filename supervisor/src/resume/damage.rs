@@ -80,7 +80,8 @@ impl<'a> Damaged<'a> {
                     error @ (QueueError::Io { .. }
                     | QueueError::Unfit(_)
                     | QueueError::Geometry(_)
-                    | QueueError::MembersFull(_)),
+                    | QueueError::MembersFull(_)
+                    | QueueError::Copy),
                 ) => return Err(error.into()),
             };
             if is_old && !goes_on {

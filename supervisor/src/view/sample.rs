@@ -17,6 +17,7 @@ pub fn running() -> Status {
         sent: 20_000,
         acked,
         redelivered: 3,
+        shape: if name == "sums" { "{ path: text, crc: u32 }" } else { "not checked" }.to_owned(),
     };
     Status {
         pipeline: "checksum".to_owned(),

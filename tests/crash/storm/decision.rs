@@ -74,7 +74,7 @@ mod tests {
         assert_eq!(
             first,
             (
-                3_015_862_462,
+                4_047_683_935,
                 Decision { acks: 56, deed: Deed::KillWorker, choice: 12_634_733_894_835_514_069, start_dies: Some(7) },
             )
         );
@@ -87,7 +87,20 @@ mod tests {
             assert!(all.contains(&deed), "{deed:?}");
         }
         let plans: Vec<_> = (0..200).map(|seed| Plan::draw(&mut Dice::new(seed))).collect();
-        for mode in ["\"pass\"", "\"tally\"", "\"nack\"", "\"poison\"", "\"relay\"", "\"r1\"", "\"r2\""] {
+        for mode in [
+            "\"pass\"",
+            "\"tally\"",
+            "\"nack\"",
+            "\"poison\"",
+            "\"later\"",
+            "\"rash\"",
+            "\"transact\"",
+            "\"relay\"",
+            "\"r1\"",
+            "\"r2\"",
+            "stages.other",
+            "batch = 500",
+        ] {
             assert!(plans.iter().any(|plan| plan.text(1).contains(mode)), "{mode}");
         }
     }

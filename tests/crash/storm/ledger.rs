@@ -15,37 +15,50 @@ pub struct Promise {
     pub in_order: bool,
 }
 
-/// Checks that the lines of the sink's file are items `0..items`, each once and with its size, but for those that came again;
-/// in order, if that is promised.
+/// The number of the first item of the second source.
+pub const OTHERS: u64 = 1 << 40;
+
+/// How often each item of one source was there, by its number, and which one was the last.
+#[derive(Default)]
+struct Source {
+    times: Vec<u8>,
+    last: Option<u64>,
+}
+
+/// Checks that the lines of the sink's file are items from 0 and from [`OTHERS`] on, so many in all, each once and with its
+/// size, but for those that came again; those of each source in order, if that is promised.
 #[track_caller]
 pub fn assert_exact(path: &Path, seed: u64, promise: Promise) {
     let Promise { items: n, again, in_order } = promise;
     let file = std::fs::File::open(path).expect("the sink has made its file");
-    let mut times = vec![0u8; n as usize];
-    let (mut foreign, mut disordered, mut last) = (Vec::new(), Vec::new(), None);
+    let mut sources = [Source::default(), Source::default()];
+    let (mut foreign, mut disordered) = (Vec::new(), Vec::new());
     for line in BufReader::new(file).lines() {
         let line = line.expect("the sink writes text");
         let numbers =
             line.split_once(' ').and_then(|(n, len)| Some((n.parse::<u64>().ok()?, len.parse::<usize>().ok()?)));
-        let known = numbers.filter(|(item, len)| *item < n && *len == size_in_storm(seed, *item));
+        let known = numbers.filter(|(item, len)| item % OTHERS < n && *len == size_in_storm(seed, *item));
         let Some((item, _)) = known else {
             foreign.push(line);
             continue;
         };
+        let (Source { times, last }, item) = (&mut sources[usize::from(item >= OTHERS)], item % OTHERS);
+        times.resize(times.len().max(item as usize + 1), 0);
         times[item as usize] = times[item as usize].saturating_add(1);
-        if last.is_some_and(|last| item < last) {
-            disordered.push((last.unwrap_or(0), item));
+        if let Some(last) = last.replace(item).filter(|last| item < *last) {
+            disordered.push((last, item));
         }
-        last = Some(item);
     }
+    let all = || sources.iter().flat_map(|source| source.times.iter().enumerate());
     let having = |fits: fn(u8) -> bool| -> Vec<usize> {
-        times.iter().enumerate().filter(|(_, times)| fits(**times)).map(|(item, _)| item).collect()
+        all().filter(|(_, times)| fits(**times)).map(|(item, _)| item).collect()
     };
     let (lost, doubles) = (having(|times| times == 0), having(|times| times > 1));
-    let surplus: u64 = times.iter().map(|times| u64::from(times.saturating_sub(1))).sum();
+    let surplus: u64 = all().map(|(_, times)| u64::from(times.saturating_sub(1))).sum();
     assert!(
-        lost.is_empty() && surplus == again && foreign.is_empty(),
-        "seed {seed}, {n} items: {} lost {:?}, {surplus} again instead of {again} {:?}, {} foreign lines {:?}",
+        lost.is_empty() && all().count() as u64 == n && surplus == again && foreign.is_empty(),
+        "seed {seed}, {n} items, {} found: {} lost {:?}, {surplus} again instead of {again} {:?}, {} foreign lines {:?}",
+        all().count(),
         lost.len(),
         &lost[..lost.len().min(20)],
         &doubles[..doubles.len().min(20)],

@@ -4,6 +4,8 @@ use std::fmt;
 
 use brigade_tests::Dice;
 
+use crate::storm::ledger::OTHERS;
+
 /// What every stage and every queue of a storm has.
 const STAGE: &str = "max_restarts = \"unlimited\"\nbackoff = \"1ms\"\nbackoff_max = \"20ms\"\n\
                      env = { ENOUGH = \"${here}/enough\", KEPT = \"${here}/kept\", MENDED = \"${here}/mended\" }";
@@ -19,6 +21,12 @@ pub enum Work {
     Nack,
     /// Cannot do some of them before they are mended: they become dead letters, and are sent again.
     Poison,
+    /// Asks for most of them to come again later, and then hands them on: nearly all of its queue is delayed.
+    Later,
+    /// Ends its process at some of them, by an exit with code 0 or an abort, and hands them on when they come again.
+    Rash,
+    /// Hands it on by transactions of its own, up to twenty items to a commit, from all of its inputs.
+    Transact,
     /// Hands it on with plain handles: sent and acked are two steps, so that it can come out twice.
     Plain,
 }
@@ -30,15 +38,24 @@ impl Work {
             Self::Tally => "tally",
             Self::Nack => "nack",
             Self::Poison => "poison",
+            Self::Later => "later",
+            Self::Rash => "rash",
+            Self::Transact => "transact",
             Self::Plain => "relay",
         }
+    }
+
+    /// Whether its worker takes and sends by itself, on one thread.
+    fn is_by_hand(self) -> bool {
+        matches!(self, Self::Transact | Self::Plain)
     }
 }
 
 /// A source, some stages in the middle, and a sink.
 #[derive(Debug)]
 pub struct Plan {
-    /// One worker, one thread and one item to a commit everywhere: what the source made comes out in its order.
+    /// One worker and one thread everywhere, with up to 500 items to a commit, and two sources: what each source made comes out
+    /// in its order.
     pub is_straight: bool,
     chunk: u64,
     source_pause: u64,
@@ -70,32 +87,36 @@ impl Plan {
         let mut middle: Vec<Middle> = Vec::new();
         for _ in 0..2 + dice.below(2) {
             let is_behind_a_fork = middle.last().is_some_and(|stage| stage.forks);
-            let work = match dice.below(10) {
+            let work = match dice.below(16) {
                 _ if is_straight => Work::Pass,
                 0 => Work::Tally,
                 1..3 => Work::Nack,
                 3..5 => Work::Poison,
                 // It takes from one queue.
                 5..7 if !is_behind_a_fork => Work::Plain,
+                7..9 => Work::Later,
+                9..11 => Work::Rash,
+                11..14 => Work::Transact,
                 _ => Work::Pass,
             };
+            let batch = dice.one_of(if is_straight { &[1, 1, 100, 500][..] } else { &[1, 1, 4, 16, 100, 500] });
             middle.push(Middle {
                 work,
                 forks: dice.once_in(3) && !is_straight,
                 replicas: many(dice, &[1, 2, 3, 4]),
-                threads: if work == Work::Plain { 1 } else { many(dice, &[1, 1, 2, 3]) },
-                batch: if work == Work::Plain { 1 } else { many(dice, &[1, 1, 4, 16]) },
+                threads: if work.is_by_hand() { 1 } else { many(dice, &[1, 1, 2, 3]) },
+                batch: if work.is_by_hand() { 1 } else { batch },
                 pause: 0,
             });
         }
         let levels: Vec<_> = (0..=middle.len())
-            .map(|_| (dice.one_of(&[1, 2, 7, 64]), dice.one_of(&["64B", "256B", "1KiB", "4KiB"])))
+            .map(|_| (dice.one_of(&[1, 2, 7, 64, 600]), dice.one_of(&["64B", "256B", "1KiB", "4KiB"])))
             .collect();
         let mut plan = Self {
             is_straight,
             chunk: 1 + dice.below(levels[0].0),
             source_pause: 0,
-            sink_batch: many(dice, &[1, 4, 32]),
+            sink_batch: many(dice, &[1, 4, 32, 300]),
             sink_pause: 0,
             middle,
             levels,
@@ -138,10 +159,12 @@ impl Plan {
     pub fn text(&self, seed: u64) -> String {
         let mut text = "name = \"storm\"\n".to_owned();
         for (taker, (capacity, item_bytes)) in self.levels.iter().enumerate() {
-            let is_poisoned = self.middle.get(taker).is_some_and(|stage| stage.work == Work::Poison);
+            let is = |work| self.middle.get(taker).is_some_and(|stage| stage.work == work);
+            let (is_poisoned, is_delayed) = (is(Work::Poison), is(Work::Later));
             let delay = self.retry_delay;
             // Letters are sent again as far as there is room.
-            let (most, capacity) = if is_poisoned { ("3", capacity.max(&64)) } else { ("\"unlimited\"", capacity) };
+            let most = if is_poisoned { "3" } else { "\"unlimited\"" };
+            let capacity = if is_poisoned || is_delayed { capacity.max(&64) } else { capacity };
             for queue in self.inputs(taker) {
                 text += &format!(
                     "[queues.{queue}]\ncapacity = {capacity}\nitem_bytes = {item_bytes:?}\n\
@@ -156,6 +179,12 @@ impl Plan {
             "[stages.source]\ncommand = [\"wave\", \"emit\", \"{seed}\", \"{chunk}\", \"{source_pause}\"]\n\
              outputs = [\"q0\"]\n{STAGE}\n"
         );
+        if self.is_straight {
+            text += &format!(
+                "[stages.other]\ncommand = [\"wave\", \"emit\", \"{seed}\", \"{chunk}\", \"{source_pause}\", \"{OTHERS}\"]\n\
+                 outputs = [\"q0\"]\n{STAGE}\n"
+            );
+        }
         for (n, Middle { work, replicas, threads, batch, pause, forks: _ }) in self.middle.iter().enumerate() {
             let (mode, inputs, outputs) = (work.mode(), self.inputs(n), self.inputs(n + 1));
             text += &format!(

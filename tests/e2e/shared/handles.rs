@@ -57,7 +57,12 @@ fn a_name_used_as_another_kind_or_type_is_an_error_that_says_so() {
     assert!(matches!(error, SharedError::WrongKind { is: Kind::Counter, wanted: Kind::List, .. }), "{error}");
     assert!(matches!(shared.list::<u8>("").len(), Err(SharedError::Refused { .. })));
     shared.list::<u8>("l").push(&1).unwrap();
-    assert!(matches!(shared.list::<String>("l").get(0), Err(SharedError::Decode { .. })));
+    let error = shared.list::<String>("l").get(0).unwrap_err();
+    let words = "shared `l` holds u8, and this program uses it for text (text instead of u8)";
+    assert!(matches!(error, SharedError::OtherShape { .. }) && error.to_string().starts_with(words), "{error}");
+    assert!(matches!(shared.list::<String>("l").push("one"), Err(SharedError::OtherShape { .. })));
+    assert_eq!(shared.list::<u8>("l").len().unwrap(), 1, "nothing was changed");
+    assert!(matches!(shared.list::<serde_json::Value>("l").len(), Err(SharedError::Unreadable { .. })));
     assert_eq!(shared.counter("n").get().unwrap(), 1, "the connection is as good as before");
 }
 

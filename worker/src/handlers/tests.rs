@@ -51,6 +51,26 @@ fn errors_and_panics_are_the_items_failure_and_end_as_dead_letters() {
 }
 
 #[test]
+fn a_result_that_has_no_encoding_is_the_failure_of_its_item_alone() {
+    use std::ffi::OsString;
+    use std::os::unix::ffi::OsStringExt;
+    use std::path::PathBuf;
+
+    let sandbox = sandbox(&["numbers"], &["paths"]);
+    sandbox.feed("numbers", [1u64, 2, 3]);
+    sandbox.queue("numbers").close();
+    let name = |n| PathBuf::from(OsString::from_vec(if n == 2 { vec![0xff] } else { vec![b'0' + n as u8] }));
+    let handle = |(): &mut (), n: u64, out: &mut Output<PathBuf>| Ok(out.send(name(n))?);
+    let calls = Calls { build: |_: &Context| Ok(()), handle, finish: |(): &mut (), _: &mut Output<PathBuf>| Ok(()) };
+    calls.serve(&sandbox.ctx).expect("the worker does not fail");
+    let paths: Vec<_> = sandbox.take::<PathBuf>("paths").into_iter().map(|(_, path)| path).collect();
+    assert_eq!((paths, sandbox.dead("numbers")), (vec![name(1), name(3)], 1));
+    let failed =
+        |report: &Report| matches!(report, Report::ItemFailed { words, .. } if words.contains("cannot send the item"));
+    assert_eq!(sandbox.reports().iter().filter(|report| failed(report)).count(), usize::from(MAX_DELIVERIES));
+}
+
+#[test]
 fn an_item_comes_again_when_its_handler_says() {
     const WAIT: Duration = Duration::from_millis(50);
     let sandbox = sandbox(&["numbers"], &[]);
@@ -96,6 +116,17 @@ fn an_outage_fails_the_worker_and_is_not_counted_against_the_item() {
     let error = serve(&sandbox, |_, _| Err(Outage::new("the disk is full").into())).expect_err("it fails");
     assert!(!is_permanent(&*error) && error.to_string() == "the disk is full", "{error}");
     assert_eq!(sandbox.take::<u64>("numbers"), [(1, 1), (1, 2)]);
+}
+
+#[test]
+fn of_several_threads_the_error_that_made_the_others_stop_is_told_whichever_thread_it_was() {
+    let stop = || -> Result { Err(RecvError::Stopped.into()) };
+    let full = || -> Result { Err("the disk is full".into()) };
+    for (first, second) in [(stop(), full()), (full(), stop()), (full(), Ok(())), (Ok(()), full())] {
+        assert_eq!(super::worse(first, second).expect_err("one failed").to_string(), "the disk is full");
+    }
+    assert!(is_stop(&*super::worse(Ok(()), stop()).expect_err("told to stop")));
+    assert!(super::worse(Ok(()), Ok(())).is_ok());
 }
 
 #[test]

@@ -11,6 +11,7 @@ use brigade_protocol::transaction::{HOLD, NotCommitted, Transaction};
 
 use super::{Mark, Mode, Outbox};
 use crate::context::Context;
+use crate::copies::is_copy;
 use crate::error::Refusal;
 use crate::shared::{Batch, Handle, SharedError, pause_before_retry};
 use crate::stop::Stop;
@@ -50,6 +51,9 @@ impl Outbox {
         inputs: &mut [I],
         taken: &mut Vec<(usize, Lease)>,
     ) -> Result<(), Refusal> {
+        if is_copy() {
+            return Err(Refusal::ForkedCopy);
+        }
         if !self.is_open() && taken.len() <= 1 {
             // One change of hands is atomic by itself.
             for (queue, lease) in taken.drain(..) {
@@ -110,6 +114,8 @@ impl Outbox {
     /// How long to wait before the next try; an error if none would help.
     fn pause_after(&self, refused: NotCommitted<Refusal>, attempt: u32) -> Result<Duration, Refusal> {
         match refused {
+            // The others wait for this one meanwhile.
+            NotCommitted::Refused(Refused::Timeout) if self.members.iter().any(Member::has_turn) => Ok(Duration::ZERO),
             // Each worker after another time, so that they do not meet again and again.
             NotCommitted::Refused(Refused::Timeout) => {
                 Ok(HOLD * (attempt.min(8) * (1 + u32::from(self.ctx.replica()) % 7)) / 8)
@@ -154,6 +160,9 @@ impl Outbox {
 
     /// Changes shared state with the next commit.
     pub(crate) fn change(&mut self, handle: &Handle, op: &Op) -> Result<(), SharedError> {
+        if is_copy() {
+            return Err(SharedError::ForkedCopy);
+        }
         match self.mode {
             Mode::AtOnce => handle.call(op).map(drop),
             Mode::WithItem | Mode::WithCheckpoint | Mode::WithTransaction => self.changes.push(handle, op),

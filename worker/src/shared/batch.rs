@@ -92,7 +92,10 @@ pub(crate) fn pause_before_retry(error: &SharedError) -> Option<Duration> {
         SharedError::ManagerGone
         | SharedError::NoManager { .. }
         | SharedError::Connect(_)
+        | SharedError::ForkedCopy
         | SharedError::WrongKind { .. }
+        | SharedError::OtherShape { .. }
+        | SharedError::Unreadable { .. }
         | SharedError::PastTheEnd { .. }
         | SharedError::Overflow { .. }
         | SharedError::TooLarge { .. }

@@ -14,6 +14,8 @@ use signal_hook::low_level;
 
 use super::SharedError;
 use super::connection::Connection;
+use super::handle::Types;
+use crate::copies::is_copy;
 
 /// How long an operation waits for a manager, at most: starting one takes milliseconds, restarting one up to its backoff.
 const MANAGER_TIMEOUT: Duration = Duration::from_secs(30);
@@ -156,8 +158,8 @@ pub(super) struct Client {
     door: Arc<ManagerDoor>,
     pool: Mutex<Pool>,
     freed: Condvar,
-    /// By name: the manager that was told last what our values are, by the door's count.
-    told: Mutex<HashMap<String, u64>>,
+    /// By name: for which types a manager was told last what the values are, and which manager, by the door's count.
+    told: Mutex<HashMap<String, Vec<(Types, u64)>>>,
 }
 
 #[derive(Debug, Default)]
@@ -176,6 +178,9 @@ impl Client {
         &self,
         work: impl FnOnce(&mut Connection) -> Result<R, SharedError>,
     ) -> Result<R, SharedError> {
+        if is_copy() {
+            return Err(SharedError::ForkedCopy); // First: another thread of the worker may have held the lock at the fork.
+        }
         let mut loan = self.borrow()?;
         let connection = loan.connection.as_mut().expect("a loan holds its connection until it ends");
         let result = work(connection);
@@ -189,13 +194,18 @@ impl Client {
     }
 
     /// Whether the manager of that generation knows what our values under this name are.
-    pub(super) fn has_told(&self, name: &str, generation: u64) -> bool {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).get(name) == Some(&generation)
+    pub(super) fn has_told(&self, name: &str, types: Types, generation: u64) -> bool {
+        let told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_told = |(other, since): &(Types, u64)| std::ptr::fn_addr_eq(*other, types) && *since == generation;
+        told.get(name).is_some_and(|told| told.iter().any(is_told))
     }
 
     /// It knows now.
-    pub(super) fn told(&self, name: &str, generation: u64) {
-        self.told.lock().unwrap_or_else(PoisonError::into_inner).insert(name.to_owned(), generation);
+    pub(super) fn told(&self, name: &str, types: Types, generation: u64) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        let told = told.entry(name.to_owned()).or_default();
+        told.retain(|(other, since)| *since == generation && !std::ptr::fn_addr_eq(*other, types));
+        told.push((types, generation));
     }
 
     /// A connection of one's own, outside the number that is shared.

@@ -18,6 +18,7 @@ use ipc_channel::{IpcError, TryRecvError};
 
 use super::SharedError;
 use super::client::ManagerDoor;
+use crate::copies::is_copy;
 
 /// An operation in its encoding, behind room for its number.
 #[derive(Clone, Debug)]
@@ -65,6 +66,9 @@ struct Channels {
 impl Connection {
     /// Connects to the manager, when there is one.
     pub(super) fn new(door: &Arc<ManagerDoor>) -> Result<Self, SharedError> {
+        if is_copy() {
+            return Err(SharedError::ForkedCopy);
+        }
         let client = u128::from(RandomState::new().hash_one(1)) << 64 | u128::from(RandomState::new().hash_one(2));
         let (channels, generation) = connect(door, client, Instant::now() + door.patience())?;
         Ok(Self { door: Arc::clone(door), client, channels, open: VecDeque::new(), next: 1, generation })
@@ -83,6 +87,9 @@ impl Connection {
     /// Sends an operation. Only if its outcome and those of all open ones are small may another one follow before this
     /// one's outcome has been read (see [`WINDOW`]).
     pub(super) fn send(&mut self, Encoded(mut message): Encoded) -> Result<(), SharedError> {
+        if is_copy() {
+            return Err(SharedError::ForkedCopy);
+        }
         debug_assert!(!self.is_full(), "more open operations than the window allows");
         let number = self.next;
         put_number(&mut message, number, number - self.open.len() as u64);
@@ -95,6 +102,9 @@ impl Connection {
 
     /// Does one operation, when none is open, and waits for its outcome.
     pub(super) fn call(&mut self, Encoded(mut message): Encoded) -> Result<Outcome, SharedError> {
+        if is_copy() {
+            return Err(SharedError::ForkedCopy);
+        }
         debug_assert!(self.open.is_empty(), "outcomes come in the order of the operations");
         let is_asked = self.channels.desk.as_mut().is_some_and(|desk| {
             put_number(&mut message, self.next, self.next);
@@ -121,6 +131,9 @@ impl Connection {
 
     /// Waits for the outcome of the oldest open operation.
     pub(super) fn receive(&mut self) -> Result<Outcome, SharedError> {
+        if is_copy() {
+            return Err(SharedError::ForkedCopy); // The answer is the worker's.
+        }
         debug_assert!(!self.open.is_empty(), "no operation is open");
         loop {
             if let Some(message) = self.channels.receive()? {

@@ -6,13 +6,13 @@ use std::sync::Arc;
 
 use brigade_protocol::codec;
 use brigade_protocol::shared::op::{Kind, Op, Outcome};
-use brigade_protocol::shared::shape::TypeNote;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::SharedError;
 use super::client::Client;
 use super::connection::{Connection, Encoded};
+use crate::shape::Known;
 
 /// Shared by all clones of a list, map or counter.
 #[derive(Clone)]
@@ -24,8 +24,11 @@ struct Inner {
     client: Arc<Client>,
     name: String,
     kind: Kind,
-    types: fn() -> Vec<TypeNote>,
+    types: Types,
 }
+
+/// What is known of the types of its items, or of its keys and values.
+pub(super) type Types = fn() -> Vec<Arc<Known>>;
 
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -34,7 +37,7 @@ impl fmt::Debug for Handle {
 }
 
 impl Handle {
-    pub(super) fn new(client: &Arc<Client>, name: &str, kind: Kind, types: fn() -> Vec<TypeNote>) -> Self {
+    pub(super) fn new(client: &Arc<Client>, name: &str, kind: Kind, types: Types) -> Self {
         let (client, name) = (Arc::clone(client), name.to_owned());
         Self { inner: Arc::new(Inner { client, name, kind, types }) }
     }
@@ -61,16 +64,22 @@ impl Handle {
         })
     }
 
-    /// Sees that this manager knows what our values are. Costs something only with a manager that is new to us.
+    /// Sees that this manager knows what our values are, and agrees. Costs something only with a manager that is new to us.
     pub(super) fn tell(&self, connection: &mut Connection) -> Result<(), SharedError> {
         let inner = &*self.inner;
-        if inner.client.has_told(&inner.name, connection.generation) {
+        if inner.client.has_told(&inner.name, inner.types, connection.generation) {
             return Ok(());
         }
-        let create = Op::Create { name: inner.name.clone(), kind: inner.kind, types: (inner.types)() };
+        let known = (inner.types)();
+        if let Some(known) = known.iter().find(|known| known.is_unreadable()) {
+            let (name, type_name) = (inner.name.clone(), known.note.name.clone());
+            return Err(SharedError::Unreadable { name, type_name, why: codec::UNREADABLE });
+        }
+        let types = known.iter().map(|known| known.note.clone()).collect();
+        let create = Op::Create { name: inner.name.clone(), kind: inner.kind, types };
         let create = self.encoded(&create)?;
         self.accepted(connection.call(create)?)?;
-        inner.client.told(&inner.name, connection.generation);
+        inner.client.told(&inner.name, inner.types, connection.generation);
         Ok(())
     }
 

@@ -28,7 +28,6 @@ mod handle;
 mod list;
 mod map;
 mod pipeline;
-mod trace;
 
 use std::time::Duration;
 
@@ -41,6 +40,8 @@ pub use pipeline::Pipeline;
 pub(crate) use batch::{Batch, pause_before_retry};
 use client::Client;
 pub(crate) use handle::{Handle, encoded};
+
+use crate::shape::known;
 
 /// Why an operation on shared state failed. Unless the variant says otherwise, it was not applied.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,9 @@ pub enum SharedError {
     /// No connection to the manager could be made.
     #[error("cannot connect to the manager of shared state: {0}")]
     Connect(std::io::Error),
+    /// This process is a forked copy of the worker, which alone may change shared state.
+    #[error("{}", crate::copies::REFUSED)]
+    ForkedCopy,
     /// The name stands for something else.
     #[error("`{name}` is a shared {is}, not a {wanted}: give one of them another name")]
     WrongKind {
@@ -67,6 +71,32 @@ pub enum SharedError {
         is: Kind,
         /// What was asked for.
         wanted: Kind,
+    },
+    /// The values under this name are of another type. Nothing was read or written.
+    #[error(
+        "shared `{name}` holds {held}, and this program uses it for {wanted} ({difference}): change the type back, give it another name, or put the old state aside with --fresh"
+    )]
+    OtherShape {
+        /// Name of the list or map.
+        name: String,
+        /// What its items, keys or values are.
+        held: String,
+        /// What they are to this program.
+        wanted: String,
+        /// Where the two first differ.
+        difference: String,
+    },
+    /// Values of this type could be stored and never be read. Nothing was read or written.
+    #[error(
+        "values of type {type_name} cannot be kept in the shared `{name}`, for they could never be read again: {why}"
+    )]
+    Unreadable {
+        /// Name of the list or map.
+        name: String,
+        /// The type, in Rust.
+        type_name: String,
+        /// Why.
+        why: &'static str,
     },
     /// There is no such position in the list.
     #[error("position {position} is past the end of the shared list `{name}` of {length}")]
@@ -127,11 +157,17 @@ pub enum SharedError {
 }
 
 impl SharedError {
+    /// Whether a restart would meet the same again.
+    pub(crate) fn is_permanent(&self) -> bool {
+        matches!(self, Self::OtherShape { .. } | Self::Unreadable { .. } | Self::WrongKind { .. })
+    }
+
     fn refused(name: &str, refusal: Refusal) -> Self {
         let name = name.to_owned();
         match refusal {
             Refusal::WrongKind { is, wanted } => Self::WrongKind { name, is, wanted },
             Refusal::PastTheEnd { position, length } => Self::PastTheEnd { name, position, length },
+            Refusal::OtherShape { held, wanted, difference } => Self::OtherShape { name, held, wanted, difference },
             Refusal::Overflow => Self::Overflow { name },
             Refusal::TooLarge { bytes, limit } => Self::TooLarge { name, bytes, limit },
             Refusal::NotSaved { words } => Self::NotSaved { name, words },
@@ -162,12 +198,12 @@ impl Shared {
 
     /// The list of that name (1 to 255 bytes). Asks nobody; the list is made by its first operation.
     pub fn list<T: Serialize + DeserializeOwned>(&self, name: &str) -> SharedList<T> {
-        SharedList::new(Handle::new(&self.client, name, Kind::List, || vec![trace::note::<T>()]))
+        SharedList::new(Handle::new(&self.client, name, Kind::List, || vec![known::<T>()]))
     }
 
     /// The map of that name (1 to 255 bytes). Asks nobody; the map is made by its first operation.
     pub fn map<K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned>(&self, name: &str) -> SharedMap<K, V> {
-        SharedMap::new(Handle::new(&self.client, name, Kind::Map, || vec![trace::note::<K>(), trace::note::<V>()]))
+        SharedMap::new(Handle::new(&self.client, name, Kind::Map, || vec![known::<K>(), known::<V>()]))
     }
 
     /// The counter of that name (1 to 255 bytes). Asks nobody; the counter is made (0) by its first operation.

@@ -1,8 +1,9 @@
 //! A sender and a receiver at one queue.
 
 use brigade_worker::{Context, RecvError, Result, decode};
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_bytes::Bytes;
+use serde_bytes::{ByteBuf, Bytes};
 
 use super::{Item, Numbers, keep};
 use crate::sample::{Sample, now};
@@ -119,7 +120,7 @@ pub fn visits_send(ctx: &Context, n: &Numbers) -> Result {
     let (items, _, batch) = told(n);
     let Visit { host, path, status, bytes } = visit();
     let at = std::hint::black_box(VisitAt { host: &host, path: &path, status, bytes });
-    send(ctx, items, batch, || at)
+    send_as::<Visit, _>(ctx, items, batch, at)
 }
 
 /// Decoded where it lies: no string is copied.
@@ -134,7 +135,7 @@ pub fn visits_recv(ctx: &Context, n: &Numbers) -> Result {
 pub fn blocks_send(ctx: &Context, n: &Numbers) -> Result {
     let (items, bytes, batch) = told(n);
     let block = vec![7; bytes - 4];
-    send(ctx, items, batch, || Bytes::new(&block))
+    send_as::<ByteBuf, _>(ctx, items, batch, Bytes::new(&block))
 }
 
 /// Decoded where they lie, and looked at.
@@ -159,7 +160,12 @@ fn in_place(ctx: &Context, n: &Numbers, mut look: impl FnMut(&[u8]) -> Result) -
     keep(ctx, &Sample::Span { begun, ended: now(), items: items - 1 })
 }
 
-fn send<T: Serialize + Clone>(ctx: &Context, items: u64, batch: usize, make: impl Fn() -> T) -> Result {
+fn send<T: Serialize + DeserializeOwned + Clone>(
+    ctx: &Context,
+    items: u64,
+    batch: usize,
+    make: impl Fn() -> T,
+) -> Result {
     let sender = ctx.sender::<T>("items")?;
     if batch == 1 {
         for _ in 0..items {
@@ -174,7 +180,27 @@ fn send<T: Serialize + Clone>(ctx: &Context, items: u64, batch: usize, make: imp
     Ok(())
 }
 
-fn recv<T: serde::de::DeserializeOwned>(ctx: &Context, items: u64, batch: usize) -> Result {
+fn send_as<Owned: Serialize + DeserializeOwned, T: Serialize + Copy>(
+    ctx: &Context,
+    items: u64,
+    batch: usize,
+    value: T,
+) -> Result {
+    let sender = ctx.sender::<Owned>("items")?;
+    if batch == 1 {
+        for _ in 0..items {
+            sender.send_as::<Owned>(&value)?;
+        }
+        return Ok(());
+    }
+    let run = vec![value; batch];
+    for left in (1..=items).rev().step_by(batch) {
+        sender.send_many_as::<Owned>(&run[..batch.min(left as usize)])?;
+    }
+    Ok(())
+}
+
+fn recv<T: DeserializeOwned>(ctx: &Context, items: u64, batch: usize) -> Result {
     let queue = ctx.inputs().next().expect("an input").to_owned();
     let receiver = ctx.receiver::<T>(&queue)?;
     receiver.recv()?.ack();

@@ -9,8 +9,8 @@ use toml::Spanned;
 use super::names::{find, word};
 use super::{check_name, exits, intensity, limits, mend, program, ready, watch};
 use crate::config::bounds::{
-    BACKOFF, BACKOFF_MAX, BATCH, BATCH_TIME, MAX_RESTARTS, REPLICAS, RESTART_PERIOD, START_TIMEOUT, STOP_TIMEOUT,
-    THREADS,
+    BACKOFF, BACKOFF_MAX, BATCH, BATCH_TIME, GIVE_UP_AFTER, MAX_RESTARTS, OUTAGE_TIMEOUT, REPLICAS, RESTART_PERIOD,
+    START_TIMEOUT, STOP_TIMEOUT, THREADS,
 };
 use crate::config::fault::Fault;
 use crate::config::nearest::did_you_mean;
@@ -54,8 +54,10 @@ pub(super) fn believe(
         restart: restart(raw, faults),
         max_restarts: max_restarts(raw, faults),
         restart_period: RESTART_PERIOD.hold(raw.restart_period.as_ref(), faults),
+        give_up_after: GIVE_UP_AFTER.hold(raw.give_up_after.as_ref(), faults),
+        outage_timeout: OUTAGE_TIMEOUT.hold(raw.outage_timeout.as_ref(), faults),
         backoff: BACKOFF.hold(raw.backoff.as_ref(), faults),
-        backoff_max: BACKOFF_MAX.hold(raw.backoff_max.as_ref(), faults),
+        backoff_max: backoff_max(raw, faults),
         ready,
         start_timeout: START_TIMEOUT.hold(raw.start_timeout.as_ref(), faults),
         stop_timeout: STOP_TIMEOUT.hold(raw.stop_timeout.as_ref(), faults),
@@ -165,6 +167,15 @@ fn max_restarts(raw: &RawStage, faults: &mut Vec<Fault>) -> Option<u32> {
     };
     let held = MAX_RESTARTS.hold(number.as_ref(), faults);
     Some(u32::try_from(held).expect("the bounds of max_restarts are within 32 bits"))
+}
+
+/// A first wait that is longer than the default of the longest one is the longest one as well.
+fn backoff_max(raw: &RawStage, faults: &mut Vec<Fault>) -> Duration {
+    let held = BACKOFF_MAX.hold(raw.backoff_max.as_ref(), faults);
+    match (&raw.backoff, &raw.backoff_max) {
+        (Some(backoff), None) => held.max(*backoff.get_ref()),
+        (Some(_) | None, _) => held,
+    }
 }
 
 /// The queues of a list.

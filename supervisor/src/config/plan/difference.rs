@@ -37,9 +37,16 @@ pub fn difference(old: &Plan, new: Plan, is_gone: impl Fn(StageIx) -> bool) -> R
     }
     let mut plan = old.clone();
     plan.drain_timeout = new.drain_timeout;
+    (plan.fail_on_dead_letters, plan.max_dead_letters) = (new.fail_on_dead_letters, new.max_dead_letters);
     let mut words = Vec::new();
     if old.drain_timeout != new.drain_timeout {
         words.push("drain_timeout: changed".to_owned());
+    }
+    if old.fail_on_dead_letters != new.fail_on_dead_letters {
+        words.push("fail_on_dead_letters: changed".to_owned());
+    }
+    if old.max_dead_letters != new.max_dead_letters {
+        words.push("max_dead_letters: changed".to_owned());
     }
 
     let made = take_queues(&mut plan, &new, &queues, &stages, &mut words, &mut refused);
@@ -191,6 +198,8 @@ fn concerns_processes(old: &StagePlan, new: &StagePlan) -> bool {
         restart: old.restart,
         max_restarts: old.max_restarts,
         restart_period: old.restart_period,
+        give_up_after: old.give_up_after,
+        outage_timeout: old.outage_timeout,
         backoff: old.backoff,
         backoff_max: old.backoff_max,
         start_timeout: old.start_timeout,
@@ -210,8 +219,8 @@ fn concerns_processes(old: &StagePlan, new: &StagePlan) -> bool {
 /// Which keys have changed.
 fn changes(old: &StagePlan, new: &StagePlan) -> Vec<&'static str> {
     let command = (&old.program, &old.args) != (&new.program, &new.args);
-    let restarts =
-        |stage: &StagePlan| (stage.restart, stage.max_restarts, stage.restart_period, stage.backoff, stage.backoff_max);
+    let waits = |stage: &StagePlan| (stage.backoff, stage.backoff_max, stage.give_up_after, stage.outage_timeout);
+    let restarts = |stage: &StagePlan| (stage.restart, stage.max_restarts, stage.restart_period, waits(stage));
     let times = |stage: &StagePlan| (stage.start_timeout, stage.stop_timeout, stage.stop_signal);
     let batches = |stage: &StagePlan| (stage.batch, stage.batch_time, stage.exit_on_panic);
     let all = [

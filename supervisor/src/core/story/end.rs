@@ -136,6 +136,7 @@ fn a_source_is_not_started_for_a_stage_that_has_left() {
     let mut story = Story::of(pipeline().stage("make", &[], &["q"]).stage("take", &["q"], &[]));
     story.tell(Event::Begin);
     story.spawned("take/0");
+    story.introduces("take/0");
     story.exits("take/0", OK);
     story.expect(&[
         "spawn take/0 #1",

@@ -101,8 +101,7 @@ fn a_group_may_have_a_limit_for_all_its_crashes_together() {
     }
     story.exits("hash/0", CRASH);
     story.all_exit(&["walk/0", "hash/1", "report/0"], KILLED);
-    let words = "exit code 1 (the limit of its group)".to_owned();
-    let verdict = Verdict::GaveUp { worker: "hash/0".into(), words };
+    let verdict = gave_up("hash/0", "the workers of its group crashed more than 3 times within 60s", "exit code 1");
     assert_eq!(story.unread.last(), Some(&Action::Finish(verdict)));
 }
 

@@ -195,6 +195,7 @@ fn first_in(story: &Story, state: State) -> Option<String> {
 fn ends(story: &mut Story, reason: Reason) {
     if reason != Reason::FailedSpawn {
         story.spawned("it/0");
+        story.introduces("it/0");
     }
     match reason {
         Reason::Zero => story.exits("it/0", OK),

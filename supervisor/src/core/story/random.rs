@@ -55,6 +55,7 @@ fn plan(random: &mut Random) -> Plan {
     };
     let mut plan = shape;
     plan.drain_timeout = Duration::from_secs([0, 5, 30][below(3) as usize]);
+    plan.max_dead_letters = (below(3) == 0).then_some(3);
     for stage in &mut plan.stages {
         stage.replicas = 1 + below(3) as u16;
         stage.restart = match below(6) {
@@ -64,6 +65,8 @@ fn plan(random: &mut Random) -> Plan {
         };
         stage.max_restarts = [None, None, Some(5), Some(20), Some(0)][below(5) as usize];
         stage.stop_timeout = Duration::from_secs([0, 1, 10, 10][below(4) as usize]);
+        stage.give_up_after = Duration::from_secs([0, 0, 5][below(3) as usize]);
+        stage.outage_timeout = Duration::from_secs([0, 60][below(2) as usize]);
         stage.start_timeout = Duration::from_secs([1, 5, 30, 30][below(4) as usize]);
         stage.backoff = Duration::from_millis([0, 100, 100][below(3) as usize]);
         stage.significant = stage.role() != Role::Service && below(12) == 0;
@@ -139,7 +142,7 @@ fn happens(world: &mut World) {
         8 => Event::Resumed { post, incarnation },
         9 => {
             let permanent = world.chance(30);
-            Event::Failed { post, incarnation, words: "no connection".into(), permanent }
+            Event::Failed { post, incarnation, words: "no connection".into(), permanent, outage: world.chance(3) }
         }
         10 => Event::Replace { post, incarnation, words: "it has grown".into() },
         14 if world.chance(4) => Event::SaysStopping { post, incarnation },
@@ -147,6 +150,7 @@ fn happens(world: &mut World) {
             let time = Duration::from_secs([0, 1, 20, 40][world.below(4)]);
             Event::Extend { post, incarnation, time }
         }
+        16 if world.chance(10) => Event::DeadLetters(3),
         12 => Event::Hung { post, incarnation, words: "made no progress".into() },
         11 => Event::Leaving { post, incarnation, words: "it has done enough".into() },
         13 if world.chance(2) => Event::Restart { post, actor: Actor::Operator },
@@ -157,10 +161,16 @@ fn happens(world: &mut World) {
         _ => {
             let codes = [OK, OK, OK, OK, CRASH, CRASH, KILLED, KILLED, Exit::Code(2), Exit::Code(3)];
             let exit = if world.chance(100) { Exit::Code(127) } else { world.pick(&codes) };
-            Event::Exited { post, incarnation, exit, items_left: false }
+            Event::Exited { post, incarnation, exit, left: left(world) }
         }
     };
     world.tell(event);
+}
+
+fn left(world: &mut World) -> Left {
+    let progress = world.pick(&[Progress::None, Progress::None, Progress::Some, Progress::Much]);
+    let in_hand = world.chance(8).then(|| "item 7 of queue q".to_owned());
+    Left { items_left: world.chance(8), in_hand, unannounced: world.chance(8), progress }
 }
 
 /// Something that cannot be: late, early, about nobody, or against what was said before.
@@ -170,8 +180,8 @@ fn is_mad(world: &mut World) {
     let event = match world.below(13) {
         0 => Event::Spawned { post, incarnation, pid: 8 },
         1 if !lives => Event::SpawnFailed { post, incarnation, words: "late".into(), permanent: true },
-        2 if !lives => Event::Failed { post, incarnation, words: "late".into(), permanent: true },
-        3 if !lives => Event::Exited { post, incarnation, exit: KILLED, items_left: false },
+        2 if !lives => Event::Failed { post, incarnation, words: "late".into(), permanent: true, outage: false },
+        3 if !lives => Event::Exited { post, incarnation, exit: KILLED, left: Left::default() },
         4 => Event::Ready { post, incarnation },
         5 => Event::Hello { post, incarnation },
         6 => Event::Resumed { post, incarnation },
@@ -285,7 +295,8 @@ fn a_stop_always_ends_whatever_happened_before() {
         Verdict::Ended { stage: none() },
         Verdict::Stopped,
         Verdict::Abandoned { stage: none() },
-        Verdict::GaveUp { worker: none(), words: none() },
+        Verdict::DeadLetters { most: 3 },
+        Verdict::GaveUp { worker: none(), reason: none(), words: none() },
         Verdict::Hopeless { worker: none(), words: none() },
     ] {
         let count = worlds.iter().filter(|world| world.is_verdict(&verdict)).count();
@@ -297,11 +308,14 @@ fn a_stop_always_ends_whatever_happened_before() {
         "starts again with the others",
         "its stage is scaled to ",
         "its stage is removed",
-        "started anew",
+        "started again",
         "nobody takes what it sends",
+        "while it had item 7 of queue q in hand",
     ] {
         assert!(told(words) >= 100, "hardly any story tells that somebody {words}");
     }
+    let dropped = told("it could not be added (");
+    assert!(dropped >= 5, "only {dropped} stories tell of an addition that was dropped");
     for action in ["Spawn ", "Stop ", "Kill ", "Sweep ", "Close(", "WatchLoop(", "Changed ", "Level(", "Finish("] {
         let told = |world: &&World| world.log.iter().any(|line| line.trim_start().starts_with(action));
         assert!(worlds.iter().filter(told).count() >= 100, "hardly any story has the action {action}");

@@ -93,3 +93,13 @@ fn one_that_is_not_at_work_is_not_replaced() {
     story.exits("report/0", CRASH);
     assert_eq!(story.state("report/0"), State::Backoff);
 }
+
+#[test]
+fn a_crash_on_the_way_out_is_a_crash() {
+    for renew in [grows, leaves] {
+        let mut story = Story::running(line());
+        renew(&mut story, "hash/0");
+        story.exits("hash/0", KILLED);
+        assert_eq!(story.state("hash/0"), State::Backoff, "its item may kill the next run as well");
+    }
+}

@@ -1,6 +1,5 @@
 //! Stories of crashes and what follows them.
 
-use super::super::action::Verdict;
 use super::*;
 
 fn wait_of(story: &Story, name: &str) -> Duration {
@@ -57,7 +56,7 @@ fn a_worker_that_crashes_too_often_ends_the_pipeline() {
         "kill report/0 #1: still there 10s after it was asked to stop",
     ]);
     story.all_exit(&["walk/0", "hash/1", "report/0"], KILLED);
-    let verdict = Verdict::GaveUp { worker: "hash/0".into(), words: "exit code 1".into() };
+    let verdict = gave_up("hash/0", "restarted more than 5 times within 60s", "exit code 1");
     assert_eq!(story.unread.last(), Some(&Action::Finish(verdict)));
 }
 
@@ -80,8 +79,7 @@ fn failed_starts_count_like_crashes() {
         story.spawn_fails("task/0", "too many processes", false);
         story.seconds(5);
     }
-    let words = "too many processes".to_owned();
-    let verdict = Verdict::GaveUp { worker: "task/0".into(), words };
+    let verdict = gave_up("task/0", "restarted more than 5 times within 60s", "too many processes");
     assert_eq!(story.unread.last(), Some(&Action::Finish(verdict)));
 }
 
@@ -92,7 +90,7 @@ fn the_verdict_speaks_of_the_last_run_alone() {
     story.exits("task/0", CRASH);
     story.comes_back("task/0");
     story.exits("task/0", KILLED);
-    let verdict = Verdict::GaveUp { worker: "task/0".into(), words: "killed by SIGKILL".into() };
+    let verdict = gave_up("task/0", "restarted more than once within 60s", "killed by SIGKILL");
     assert_eq!(story.unread.last(), Some(&Action::Finish(verdict)));
     assert_eq!(story.who("task/0").last_words.as_deref(), Some("no connection"));
 }
@@ -115,13 +113,13 @@ fn news_of_an_earlier_run_changes_nothing() {
     story.unread.clear();
     let before = story.who("hash/0").clone();
     for event in [
-        Event::Exited { post, incarnation, exit: KILLED, items_left: false },
-        Event::Failed { post, incarnation, words: "late".into(), permanent: true },
+        Event::Exited { post, incarnation, exit: KILLED, left: Left::default() },
+        Event::Failed { post, incarnation, words: "late".into(), permanent: true, outage: false },
         Event::SpawnFailed { post, incarnation, words: "late".into(), permanent: true },
         Event::Spawned { post, incarnation, pid: 1 },
         Event::Paused { post, incarnation },
-        Event::Exited { post: Post(0), incarnation, exit: KILLED, items_left: false },
-        Event::Exited { post: Post(999), incarnation, exit: KILLED, items_left: false },
+        Event::Exited { post: Post(0), incarnation, exit: KILLED, left: Left::default() },
+        Event::Exited { post: Post(999), incarnation, exit: KILLED, left: Left::default() },
         Event::LoopIdle(7),
     ] {
         story.tell(event);
@@ -134,8 +132,8 @@ fn news_of_an_earlier_run_changes_nothing() {
 fn an_exit_is_believed_once() {
     let mut story = Story::running(line());
     let (post, incarnation) = story.id("hash/0");
-    story.tell(Event::Exited { post, incarnation, exit: KILLED, items_left: false });
-    story.tell(Event::Exited { post, incarnation, exit: KILLED, items_left: false });
+    story.tell(Event::Exited { post, incarnation, exit: KILLED, left: Left::default() });
+    story.tell(Event::Exited { post, incarnation, exit: KILLED, left: Left::default() });
     story.tell(Event::Ready { post, incarnation });
     story.expect(&["sweep hash/0 #1"]);
     assert_eq!(story.state("hash/0"), State::Backoff);

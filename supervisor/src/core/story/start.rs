@@ -90,13 +90,16 @@ fn a_worker_that_is_not_ready_in_time_is_killed_and_that_counts_as_a_crash() {
     story.seconds(29);
     story.expect(&[]);
     story.seconds(1);
-    story.expect(&["kill take/0 #1: not ready within 30s"]);
+    story.expect(&["kill take/0 #1: not ready within 30s: it has not said hello to the supervisor"]);
     story.seconds(600);
     story.expect(&[]);
     story.exits("take/0", KILLED);
     story.expect(&["sweep take/0 #1"]);
     assert_eq!(story.state("take/0"), State::Backoff);
-    assert_eq!(story.who("take/0").last_words.as_deref(), Some("not ready within 30s"));
+    assert_eq!(
+        story.who("take/0").last_words.as_deref(),
+        Some("not ready within 30s: it has not said hello to the supervisor")
+    );
     story.wait(120);
     story.expect(&["spawn take/0 #2"]);
 }

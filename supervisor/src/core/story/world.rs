@@ -10,7 +10,7 @@ use brigade_protocol::id::{Incarnation, Post};
 use super::super::Core;
 use super::super::action::{Action, Ask, State, Verdict};
 use super::super::backoff::Random;
-use super::super::event::{Event, Exit, StopLevel};
+use super::super::event::{Event, Exit, Left, StopLevel};
 use crate::config::plan::{Plan, Role};
 
 /// A process, as the world knows it.
@@ -139,6 +139,7 @@ impl World {
             | Event::Restart { .. }
             | Event::Scale { .. }
             | Event::Reload { .. }
+            | Event::DeadLetters(_)
             | Event::Tick => {}
         }
         let actions = self.core.handle(self.now, event);
@@ -370,7 +371,7 @@ impl World {
             } else if gone || (!starting && self.sees_end(post)) {
                 let signal = self.processes[&post].killed;
                 let exit = if signal { Exit::Signal { signal: 9, core: false } } else { Exit::Code(0) };
-                self.tell(Event::Exited { post, incarnation, exit, items_left: false });
+                self.tell(Event::Exited { post, incarnation, exit, left: Left::default() });
             } else if starting {
                 self.tell(Event::Ready { post, incarnation });
             } else {

@@ -74,7 +74,9 @@ fn the_checksum_pipeline_becomes_the_expected_plan() {
     );
     assert_eq!((hash.restart, hash.max_restarts), (RestartPolicy::Transient, Some(5)));
     assert_eq!((hash.restart_period, hash.start_timeout), (Duration::from_secs(60), Duration::from_secs(30)));
-    assert_eq!((hash.backoff, hash.backoff_max), (Duration::from_millis(100), Duration::from_secs(30)));
+    assert_eq!((hash.backoff, hash.backoff_max), (Duration::from_millis(100), Duration::from_secs(5)));
+    assert_eq!((hash.give_up_after, hash.outage_timeout), (Duration::from_secs(120), Duration::from_secs(600)));
+    assert_eq!((plan.fail_on_dead_letters, plan.max_dead_letters), (true, None));
     assert_eq!((hash.stop_timeout, hash.stop_signal, hash.exit_on_panic), (Duration::from_secs(10), 15, false));
     assert_eq!([walk.role(), hash.role(), report.role()], [Role::Source, Role::Consumer, Role::Consumer]);
 }
@@ -83,6 +85,8 @@ fn the_checksum_pipeline_becomes_the_expected_plan() {
 const EVERYTHING: &str = r#"
 name = "all-keys_1"
 drain_timeout = "1m 30s"
+fail_on_dead_letters = false
+max_dead_letters = 12
 [vars]
 n = "2"
 size = "2KiB"
@@ -117,6 +121,8 @@ env = { A = "1", "odd key" = "${n} \u001b" }
 restart = "permanent"
 max_restarts = "unlimited"
 restart_period = "2h"
+give_up_after = "0s"
+outage_timeout = "1h"
 backoff = "5ms"
 backoff_max = "1s"
 start_timeout = "1d"
@@ -154,6 +160,7 @@ fn every_key_is_believed() {
     let plan = bench.load(EVERYTHING).unwrap_or_else(|faults| panic!("{faults}"));
     let [zeta, alpha, watch, plain] = plan.stages.as_slice() else { panic!("{:?}", plan.stages) };
     assert_eq!(plan.drain_timeout, Duration::from_secs(90));
+    assert_eq!((plan.fail_on_dead_letters, plan.max_dead_letters), (false, Some(12)));
     let hours = |hours: u64| Duration::from_secs(hours * 3600);
     let logs = LogPlan {
         max_file_bytes: 1 << 20,

@@ -1,6 +1,6 @@
 //! What a made-up value consists of: each part is traced into its own place in the shape of the whole.
 
-use brigade_protocol::shared::shape::Shape;
+use brigade_protocol::shape::Shape;
 use serde::de::value::U32Deserializer;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, IntoDeserializer, MapAccess, SeqAccess, VariantAccess, Visitor,

@@ -1,12 +1,25 @@
-//! What values look like, told once per container. The encoding of values is compact and says nothing about itself;
-//! without the shape beside it `brigade shared` could show people nothing but bytes.
+//! What values look like: serde's data model, as [`codec`](crate::codec) writes it.
+//!
+//! The encoding of values says nothing about itself, so the bytes of one type can often be read as another. Queues, lists and
+//! maps therefore hold the shape of what they carry, and a handle of another shape is refused when it joins.
+//!
+//! - [`canonical`]: a shape as bytes, and their hash; equal types of two programs have equal bytes;
+//! - [`compare`]: whether two shapes are the same, and where they first differ;
+//! - [`words`]: a shape as people read it.
+
+mod canonical;
+mod compare;
+mod words;
+
+pub use canonical::{Canonical, read};
+pub use compare::{Difference, compare};
 
 use serde::{Deserialize, Serialize};
 
-/// A type, as far as people need it.
+/// The shape of a type, with the type's name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TypeNote {
-    /// Its name in Rust, for people only: two programs may call the same type differently.
+    /// Its name in Rust, for people only: two programs may call the same type differently, and it counts for nothing.
     pub name: String,
     /// How its values are encoded.
     pub shape: Shape,
@@ -17,7 +30,7 @@ pub struct TypeNote {
 /// How the values of a type are encoded: serde's data model, as [`codec`](crate::codec) writes it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Shape {
-    /// Not known: shown as bytes.
+    /// Not known: shown as bytes, and compared with nothing.
     Opaque,
     /// Nothing.
     Unit,
@@ -65,4 +78,7 @@ pub enum Shape {
     Struct(Vec<(String, Shape)>),
     /// One of several: number of the enum in [`TypeNote::enums`]. By number, because an enum may contain itself.
     Enum(u32),
+    /// The struct itself in which this stands, so many structs further out: 1 is the next one. A variant of an enum begins
+    /// to count again.
+    Again(u32),
 }
