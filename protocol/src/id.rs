@@ -39,8 +39,8 @@ impl fmt::Display for Incarnation {
     }
 }
 
-/// The identity of an item within its queue. A redelivered item keeps it, so that effects outside the
-/// pipeline (a row, a mail) can be made idempotent by remembering it.
+/// The identity of an item within one life of its queue. A redelivered item keeps it; another queue, and another run, has
+/// items of the same id. See [`ItemKey`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct ItemId(pub u64);
 

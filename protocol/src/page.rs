@@ -7,6 +7,7 @@
 
 mod lane;
 mod life;
+mod renew;
 mod wait;
 
 pub use lane::{Lane, MAX_CHECKPOINT};
@@ -207,30 +208,6 @@ impl Page {
         }
         self.head.at(STOP).store(0, Ordering::Relaxed);
         self.head.at(INCARNATION).store(incarnation.0.into(), Ordering::Release); // Pairs with `incarnation`.
-    }
-
-    /// The page of an earlier run, now for this post: with its committed batches and checkpoints. Makes a new one if there is none, or none that can be used. Only when nothing of the earlier run lives, and after
-    /// the sweep of what it held.
-    pub fn renew(path: &Path, post: Post, lanes: u16) -> Result<Self, PageError> {
-        let Ok(old) = Self::open(path) else { return Self::create(path, post, lanes) };
-        // A lane of which the manager has not seen the last batch stays, whether or not a thread uses it.
-        let needed = (0..old.lanes()).rev().find(|number| old.lane(*number).may_have_shared());
-        let lanes = lanes.max(1).max(needed.map_or(0, |number| number + 1));
-        if old.lanes() == lanes {
-            old.head.at(POST).store(post.0.into(), Ordering::Relaxed);
-            return Ok(old);
-        }
-        // Another number of threads: those that stay keep their checkpoints.
-        Self::make(path, post, lanes, |page| {
-            for number in 0..old.lanes().min(page.lanes()) {
-                let (from, to) = (old.lane(number), page.lane(number));
-                if let Some(checkpoint) = from.checkpoint() {
-                    to.write_checkpoint(from.committed(), &checkpoint);
-                }
-                to.word(SHARED).store(from.word(SHARED).load(Ordering::SeqCst), Ordering::SeqCst);
-                to.commit(from.committed());
-            }
-        })
     }
 
     /// It is nobody's, until it is [renewed](Page::renew).

@@ -60,19 +60,19 @@ pub enum EarlierError {
     },
 }
 
-/// Ends what still lives of the last run on this folder, and says in one line what that was. Only for who holds the
-/// folder. If the process dies in here, the next run does the same.
+/// Ends what still lives of the last run on this folder, and says in one line what that was. Gives the number of processes
+/// that it has ended. Only for a process that holds the folder. If that process dies in here, the next run does the same.
 ///
 /// # Errors
 /// Some cannot be ended within 2 s, or the system refuses to say who lives.
-pub fn end_what_lives(dir: &StateDir) -> Result<(), EarlierError> {
-    let Some(note) = read(dir)? else { return Ok(()) };
+pub fn end_what_lives(dir: &StateDir) -> Result<usize, EarlierError> {
+    let Some(note) = read(dir)? else { return Ok(0) };
     let io = |what: &str| {
         let what = what.to_owned();
         move |source| EarlierError::Io { what, source }
     };
     if note.boot != boot_id().map_err(io("read since when the machine is up"))? {
-        return Ok(());
+        return Ok(0);
     }
     let kin = Kin { cookie: note.cookie, since: note.since, groups: BTreeSet::new(), until: 0 };
     let ended = kin.end_all(PATIENCE).map_err(io("look for processes of an earlier run"))?;
@@ -83,7 +83,7 @@ pub fn end_what_lives(dir: &StateDir) -> Result<(), EarlierError> {
         let pids = &ended.refused;
         tracing::warn!("{} of an earlier run belong to another user and go on: {pids:?}", processes(pids.len()));
     }
-    if ended.left.is_empty() { Ok(()) } else { Err(EarlierError::Alive { pids: ended.left }) }
+    if ended.left.is_empty() { Ok(ended.gone) } else { Err(EarlierError::Alive { pids: ended.left }) }
 }
 
 /// Notes that a new run begins, by what its processes will be known: whole, or not at all. Gives the number of runs before
@@ -132,7 +132,8 @@ fn read(dir: &StateDir) -> Result<Option<Note>, EarlierError> {
     Ok(note.ok())
 }
 
-fn processes(count: usize) -> String {
+/// A number of processes, in words.
+pub fn processes(count: usize) -> String {
     match count {
         1 => "1 process".to_owned(),
         _ => format!("{} processes", grouped(count as u64)),

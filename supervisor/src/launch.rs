@@ -7,7 +7,6 @@ use std::process::ExitCode;
 
 use brigade_protocol::crash_point;
 
-use crate::aside::put_aside;
 use crate::config::plan::Plan;
 use crate::config::{self, Surroundings};
 use crate::core::Core;
@@ -19,6 +18,7 @@ use crate::kin::cookie::Cookie;
 use crate::kin::process;
 use crate::logs::own::{self, Console};
 use crate::logs::{Archive, Capture};
+use crate::missing::{self, Missing};
 use crate::reactor::{Ending, Keeping, Origin, Outfit, Reactor, Spoilt};
 use crate::resume::{self, ResumeError};
 use crate::sources::signals::Signals;
@@ -132,12 +132,22 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
     resume::refuse_other_versions(&dir)?;
     let (keeping, cut_short) = begin(aside.as_deref(), &dir)?;
     let resumed = resume::resume(&plan, &dir, cut_short)?;
-    if resumed.goes_on {
+    for words in Missing::read(&dir).map_err(io("know what was put aside"))?.words() {
+        tracing::warn!("put aside in an earlier run: {words}");
+    }
+    if !resumed.complete.is_empty() {
+        tracing::info!(
+            "continues the last run, which was complete, for what was sent again: {}; already complete: {}",
+            counted(resumed.items, "item"),
+            resumed.complete.join(", ")
+        );
+    } else if resumed.goes_on {
         let (items, leased) = (resumed.items, resumed.leased);
         tracing::info!(
             "goes on with an earlier run: {items} items were left, {leased} of them in the hands of workers"
         );
-    } else {
+    }
+    if !resumed.goes_on {
         forget_shared(&dir).map_err(io("put the shared state of the last run aside"))?;
     }
     let capture = Capture::start(&dir.logs(), archive.rotation(), plan.logs.write_timeout)
@@ -145,7 +155,7 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
     tracing::info!(state = %dir.root().display(), "{}: {}, {}", plan.name, counted(plan.stages.len() as u64, "stage"), counted(plan.queues.len() as u64, "queue"));
 
     let seed = u64::from(std::process::id()) ^ jiff::Timestamp::now().as_microsecond().unsigned_abs();
-    let core = Core::new(plan.clone(), seed);
+    let core = Core::new(plan.clone(), seed).with_complete(&resumed.complete);
     let origin = Origin { sets: launch.sets.clone(), here: here.clone() };
     let outfit = Outfit { core, dir: dir.clone(), origin, queues: resumed.queues, capture, signals, keeping, view };
     let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
@@ -157,7 +167,7 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
 fn begin(aside: Option<&Path>, dir: &StateDir) -> Result<(Keeping, u32), LaunchError> {
     let sees_processes = process::check();
     match &sees_processes {
-        Ok(()) => earlier::end_what_lives(&aside.map_or_else(|| dir.clone(), StateDir::at))?,
+        Ok(()) => _ = earlier::end_what_lives(&aside.map_or_else(|| dir.clone(), StateDir::at))?,
         Err(error) => tracing::warn!(
             "cannot see who lives ({error}): if this supervisor is killed, what workers have started may live on"
         ),
@@ -173,6 +183,10 @@ fn conclude(launch: &Launch, folder: StateFolder, ending: Ending) -> Result<Exit
     // Numbers out of a spoilt queue would be lies.
     picture.queues.retain(|queue| ending.spoilt.iter().all(|spoilt| spoilt.queue.as_ref() != Some(&queue.name)));
     let mut numbers = verdict::report(&ending.plan, &ending.verdict, &picture, ending.dead_letters);
+    match Missing::read(&folder.dir) {
+        Ok(missing) => numbers.put_aside = missing.words().cloned().collect(),
+        Err(error) => numbers.put_aside = vec![error.to_string()],
+    }
     if !ending.spoilt.is_empty() {
         let words: Vec<String> = ending.spoilt.iter().map(|spoilt| put_spoilt_aside(spoilt, &folder.dir)).collect();
         numbers.verdict = words.join("; ");
@@ -193,10 +207,13 @@ fn conclude(launch: &Launch, folder: StateFolder, ending: Ending) -> Result<Exit
         match crate::manager::settle(&folder.dir) {
             Ok(()) => {
                 crash_point!("changes_settled");
-                if let Err(error) = resume::forget(&folder.dir) {
-                    tracing::warn!(%error, "cannot remove the pages of the workers");
+                if let Err(error) = resume::complete::finish(&folder.dir) {
+                    tracing::warn!(%error, "cannot put the pages of the workers away");
                 }
                 crash_point!("pages_forgotten");
+                if let Err(error) = missing::forget(&folder.dir) {
+                    tracing::warn!(%error, "cannot remove {}", folder.dir.missing().display());
+                }
             }
             Err(words) => {
                 numbers.verdict = format!("shared state is not complete: {words}; run it again to complete it");
@@ -241,12 +258,16 @@ fn write_down(launch: &Launch, dir: &StateDir, picture: &mut Status, numbers: &R
 /// Says what became of a file that a worker has written over.
 fn put_spoilt_aside(spoilt: &Spoilt, dir: &StateDir) -> String {
     let Spoilt { queue, what, why, path } = spoilt;
-    let then = match queue {
-        Some(_) => "the items in it are not handed on; run again to go on with an empty queue",
-        None => "its last batches may have been done or not; run again to do them again",
+    let (then, again) = match queue {
+        Some(_) => ("the items in it are not handed on", "run again to continue with an empty queue"),
+        None => (
+            "its checkpoint is not known, and its last batches may have been done or not",
+            "run again to do them again; an exact file is not written to until it is moved away",
+        ),
     };
-    match put_aside(path, &dir.aside(), "spoilt") {
-        Ok(place) => format!("{what} is spoilt ({why}) and kept as {}: {then}", place.display()),
+    let words = |place: &Path| format!("{what} is spoilt ({why}) and kept as {}: {then}", place.display());
+    match missing::put_aside(dir, path, "spoilt", words) {
+        Ok(words) => format!("{words}; {again}"),
         Err(error) => format!("{what} is spoilt ({why}), and {} cannot be put aside: {error}", path.display()),
     }
 }

@@ -17,6 +17,7 @@ pub mod kin;
 pub mod launch;
 pub mod logs;
 pub mod manager;
+mod missing;
 pub mod orders;
 mod porters;
 pub mod random;

@@ -69,16 +69,19 @@ pub fn verdict(report: &Report) -> String {
     parts.push(
         spread(left).map_or("nothing left".to_owned(), |(sum, names)| format!("{} left ({names})", grouped(sum))),
     );
-    let dead = report.queues.iter().map(|(name, queue)| (name, queue.dead));
-    if let Some((sum, names)) = spread(dead) {
+    let kept = report.queues.iter().map(|(name, queue)| (name, queue.kept));
+    if let Some((sum, names)) = spread(kept) {
         parts.push(format!("{} kept ({names})", counted(sum, "dead letter")));
     }
     parts.push(match report.lost {
-        0 => "nothing lost".to_owned(),
+        0 if report.put_aside.is_empty() => "nothing lost".to_owned(),
+        0 => "nothing lost in this run".to_owned(),
         lost if lost > 0 => format!("{} LOST: this is a bug of brigade", grouped(lost.unsigned_abs())),
         more => format!("{} more than were sent: this is a bug of brigade", grouped(more.unsigned_abs())),
     });
-    format!("{head}: {}", parts.join(", "))
+    let aside =
+        report.put_aside.iter().map(|words| format!("\nput aside in an earlier run: {}", Cell::new(words).into_text()));
+    format!("{head}: {}{}", parts.join(", "), aside.collect::<String>())
 }
 
 /// The sum, and where it is: `paths 3, sums 4`. `None` if the sum is 0.
@@ -125,7 +128,7 @@ mod tests {
     use crate::status::{QueueReport, StageReport};
 
     fn report() -> Report {
-        let queue = QueueReport { sent: 20_000, acked: 20_000, redelivered: 3, left: 0, dead: 0 };
+        let queue = QueueReport { sent: 20_000, acked: 20_000, redelivered: 3, left: 0, dead: 0, kept: 0 };
         let stage = |restarts| StageReport { processed: 20_000, restarts };
         Report {
             pipeline: "checksum".to_owned(),
@@ -136,7 +139,19 @@ mod tests {
             queues: BTreeMap::from([("paths".to_owned(), queue.clone()), ("sums".to_owned(), queue)]),
             lost: 0,
             standstill: None,
+            put_aside: Vec::new(),
         }
+    }
+
+    #[test]
+    fn what_an_earlier_run_has_lost_is_said_beside_the_numbers_of_this_one() {
+        let mut report = report();
+        report.put_aside = vec!["queue raw is kept as x".to_owned()];
+        assert_eq!(
+            verdict(&report),
+            "complete in 12.3 s: 40,000 items through 2 queues, nothing left, nothing lost in this run\n\
+             put aside in an earlier run: queue raw is kept as x"
+        );
     }
 
     #[test]
@@ -161,7 +176,7 @@ complete in 12.3 s: 40,000 items through 2 queues, nothing left, nothing lost
         report.verdict = "hash/0 can never work: no such file".to_owned();
         for (name, left, dead) in [("paths", 1_200, 1), ("sums", 34, 0)] {
             let queue = report.queues.get_mut(name).expect("it is there");
-            (queue.left, queue.dead) = (left, dead);
+            (queue.left, queue.dead, queue.kept) = (left, dead + 1, dead);
         }
         assert_eq!(
             verdict(&report),
@@ -188,8 +203,8 @@ complete in 12.3 s: 40,000 items through 2 queues, nothing left, nothing lost
                 "walk": {"processed": 20_000, "restarts": 0},
             },
             "queues": {
-                "paths": {"sent": 20_000, "acked": 20_000, "redelivered": 3, "left": 0, "dead": 0},
-                "sums": {"sent": 20_000, "acked": 20_000, "redelivered": 3, "left": 0, "dead": 0},
+                "paths": {"sent": 20_000, "acked": 20_000, "redelivered": 3, "left": 0, "dead": 0, "kept": 0},
+                "sums": {"sent": 20_000, "acked": 20_000, "redelivered": 3, "left": 0, "dead": 0, "kept": 0},
             },
             "lost": 0,
         });

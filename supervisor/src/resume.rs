@@ -4,11 +4,14 @@
 //! Everything is looked at before anything is changed. What cannot be used is put aside, all at once, and the run ends
 //! there: whoever reads that decides whether to go on without it.
 
+mod checkpoints;
+pub mod complete;
 mod damage;
+mod rest;
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use brigade_protocol::control::PROTOCOL;
 use brigade_protocol::crash_point;
@@ -16,13 +19,16 @@ use brigade_protocol::id::Post;
 use brigade_protocol::page::{Page, PageError};
 use brigade_protocol::queue::{Queue, QueueError};
 
-use crate::config::plan::{MANAGER_STAGE, Plan, QueuePlan};
+use crate::config::plan::{Plan, QueuePlan};
+use crate::earlier::EarlierError;
 use crate::effects::dead::DeadFile;
 use crate::figures::counted;
-use crate::orders::{self, Order, Orders};
+use crate::orders;
 use crate::reactor::committed;
 use crate::state::StateDir;
+pub use checkpoints::fits;
 use damage::{Damaged, files};
+pub use rest::{AtRest, at_rest};
 
 /// Why what is there cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -43,17 +49,37 @@ pub enum ResumeError {
         /// What does not fit.
         why: String,
     },
-    /// A checkpoint of somebody who was told something else.
+    /// A checkpoint that was made under other orders.
     #[error(
-        "stage {stage} would go on from the checkpoint of an earlier run, in which it was told {found} and not {wanted}: run it as before, or begin anew with --fresh"
+        "stage {stage} would continue from the checkpoint of an earlier run, {why}: run it as before, or begin again with --fresh"
     )]
     OtherOrders {
         /// The stage.
         stage: String,
+        /// What it was told then, and is told now.
+        why: String,
+    },
+    /// A stage would do again what another one did, whose checkpoint is there.
+    #[error(
+        "stage {now} would do again from the beginning what stage {before} did in the earlier run, which was told the same, left a checkpoint and is not in this plan: call it {before} again, or begin again with --fresh"
+    )]
+    Renamed {
+        /// The stage of the earlier run.
+        before: String,
+        /// The one of this plan.
+        now: String,
+    },
+    /// The run that is to be continued was complete, and one of its sources was told something else.
+    #[error(
+        "stage {stage} is complete in the run that this one continues, as dead letters of that run were sent again; it was told {then} and not {now}: run it as before to have those items done, or begin again with --fresh"
+    )]
+    CompleteOtherwise {
+        /// The stage.
+        stage: String,
         /// What it was told then.
-        found: String,
+        then: String,
         /// What it is told now.
-        wanted: String,
+        now: String,
     },
     /// Items are in queues that the plan does not have any more.
     #[error("{}; put it back into the pipeline file, or put the old state aside with --fresh", .0.join("; "))]
@@ -61,6 +87,9 @@ pub enum ResumeError {
     /// Files that are not ours, or not whole.
     #[error("{}", .0.join("\n"))]
     Damaged(Vec<String>),
+    /// What an earlier run has left may still use the files.
+    #[error(transparent)]
+    Earlier(#[from] EarlierError),
     /// A run that is not complete was begun by another version.
     #[error(
         "{} has format {found}, and this version of Brigade knows format {PROTOCOL}: finish the run with the version that began it, or put its state aside with --fresh",
@@ -88,8 +117,12 @@ impl ResumeError {
     /// Whether the pipeline file is at fault, and not the folder.
     pub fn is_of_the_plan(&self) -> bool {
         match self {
-            Self::Changed { .. } | Self::Removed(_) | Self::OtherOrders { .. } => true,
-            Self::Queue(_) | Self::Damaged(_) | Self::OtherVersion { .. } | Self::Io { .. } => false,
+            Self::Changed { .. }
+            | Self::Removed(_)
+            | Self::OtherOrders { .. }
+            | Self::Renamed { .. }
+            | Self::CompleteOtherwise { .. } => true,
+            Self::Queue(_) | Self::Damaged(_) | Self::Earlier(_) | Self::OtherVersion { .. } | Self::Io { .. } => false,
         }
     }
 }
@@ -105,6 +138,8 @@ pub struct Resumed {
     pub items: u64,
     /// Of those, how many were in the hands of workers.
     pub leased: u64,
+    /// Stages that are complete already, as the earlier run was when letters of it were sent again.
+    pub complete: Vec<String>,
 }
 
 /// Of so many runs that were cut short one after the other, the last one's deliveries count against the items. Who kills
@@ -139,18 +174,19 @@ pub fn refuse_other_versions(dir: &StateDir) -> Result<(), ResumeError> {
 /// what its supervisor left was ended ([`crate::earlier`]).
 pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, ResumeError> {
     let orders = orders::of(plan);
+    complete::take_back(dir)?;
     let mut damaged = Damaged::new(dir);
     let pages = damaged.pages()?;
-    let goes_on = !pages.is_empty();
-    let mut old = damaged.queues(goes_on)?;
+    let goes_on = !pages.is_empty() || complete::is_noted(dir);
+    let mut old = damaged.queues(goes_on || dir.retried().exists())?;
     let dead = damaged.dead_letters(plan)?;
     damaged.refuse()?;
     if goes_on {
-        tell_of_strangers(plan, dir);
-        refuse_other_orders(plan, dir, &orders)?;
+        checkpoints::refuse_unfit(plan, dir, &orders)?;
     }
+    let complete = complete::stages(plan, dir, &orders)?;
 
-    let mut resumed = Resumed { queues: Vec::new(), goes_on, items: 0, leased: 0 };
+    let mut resumed = Resumed { queues: Vec::new(), goes_on, items: 0, leased: 0, complete };
     for (name, queue) in &old {
         let leased = queue.depth().leased;
         sweep(queue, &pages, cut_short.is_multiple_of(COUNTED));
@@ -162,6 +198,9 @@ pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, Re
     }
     damaged.refuse()?;
     refuse_removed(plan, &old)?;
+    if !goes_on {
+        complete::forget(dir)?;
+    }
     for (queue, mut dead) in plan.queues.iter().zip(dead) {
         let io = |what| {
             let path = dir.dead(&queue.name);
@@ -170,17 +209,14 @@ pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, Re
         let found = old.remove(&queue.name);
         // Before the queue may be made anew, and before anybody sends: see there.
         dead.settle(found.as_ref()).map_err(io("settle"))?;
-        let (queue, is_new) = open(queue, dir, found, &mut resumed)?;
-        if is_new {
-            dead.begin_anew().map_err(io("write"))?;
-        }
+        let queue = open(queue, dir, found, &mut resumed)?;
         resumed.queues.push((queue, dead));
         crash_point!("resume_opened_one");
     }
     resumed.goes_on |= resumed.items > 0;
     // Only now: a refused plan leaves the old ones.
     let io = |source| ResumeError::Io { what: "write", path: dir.orders(), source };
-    orders::keep(dir, &orders).map_err(io)?;
+    orders::keep(dir, orders).map_err(io)?;
     crash_point!("resume_orders_kept");
     // Nothing in the queues belongs to anybody any more: from now on the old numbers of posts mean nothing.
     for page in &pages {
@@ -188,58 +224,6 @@ pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, Re
         crash_point!("resume_disowned_one");
     }
     Ok(resumed)
-}
-
-/// Warns of what an unfinished run left and this plan does not name. Somebody has renamed or removed it, and would otherwise
-/// learn from the results that a source begins anew.
-fn tell_of_strangers(plan: &Plan, dir: &StateDir) {
-    let pages = names(&dir.pages(), ".page");
-    let stages: BTreeSet<_> = pages.iter().filter_map(|name| Some(name.rsplit_once('-')?.0)).collect();
-    for stage in stages {
-        if stage != MANAGER_STAGE && !plan.stages.iter().any(|planned| planned.name == stage) {
-            tracing::warn!(
-                "stage {stage} of the earlier run is not in this plan: its checkpoint is not used; give it its old name back, or begin anew with --fresh"
-            );
-        }
-    }
-}
-
-/// A checkpoint means something only to one who does the same as its author: walks the same folder, writes the same file.
-fn refuse_other_orders(plan: &Plan, dir: &StateDir, orders: &Orders) -> Result<(), ResumeError> {
-    let before = orders::of_the_last_run(dir);
-    for stage in &plan.stages {
-        let (Some(found), Some(wanted)) = (before.get(&stage.name), orders.get(&stage.name)) else { continue };
-        let has_checkpoint = |replica: u16| {
-            let Ok(page) = Page::open(&dir.page(&stage.name, replica)) else { return false };
-            (0..page.lanes()).any(|lane| page.lane(lane).checkpoint().is_some())
-        };
-        if found != wanted && (0..stage.replicas).any(has_checkpoint) {
-            let words = |order: &Order| match found.args == wanted.args {
-                true => format!("to work in {}", order.cwd.display()),
-                false => format!("{:?}", order.args),
-            };
-            let (found, wanted) = (words(found), words(wanted));
-            return Err(ResumeError::OtherOrders { stage: stage.name.clone(), found, wanted });
-        }
-    }
-    Ok(())
-}
-
-/// The files in a folder that end so, without that.
-fn names(folder: &Path, ending: &str) -> BTreeSet<String> {
-    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    let names = entries.filter_map(|entry| entry.file_name().into_string().ok());
-    names.filter_map(|name| Some(name.strip_suffix(ending)?.to_owned())).collect()
-}
-
-/// The run is complete: there is nothing to go on with. All pages go at once, by a rename: a next run that found some of
-/// them would take half of the pipeline for complete and begin the other half anew.
-pub fn forget(dir: &StateDir) -> io::Result<()> {
-    let old = dir.pages().with_extension("old");
-    let _ = std::fs::remove_dir_all(&old); // Left by one that was killed in the next but one line.
-    std::fs::rename(dir.pages(), &old)?;
-    crash_point!("pages_put_aside");
-    std::fs::remove_dir_all(&old)
 }
 
 fn refuse_removed(plan: &Plan, old: &BTreeMap<String, Queue>) -> Result<(), ResumeError> {
@@ -267,29 +251,23 @@ fn sweep(queue: &Queue, pages: &[Page], count: bool) {
 /// There is one of that name, with items in it; or it cannot be made.
 pub fn make(plan: &QueuePlan, dir: &StateDir) -> Result<(Queue, DeadFile), ResumeError> {
     let path = dir.dead(&plan.name);
-    let mut dead =
-        DeadFile::open(&path).map_err(|source| ResumeError::Io { what: "open", path: path.clone(), source })?;
-    let queue = Queue::create(&dir.queue(&plan.name), &plan.geometry())?;
-    dead.begin_anew().map_err(|source| ResumeError::Io { what: "write", path, source })?;
-    Ok((queue, dead))
+    let dead = DeadFile::open(&path).map_err(|source| ResumeError::Io { what: "open", path, source })?;
+    Ok((Queue::create(&dir.queue(&plan.name), &plan.geometry())?, dead))
 }
 
-/// The queue to go on with, and whether it is a new one.
-fn open(
-    plan: &QueuePlan,
-    dir: &StateDir,
-    old: Option<Queue>,
-    resumed: &mut Resumed,
-) -> Result<(Queue, bool), ResumeError> {
+/// The queue to continue with.
+fn open(plan: &QueuePlan, dir: &StateDir, old: Option<Queue>, resumed: &mut Resumed) -> Result<Queue, ResumeError> {
     let wanted = plan.geometry();
     let path = dir.queue(&plan.name);
-    let Some(old) = old else { return Ok((Queue::create(&path, &wanted)?, true)) };
+    let Some(old) = old else { return Ok(Queue::create(&path, &wanted)?) };
     let depth = old.depth();
     let is_empty = depth.left() == 0 && depth.dead == 0;
     if is_empty && (!resumed.goes_on || old.geometry() != wanted) {
         // Nothing to go on with: its counts begin anew.
         drop(old);
-        return Ok((Queue::create(&path, &wanted)?, true));
+        let queue = Queue::create(&path, &wanted)?;
+        crash_point!("queue_made_again");
+        return Ok(queue);
     }
     resumed.items += depth.left();
     if is_empty {
@@ -307,84 +285,5 @@ fn open(
         moved
     };
     queue.reopen();
-    Ok((queue, false))
-}
-
-/// A queue that nobody uses, and its dead letters, for one who is not about to run the pipeline but holds its folder:
-/// what the last run left is swept and put aside first. The queue is an error of its own: letters can be dropped without.
-pub fn at_rest(name: &str, dir: &StateDir) -> Result<(Result<Queue, QueueError>, DeadFile), ResumeError> {
-    let path = dir.dead(name);
-    let io = |source| ResumeError::Io { what: "settle", path: path.clone(), source };
-    let mut dead = DeadFile::open(&path).map_err(io)?;
-    let queue = match Queue::open(&dir.queue(name)) {
-        Ok(queue) => queue,
-        Err(error) => return Ok((Err(error), dead)),
-    };
-    let mut damaged = Damaged::new(dir);
-    let pages = damaged.pages()?;
-    if let Some(why) = queue.spoilt() {
-        damaged.spoilt_queue(name, &why)?;
-    }
-    damaged.refuse()?;
-    sweep(&queue, &pages, false);
-    dead.settle(Some(&queue)).map_err(io)?;
-    dead.take_from(&queue, |_| ("it ran out of deliveries".to_owned(), Vec::new())).map_err(io)?;
-    Ok((Ok(queue), dead))
-}
-
-#[cfg(test)]
-mod tests {
-    use brigade_protocol::queue::Noted;
-    use brigade_protocol::shape::{Shape, TypeNote};
-
-    use super::*;
-    use crate::config::{self, Surroundings};
-
-    fn plan(base: &Path, dir: &str) -> Plan {
-        let file = base.join("pipeline.toml");
-        let text = "name = \"line\"\n[queues.q]\n[stages.walk]\ncommand = [\"/bin/true\", \"DIR\"]\noutputs = [\"q\"]\n\
-                    [stages.end]\ncommand = [\"/bin/true\"]\ninputs = [\"q\"]\n";
-        std::fs::write(&file, text.replace("DIR", dir)).expect("written");
-        config::load(&file, &[], &Surroundings::of_this_process()).expect("no fault")
-    }
-
-    #[test]
-    fn a_checkpoint_of_other_arguments_is_refused_until_the_old_ones_are_back() {
-        let base = tempfile::tempdir().expect("a temporary folder");
-        let dir = StateDir::at(&base.path().join("state"));
-        let _folder = dir.take("line").expect("taken");
-        let (usr, etc) = (plan(base.path(), "/usr"), plan(base.path(), "/etc"));
-        resume(&usr, &dir, 0).expect("nothing was there");
-        let page = Page::create(&dir.page("walk", 0), Post(1), 1).expect("a page");
-        resume(&etc, &dir, 0).expect("without a checkpoint there is nothing to go on from");
-        resume(&usr, &dir, 0).expect("nor now");
-        page.lane(0).write_checkpoint(1, b"/usr/bin");
-        page.lane(0).commit(1);
-        for _ in 0..2 {
-            let words = resume(&etc, &dir, 0).expect_err("it would begin behind /usr/bin").to_string();
-            assert!(words.contains("it was told [\"/usr\"] and not [\"/etc\"]"), "{words}");
-        }
-        assert!(resume(&usr, &dir, 0).expect("as before").goes_on);
-    }
-
-    #[test]
-    fn the_shape_of_a_queue_goes_when_it_is_empty_and_stays_with_its_items() {
-        let base = tempfile::tempdir().expect("a temporary folder");
-        let dir = StateDir::at(&base.path().join("state"));
-        let _folder = dir.take("line").expect("taken");
-        let plan = plan(base.path(), "/usr");
-        let resumed = resume(&plan, &dir, 0).expect("nothing was there");
-        let (queue, _) = &resumed.queues[0];
-        let _page = Page::create(&dir.page("walk", 0), Post(1), 1).expect("a page");
-        let note = TypeNote { name: String::new(), shape: Shape::U64, enums: Vec::new() };
-        let canonical = note.canonical().expect("it is known");
-        queue.note_shape(&note, &canonical).expect("the first one");
-        let resumed = resume(&plan, &dir, 0).expect("the run goes on");
-        let (queue, _) = &resumed.queues[0];
-        assert!(resumed.goes_on && queue.shape() == Noted::Nothing);
-        queue.note_shape(&note, &canonical).expect("the first one again");
-        queue.join(Post(1), 0).expect("a place").try_send(&[1, 7]).expect("there is room");
-        let resumed = resume(&plan, &dir, 0).expect("the run goes on");
-        assert_eq!((resumed.items, resumed.queues[0].0.shape()), (1, Noted::Shape(note)));
-    }
+    Ok(queue)
 }

@@ -7,8 +7,11 @@
 //! queues/          one file per queue
 //! dead/            dead letters, one file per queue
 //! pages/           one page per worker
+//! complete/        the pages of the last run, if it is complete and no other one has begun since
+//! retried          dead letters of a complete run were sent again: its queues may hold items
 //! run.json         by what the processes of the last run are known, to end those that it may have left
-//! orders.json      what every stage of the last run was told, to notice when that changes
+//! orders.json      what every stage was told of which there are pages, to notice when that changes
+//! missing.json     what of an earlier run was put aside, until a run is complete
 //! aside/           files that could not be used, under names that say why and when
 //! logs/            JSON lines, one file per stage, and the supervisor's own
 //! shared/          the manager's lists, maps and counters
@@ -140,6 +143,11 @@ impl StateDir {
         self.root.join("orders.json")
     }
 
+    /// What of an earlier run was put aside.
+    pub fn missing(&self) -> PathBuf {
+        self.root.join("missing.json")
+    }
+
     /// A queue's file.
     pub fn queue(&self, name: &str) -> PathBuf {
         self.root.join("queues").join(format!("{name}.queue"))
@@ -158,6 +166,16 @@ impl StateDir {
     /// All pages.
     pub fn pages(&self) -> PathBuf {
         self.root.join("pages")
+    }
+
+    /// The pages of the last run, if it is complete.
+    pub fn complete(&self) -> PathBuf {
+        self.root.join("complete")
+    }
+
+    /// There since dead letters of a complete run were sent again: its queues may hold items.
+    pub fn retried(&self) -> PathBuf {
+        self.root.join("retried")
     }
 
     /// Where files are put that cannot be used.

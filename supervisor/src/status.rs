@@ -99,8 +99,11 @@ pub struct QueueStatus {
     /// Failed, and wait for the time of their retry.
     #[serde(default)]
     pub retry: u64,
-    /// Dead letters since the queue was made.
+    /// Items that became dead letters since the queue was made.
     pub dead: u64,
+    /// Dead letters that are kept now, of this run and of earlier ones.
+    #[serde(default)]
+    pub kept: u64,
     /// Sent since the queue was made.
     pub sent: u64,
     /// Acked since the queue was made.
@@ -149,6 +152,9 @@ pub struct Report {
     /// Workers that waited for each other when the run ended, in words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub standstill: Option<String>,
+    /// What of an earlier run could not be used, was put aside and is missing in this one: a sentence for each file.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub put_aside: Vec<String>,
 }
 
 /// A stage's numbers.
@@ -171,6 +177,9 @@ pub struct QueueReport {
     pub redelivered: u64,
     /// Still in the queue.
     pub left: u64,
-    /// Dead letters since the queue was made.
+    /// Items that became dead letters since the queue was made.
     pub dead: u64,
+    /// Dead letters that are kept now, of this run and of earlier ones.
+    #[serde(default)]
+    pub kept: u64,
 }

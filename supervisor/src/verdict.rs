@@ -43,7 +43,7 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status, dead: u64) -> Re
             let found = queue.acked + left + queue.dead;
             lost += queue.sent as i64 - found as i64;
             let (sent, acked, redelivered, dead) = (queue.sent, queue.acked, queue.redelivered, queue.dead);
-            (queue.name.clone(), QueueReport { sent, acked, redelivered, left, dead })
+            (queue.name.clone(), QueueReport { sent, acked, redelivered, left, dead, kept: queue.kept })
         })
         .collect();
     let left: u64 = queues.values().map(|queue| queue.left).sum();
@@ -65,6 +65,7 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status, dead: u64) -> Re
         queues,
         lost,
         standstill,
+        put_aside: Vec::new(),
     }
 }
 

@@ -59,7 +59,7 @@ fn supervisor_dies_at(point: &str, is_sent: bool) {
 
 fn command_dies_at(point: &str, is_sent: bool) {
     let sandbox = Sandbox::new();
-    sandbox.run(&text("emit")).wait().with_code(0);
+    sandbox.run(&text("emit")).wait().with_code(5);
     let mut command = sandbox.brigade(["dead", "retry", "--all", "--state-dir"]);
     command.arg(sandbox.state()).env("BRIGADE_CRASH", point);
     assert_eq!(Sandbox::say(command).code, None, "the command did not die at {point}");
@@ -68,10 +68,54 @@ fn command_dies_at(point: &str, is_sent: bool) {
     assert_eq!(retry_all(&sandbox), format!("{wanted} sent again to queue raw\n"), "{point}");
     assert_eq!(letters(&sandbox), 0);
     sandbox.write("mended", "");
-    // The next run makes its own ten items as well.
+    // The next run continues that one: its source has made its ten items.
     let report = sandbox.run(&text("emit")).wait().with_code(0);
     let raw = &report.queues["raw"];
-    assert_eq!((raw.sent, raw.acked, raw.dead), (21, 20, 1), "{point}");
+    assert_eq!((raw.sent, raw.acked, raw.dead, raw.kept), (11, 10, 1, 0), "{point}");
+}
+
+/// The run that continues a complete one is killed when it has taken that one's pages back: the next one does the same.
+#[test]
+fn complete_taken_back() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&text("emit")).wait().with_code(5);
+    sandbox.write("mended", "");
+    assert_eq!(retry_all(&sandbox), "1 item sent again to queue raw\n");
+    let mut run = sandbox.run_with(&text("emit"), |command| _ = command.env("BRIGADE_CRASH", "complete_taken_back"));
+    assert_eq!(run.wait().signal, Some(9));
+    drop(run);
+    let report = sandbox.run(&text("emit")).wait().with_code(0);
+    let raw = &report.queues["raw"];
+    assert_eq!((raw.sent, raw.acked, raw.dead, raw.kept), (11, 10, 1, 0));
+}
+
+/// A queue is made again in a run that is resumed, and the supervisor is killed right then. Items of the new queue have the
+/// ids of items of the old one, one of which is a dead letter: theirs is kept as well.
+#[test]
+fn queue_made_again() {
+    let sandbox = Sandbox::new();
+    sandbox.run(&text("emit")).wait().with_code(5);
+    assert_eq!(letters(&sandbox), 1);
+    // A run that is killed before its source has sent anything.
+    let gate = sandbox.path("gate").display().to_string();
+    let waits = |queue: &str| {
+        let text = text("emit").replace("\"emit\", \"10\"", &format!("\"emit-after\", {gate:?}, \"10\""));
+        text.replace("[queues.raw]", &format!("[queues.raw]\n{queue}"))
+    };
+    let mut run: Run = sandbox.run(&waits("capacity = 64"));
+    run.until_said("source/0 is ready");
+    run.signal(nix::sys::signal::Signal::SIGKILL);
+    run.wait();
+    run.assert_nobody_left();
+    drop(run);
+    let other = waits("capacity = 99");
+    let mut run = sandbox.run_with(&other, |command| _ = command.env("BRIGADE_CRASH", "queue_made_again"));
+    assert_eq!(run.wait().signal, Some(9));
+    drop(run);
+    sandbox.write("gate", "");
+    let report = sandbox.run(&other).wait().with_code(5);
+    assert_eq!((report.queues["raw"].dead, report.queues["raw"].kept), (1, 2));
+    assert_eq!(letters(&sandbox), 2);
 }
 
 #[test]

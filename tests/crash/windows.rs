@@ -192,6 +192,11 @@ fn changes_settled() {
 }
 
 #[test]
+fn complete_noted() {
+    dies_at_its_end("complete_noted", true);
+}
+
+#[test]
 fn pages_put_aside() {
     dies_at_its_end("pages_put_aside", true);
 }

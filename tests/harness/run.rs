@@ -30,6 +30,8 @@ pub struct Report {
     pub lost: i64,
     #[serde(default)]
     pub standstill: Option<String>,
+    #[serde(default)]
+    pub put_aside: Vec<String>,
 }
 
 /// Of a stage.
@@ -51,6 +53,7 @@ pub struct QueueNumbers {
     pub redelivered: u64,
     pub left: u64,
     pub dead: u64,
+    pub kept: u64,
 }
 
 /// A run that has ended.

@@ -12,6 +12,7 @@
 //! $MENDED is there), `fail-build N` (the first N runs cannot be built), `lose-exit` (hands on, and ends with 0 whatever the SDK says).
 
 use std::fs::{File, OpenOptions};
+use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -72,6 +73,10 @@ fn handle(mode: &str, n: u64, more: u64, item: Item, out: &mut Output<Item>) -> 
     static SEEN: AtomicU64 = AtomicU64::new(0);
     let first_run = out.ctx().incarnation() == 1;
     note("met", item.n);
+    if let (Some(path), Some(key)) = (std::env::var_os("KEYS"), out.item_key()) {
+        let line = format!("{} {key}\n", std::env::var("BRIGADE_WORKER")?);
+        OpenOptions::new().append(true).create(true).open(path)?.write_all(line.as_bytes())?;
+    }
     if mode == "fail-all" {
         return Err("no item can be done".into());
     }

@@ -4,7 +4,7 @@ use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::time::Duration;
 
-use brigade_protocol::id::ItemId;
+use brigade_protocol::id::{ItemId, ItemKey};
 use brigade_protocol::queue::Lease;
 
 use crate::raw_receiver::RawReceiver;
@@ -55,9 +55,15 @@ impl<'r> RawDelivery<'r> {
         self.lease.as_ref().expect(HELD)
     }
 
-    /// The item's identity within its queue. It stays the same when the item is delivered again.
+    /// The item's identity within its queue. It stays the same when the item is delivered again. Another run, or another
+    /// queue, has items of the same id: to know an item elsewhere, take its [`key`](Self::key).
     pub fn id(&self) -> ItemId {
         self.lease().id()
+    }
+
+    /// The item's identity among all items: see [`Output::item_key`](crate::Output::item_key).
+    pub fn key(&self) -> ItemKey {
+        self.receiver.key(self.lease())
     }
 
     /// How often the item was delivered, this time included: 1 at first.
@@ -155,10 +161,15 @@ impl<'r, T> Delivery<'r, T> {
         Self { item, raw }
     }
 
-    /// The item's identity within its queue. It stays the same when the item is delivered again, so that effects
-    /// outside the pipeline can be made idempotent by remembering it.
+    /// The item's identity within its queue: see [`RawDelivery::id`].
     pub fn id(&self) -> ItemId {
         self.raw.id()
+    }
+
+    /// The item's identity among all items of all queues and runs, by which effects outside of the pipeline can be made
+    /// idempotent: see [`Output::item_key`](crate::Output::item_key).
+    pub fn key(&self) -> ItemKey {
+        self.raw.key()
     }
 
     /// How often the item was delivered, this time included: 1 at first.

@@ -32,6 +32,10 @@ const LOOK: Duration = Duration::from_millis(20);
 /// A file has one writer, which holds a lock on it (`flock`). With several replicas or threads each needs a path of its own,
 /// made of [`Context::replica`](crate::Context::replica) and [`Context::thread`](crate::Context::thread).
 ///
+/// If the state of an earlier run could not be used and was put aside, as after a restart of the machine, it is not known how
+/// much of the file was committed. Then a file that holds anything is refused and stays as it is, until it is moved away, or
+/// the pipeline begins again with `--fresh`.
+///
 /// ```no_run
 /// use brigade_worker::{Context, ExactFile, Exit, Output, Result, Worker};
 ///
@@ -161,12 +165,25 @@ impl ExactFile {
         if !self.is_locked && out.ctx().replicas().max(out.ctx().threads()) > 1 {
             return Err(several_writers(&self.path).into());
         }
+        let is_unknown = committed.is_none() && out.outbox().lacks_checkpoint();
         let end = match committed {
             None => 0,
             Some(committed) if committed.place != self.place => return Err(self.replaced().into()),
             Some(committed) => committed.end,
         };
         let len = self.file.metadata()?.len();
+        if is_unknown {
+            if len > 0 {
+                return Err(Misconfigured::new(format!(
+                    "{} holds {len} bytes, and how many of them were committed is not known, because the page of this \
+                     worker could not be used any more and was put aside (the log says where and why): move the file away \
+                     to continue with an empty one, or begin again with --fresh",
+                    self.path.display()
+                ))
+                .into());
+            }
+            out.outbox().settle_unknown(); // From here on the file is this worker's.
+        }
         if len < end {
             return Err(Misconfigured::new(format!(
                 "{} has {len} bytes, and {end} were committed to it: put back what was there, or begin anew with --fresh",

@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, RecvError, Result};
 use crate::failure::{in_words, is_outage, is_permanent, is_stop, retry_time};
-use crate::outbox::Outbox;
+use crate::outbox::{InHand, Outbox};
 use crate::output::Output;
 use crate::panics::{self, Panic};
 use crate::raw_receiver::nack;
@@ -252,7 +252,8 @@ impl Inputs {
         let alone = lease.is_alone();
         let member = &mut self.members[queue];
         self.lane.hold(u16::try_from(queue).expect("a stage has fewer than 65,536 inputs"), lease.id());
-        out.outbox().begin(lease.id(), lease.deliveries());
+        let key = member.queue().key(&lease);
+        out.outbox().begin(InHand { id: lease.id(), key, deliveries: lease.deliveries() });
         let mark = out.outbox().mark();
         let outcome = match codec::decode(member.bytes(&lease)) {
             Err(error) => Outcome::Undecodable(error),

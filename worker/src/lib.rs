@@ -81,7 +81,7 @@ mod transaction;
 mod worker;
 
 pub use brigade_protocol::codec::{DecodeError, EncodeError, decode};
-pub use brigade_protocol::id::ItemId;
+pub use brigade_protocol::id::{ItemId, ItemKey};
 
 pub use change::{CounterChange, ListChange, MapChange};
 pub use context::Context;

@@ -7,7 +7,7 @@ use std::cell::Cell;
 use std::ops::Range;
 
 use brigade_protocol::codec;
-use brigade_protocol::id::ItemId;
+use brigade_protocol::id::{ItemId, ItemKey};
 use brigade_protocol::page::{Lane, MAX_CHECKPOINT, WaitsFor};
 use brigade_protocol::queue::{Member, Queue, Wait};
 use serde::{Serialize, de::DeserializeOwned};
@@ -37,8 +37,16 @@ pub(crate) struct Outbox {
     /// The next commit is the last one.
     finishes: bool,
     warned: bool,
-    /// The item in hand, and how often it was delivered.
-    item: Option<(ItemId, u16)>,
+    item: Option<InHand>,
+}
+
+/// The item in hand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct InHand {
+    pub(crate) id: ItemId,
+    pub(crate) key: ItemKey,
+    /// How often it was delivered.
+    pub(crate) deliveries: u16,
 }
 
 /// One output queue.
@@ -128,14 +136,14 @@ impl Outbox {
         &self.ctx
     }
 
-    /// The item in hand: its id, and how often it was delivered.
-    pub(crate) fn item(&self) -> Option<(ItemId, u16)> {
+    /// The item in hand.
+    pub(crate) fn item(&self) -> Option<InHand> {
         self.item
     }
 
     /// A handler begins with an item.
-    pub(crate) fn begin(&mut self, item: ItemId, deliveries: u16) {
-        self.item = Some((item, deliveries));
+    pub(crate) fn begin(&mut self, item: InHand) {
+        self.item = Some(item);
     }
 
     /// The handler is done with it.
@@ -258,6 +266,16 @@ impl Outbox {
             return Err(codec::DecodeError::OtherType { wanted: std::any::type_name::<C>() });
         }
         codec::decode(value)
+    }
+
+    /// Whether there was a checkpoint that is not known any more.
+    pub(crate) fn lacks_checkpoint(&self) -> bool {
+        self.lane.is_unknown()
+    }
+
+    /// Nothing is left of what was committed under the checkpoint that is not known.
+    pub(crate) fn settle_unknown(&self) {
+        self.lane.settle_unknown();
     }
 
     /// Sets the checkpoint of the next commit; a source commits by this.

@@ -5,7 +5,7 @@ use std::fmt;
 use std::marker::PhantomData;
 
 use brigade_protocol::codec::DecodeError;
-use brigade_protocol::id::ItemId;
+use brigade_protocol::id::{ItemId, ItemKey};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::change::{CounterChange, ListChange, MapChange};
@@ -144,17 +144,35 @@ impl<T> Output<T> {
         CounterChange::new(&mut self.outbox, name)
     }
 
-    /// The identity of the item in hand within its queue. It stays the same when the item is delivered again: a handler
-    /// that remembers it elsewhere (as the key of a row, say) can tell that it has seen the item before. `None` in a
+    /// The identity of the item in hand within its queue. It stays the same when the item is delivered again. Another run, or
+    /// another queue, has items of the same id: to know an item elsewhere, take its [`key`](Output::item_key). `None` in a
     /// source and in [`Worker::finish`](crate::Worker::finish).
     pub fn item_id(&self) -> Option<ItemId> {
-        self.outbox.item().map(|(id, _)| id)
+        self.outbox.item().map(|item| item.id)
+    }
+
+    /// The identity of the item in hand among all items of all queues and runs. It stays the same when the item is delivered
+    /// again, when it comes again as a dead letter that was retried, and when a later run continues with what was left. What
+    /// another run, or a source that begins again, makes has other keys. So an effect outside of the pipeline (a row, a mail, a payment) is
+    /// done once for each item if it is done under this key: as the key of the row, say, or as the idempotency key of the
+    /// request. It is written as 32 hexadecimal digits. `None` in a source and in [`Worker::finish`](crate::Worker::finish).
+    ///
+    /// ```no_run
+    /// # use brigade_worker::Output;
+    /// # fn charge(amount: u64, idempotency_key: &str) -> brigade_worker::Result { Ok(()) }
+    /// fn pay(amount: u64, out: &mut Output<()>) -> brigade_worker::Result {
+    ///     let key = out.item_key().ok_or("no item is in hand")?;
+    ///     charge(amount, &key.to_string())
+    /// }
+    /// ```
+    pub fn item_key(&self) -> Option<ItemKey> {
+        self.outbox.item().map(|item| item.key)
     }
 
     /// How often the item in hand was delivered, this time included: 1 for the first. `None` in a source and in
     /// [`Worker::finish`](crate::Worker::finish).
     pub fn deliveries(&self) -> Option<u16> {
-        self.outbox.item().map(|(_, deliveries)| deliveries)
+        self.outbox.item().map(|item| item.deliveries)
     }
 
     /// Where the worker is, and its stop flag.

@@ -5,6 +5,7 @@ use std::cell::{Cell, RefCell, RefMut};
 use std::fmt;
 use std::time::{Duration, Instant};
 
+use brigade_protocol::id::ItemKey;
 use brigade_protocol::page::{Lane, WaitsFor};
 use brigade_protocol::queue::{Lease, Member, Nothing, Queue, Returned, Wait};
 
@@ -195,6 +196,10 @@ impl RawReceiver {
     #[inline]
     pub(crate) fn bytes<'a>(&'a self, lease: &'a Lease) -> &'a [u8] {
         self.line.queue.bytes(lease)
+    }
+
+    pub(crate) fn key(&self, lease: &Lease) -> ItemKey {
+        self.line.queue.key(lease)
     }
 
     #[inline]

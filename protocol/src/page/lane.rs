@@ -28,6 +28,9 @@ pub(super) const WAITS_FOR: usize = 16;
 /// Since when it waits for that, by the machine's clock.
 pub(super) const WAITS_SINCE: usize = 17;
 
+/// Whether it is not known which checkpoint was committed last.
+pub(super) const UNKNOWN: usize = 11;
+
 /// The largest checkpoint, encoded, in bytes: 4 KiB and what the encoding adds.
 pub const MAX_CHECKPOINT: usize = 4096 + 64;
 /// A checkpoint: number of its batch, length, bytes. Every lane has two of them, so that one is always whole.
@@ -119,6 +122,23 @@ impl Lane {
     pub fn has_finished(&self) -> bool {
         let finish = self.word(FINISH).load(Ordering::SeqCst);
         finish != 0 && finish == self.committed()
+    }
+
+    /// The supervisor has made this page in the place of one that could not be used: which checkpoint its worker had
+    /// committed is not known.
+    pub(super) fn mark_unknown(&self) {
+        self.word(UNKNOWN).store(1, Ordering::SeqCst);
+    }
+
+    /// Whether it is not known which checkpoint was committed last. Then a worker without a checkpoint is not one that
+    /// begins: it must not take what it finds outside of the pipeline for its own.
+    pub fn is_unknown(&self) -> bool {
+        self.word(UNKNOWN).load(Ordering::SeqCst) != 0
+    }
+
+    /// The worker has made sure that nothing is left of what was committed under the checkpoint that is not known.
+    pub fn settle_unknown(&self) {
+        self.word(UNKNOWN).store(0, Ordering::SeqCst);
     }
 
     /// Writes the checkpoint of batch `number` beside the one that holds now; it holds when the batch is committed.

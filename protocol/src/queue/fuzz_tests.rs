@@ -32,8 +32,9 @@ fn supervise(queue: &Queue) {
     queue.wake_all();
     queue.sweep(Post(1), |_, lane| u64::from(lane));
     queue.sweep_all(true, |post, _| u64::from(post.0));
-    let _ =
-        queue.take_dead(|item| if item.id.0 % 7 == 0 { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) });
+    let _ = queue.take_dead(|items| {
+        if items.iter().any(|item| item.id.0 % 7 == 0) { Err(std::io::ErrorKind::StorageFull.into()) } else { Ok(()) }
+    });
     queue.reopen();
 }
 

@@ -16,6 +16,10 @@ use crate::id::{ItemId, ItemKey, Post};
 use crate::shm::clock;
 use crate::sync::Ordering;
 
+/// So many dead items are handed over at once, at most, or so many bytes and one item.
+const KEPT_AT_ONCE: usize = 64;
+const KEPT_BYTES: usize = 1 << 20;
+
 /// An item that has run out of deliveries.
 #[derive(Debug)]
 pub struct DeadItem<'a> {
@@ -109,30 +113,46 @@ impl Queue {
         self.shared.room.notify_all();
     }
 
-    /// Hands every dead item to `keep`, and frees its slot when that has worked. Gives the number of those kept.
-    /// If the process dies between the two, the item is handed over again, under the same id; hence the memory of a
-    /// large one is kept until the slot's next large item is done.
-    pub fn take_dead(&self, mut keep: impl FnMut(DeadItem<'_>) -> io::Result<()>) -> io::Result<u64> {
+    /// Hands all dead items to `keep`, several at a time, and frees their slots when that has worked. Gives the number of
+    /// those kept. If the process dies between the two, the items are handed over again, under the same keys; hence the
+    /// memory of a large one is kept until the slot's next large item is done.
+    pub fn take_dead(&self, mut keep: impl FnMut(&[DeadItem<'_>]) -> io::Result<()>) -> io::Result<u64> {
         let mut kept = 0;
+        let (mut slots, mut items, mut bytes) = (Vec::new(), Vec::new(), 0);
         for slot in 0..self.capacity() {
             let word = self.shared.ring.word(slot);
-            if word.kind() != Kind::Dead {
-                continue;
+            if word.kind() == Kind::Dead {
+                let (id, offset, len) = self.content(slot);
+                let item = self.shared.region.bytes(offset, len);
+                slots.push(slot);
+                items.push(DeadItem { id, key: self.key_of(slot, id), deliveries: word.attempt(), bytes: item });
+                bytes += len;
             }
-            let (id, offset, len) = self.content(slot);
-            let bytes = self.shared.region.bytes(offset, len);
-            keep(DeadItem { id, key: self.key_of(slot, id), deliveries: word.attempt(), bytes })?;
-            crash_point!("dead_letter_kept");
-            let count = self.place(UNDERTAKER);
+            let is_enough = items.len() == KEPT_AT_ONCE || bytes >= KEPT_BYTES;
+            if !items.is_empty() && (is_enough || slot + 1 == self.capacity()) {
+                keep(&items)?;
+                crash_point!("dead_letter_kept");
+                kept += self.free_dead(&slots);
+                (slots, items, bytes) = (Vec::new(), Vec::new(), 0);
+            }
+        }
+        Ok(kept)
+    }
+
+    /// Frees slots of dead items that are kept elsewhere.
+    fn free_dead(&self, slots: &[usize]) -> u64 {
+        let mut freed = 0;
+        let count = self.place(UNDERTAKER);
+        for &slot in slots {
             count.note(Count::Acked, slot as u64); // Here it is which one: workers make others dead meanwhile.
             if self.shared.ring.bury(slot) {
                 crash_point!("dead_letter_buried");
                 count.done(Count::Acked, 1);
-                kept += 1;
+                freed += 1;
                 self.shared.room.notify();
             }
         }
-        Ok(kept)
+        freed
     }
 
     /// Id, offset and length of the item in a slot. Read once and checked: what stands there is input, so a length that

@@ -124,8 +124,8 @@ fn an_item_without_deliveries_left_is_dead_and_is_put_aside() {
     assert_eq!((bench.queue.deaths(), bench.queue.depth().dead), (1, 1));
     assert!(bench.queue.take_dead(|_| Err(std::io::Error::other("disk full"))).is_err());
     let mut kept = Vec::new();
-    let count = bench.queue.take_dead(|item| {
-        kept.push((item.id, item.deliveries, item.bytes.to_vec()));
+    let count = bench.queue.take_dead(|items| {
+        kept.extend(items.iter().map(|item| (item.id, item.deliveries, item.bytes.to_vec())));
         Ok(())
     });
     assert_eq!(count.expect("kept"), 1);

@@ -38,7 +38,7 @@ pub enum What {
     },
     /// Show one of them: its attempts and the whole item
     Show {
-        /// As `list` shows it; `QUEUE:ID` if several queues have it
+        /// As `list` shows it, or its beginning; `QUEUE:ID` for one of that queue
         id: Id,
         /// Print JSON
         #[arg(long)]
@@ -47,9 +47,9 @@ pub enum What {
         #[expect(missing_docs, reason = "see above")]
         select: Select,
     },
-    /// Send items again: each goes to the end of its queue, as a new one with all its deliveries before it
+    /// Send items again: each goes to the end of its queue, under the same id and with all its deliveries before it
     Retry {
-        /// As `list` shows them; `QUEUE:ID` if several queues have it
+        /// As `list` shows them, or their beginnings; `QUEUE:ID` for one of that queue
         #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
         ids: Vec<Id>,
         /// All of this queue, or of all queues
@@ -61,7 +61,7 @@ pub enum What {
     },
     /// Drop items for good
     Drop {
-        /// As `list` shows them; `QUEUE:ID` if several queues have it
+        /// As `list` shows them, or their beginnings; `QUEUE:ID` for one of that queue
         #[arg(value_name = "ID", required = true)]
         ids: Vec<Id>,
         #[command(flatten)]
@@ -73,16 +73,17 @@ pub enum What {
 /// Shown after the options.
 pub const AFTER_HELP: &str = "\
 Works while the pipeline runs, and when it does not: then what is sent again waits in its queue
-for the next run. It goes as a new item with a new id: the numbers of a run count it as sent once
-more, and its old self stays counted as dead.
+for the next run. If the last run was complete, the next one continues it: it does what was sent
+again, and its sources stay complete. The item keeps its id; the numbers of a run count it as sent
+once more, and it stays counted as dead, but not as kept.
 
 Examples:
   brigade dead list               what could not be done, and why
   brigade dead list hash --json   of one queue, for scripts
-  brigade dead show 0001000000000007
-  brigade dead retry 0001000000000007 paths:0002000000000001
+  brigade dead show 3f1c
+  brigade dead retry 3f1c paths:9a04   the beginnings of ids, if no others begin so
   brigade dead retry --all hash   all of one queue
-  brigade dead drop 0001000000000007";
+  brigade dead drop 3f1c00e6a53c9b0d0001000000000007";
 
 impl Dead {
     /// Does it. 0: done; 1: not, or not for all.

@@ -315,6 +315,7 @@ hash/2 said at last:
         let mut status = running();
         "ended".clone_into(&mut status.state);
         status.report = Some(Report {
+            put_aside: Vec::new(),
             pipeline: "checksum".to_owned(),
             verdict: "drained".to_owned(),
             exit_code: 0,

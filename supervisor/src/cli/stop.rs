@@ -178,6 +178,7 @@ mod tests {
             queues: std::collections::BTreeMap::new(),
             lost: 0,
             standstill: None,
+            put_aside: Vec::new(),
         }
     }
 

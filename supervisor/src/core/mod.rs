@@ -125,6 +125,16 @@ impl Core {
         }
     }
 
+    /// Stages of these names came to their ends in the run that this one continues: their workers are not started.
+    pub fn with_complete(mut self, stages: &[String]) -> Self {
+        for worker in &mut self.workers {
+            if worker.stage.is_some_and(|stage| stages.contains(&self.plan.stages[stage].name)) {
+                worker.state = State::Exited;
+            }
+        }
+        self
+    }
+
     /// Takes news, and says what is to be done about it, in this order. News that is stale, that names nobody, or that
     /// comes after [`Action::Finish`] is dropped. `now` must not go backwards.
     pub fn handle(&mut self, now: Instant, event: Event) -> Vec<Action> {

@@ -1,34 +1,37 @@
-//! Dead letters: items that ran out of deliveries, kept in a file per queue until somebody decides about them.
+//! Dead letters: items that ran out of deliveries, kept in a file per queue until somebody decides about them. A letter is
+//! known by its item's key, which holds the life of the queue that the item was first sent to. So a file needs no word about
+//! the queue that there is now, and the two may be made and written in any order.
 //!
 //! What does not make sense any more (a record that a crash cut off) is cut away when the file is opened, after the whole
 //! was copied to `….damaged-TIME`.
 
 mod again;
+mod first;
 mod records;
 #[cfg(test)]
 mod tests;
 
 pub use again::{Gone, Which};
-pub use records::{Key, Records};
+pub use records::Records;
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Seek, SeekFrom, Write};
+use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
-use brigade_protocol::id::ItemId;
+use brigade_protocol::id::ItemKey;
 use brigade_protocol::queue::{DeadItem, Queue};
 use serde::{Deserialize, Serialize};
 
-use self::records::{Record, written};
+use self::records::{Format, Record, file_head, format_of, written};
 use crate::aside::free_name;
 
 /// An item that was put aside.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DeadLetter {
-    /// Its identity within its queue.
-    pub id: u64,
+    /// Its identity, among all items.
+    pub key: ItemKey,
     /// When it was put aside: microseconds since 1970, UTC.
     pub time_us: i64,
     /// How often it was delivered.
@@ -62,8 +65,8 @@ pub struct Attempt {
 pub struct DeadFile {
     path: PathBuf,
     file: File,
-    /// Of the queue's present life.
-    ids: HashSet<u64>,
+    /// Of all letters in it.
+    keys: HashSet<ItemKey>,
     letters: u64,
     end: u64,
     damage: Option<Damage>,
@@ -81,18 +84,25 @@ pub struct Damage {
 }
 
 impl DeadFile {
-    /// Opens the file at `path`, or makes it.
+    /// Opens the file at `path`, or makes it. One of an older version is written as one of this version first.
+    ///
+    /// # Errors
+    /// The file cannot be read or written, or a later version has made it.
     pub fn open(path: &Path) -> io::Result<Self> {
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let (mut ids, mut letters) = (HashSet::new(), 0);
-        let mut records = Records::of(&file);
+        let format = format_of(&file)?;
+        if format == Format::Begun {
+            file.write_all_at(&file_head(), 0)?;
+            file.sync_all()?;
+        }
+        let (mut keys, mut letters) = (HashSet::new(), 0);
+        let mut records = Records::of(&file)?;
         while let Some((_, record)) = records.next_record()? {
             match record {
                 Record::Letter(letter) => {
-                    ids.insert(letter.id);
+                    keys.insert(letter.key);
                     letters += 1;
                 }
-                Record::Anew => ids.clear(),
                 Record::Sending(_) => {}
             }
         }
@@ -105,7 +115,13 @@ impl DeadFile {
             damage = Some(Damage { at: end, is_cut_off: is_cut_off(&file, end, len)?, copy });
             file.set_len(end)?;
         }
-        Ok(Self { path: path.to_owned(), file, ids, letters, end, damage })
+        let mut dead = Self { path: path.to_owned(), file, keys, letters, end, damage };
+        if format == Format::First {
+            let damage = dead.damage.take();
+            dead.write_again(|_| true)?;
+            dead.damage = damage;
+        }
+        Ok(dead)
     }
 
     /// What was found wrong when it was opened. It was copied, and then cut away.
@@ -123,46 +139,50 @@ impl DeadFile {
         self.letters == 0
     }
 
-    /// Keeps a letter. One that it holds already (the supervisor died in the middle) is not kept twice. After an error
-    /// the file is as it was.
-    pub fn keep(&mut self, id: ItemId, letter: &DeadLetter) -> io::Result<()> {
-        if self.ids.contains(&id.0) {
-            return Ok(());
+    /// Keeps letters, all of them or none: after an error the file is as it was. One that it holds already (the supervisor
+    /// died in the middle) is not kept twice.
+    pub fn keep(&mut self, letters: Vec<DeadLetter>) -> io::Result<()> {
+        let mut new = HashSet::new();
+        let mut records = Vec::new();
+        for letter in letters {
+            if !self.keys.contains(&letter.key) && new.insert(letter.key) {
+                records.push(Record::Letter(letter));
+            }
         }
-        self.append(&Record::Letter(letter.clone()))?;
-        self.ids.insert(id.0);
-        self.letters += 1;
+        self.append(&records)?;
+        self.letters += new.len() as u64;
+        self.keys.extend(new);
         Ok(())
     }
 
     /// Takes the dead items out of a queue, and keeps them. `known` says what is known of an item: the last words, and the
-    /// attempts.
+    /// attempts. `kept` hears of each when it is on the disk.
     pub fn take_from(
         &mut self,
         queue: &Queue,
         mut known: impl FnMut(&DeadItem<'_>) -> (String, Vec<Attempt>),
+        mut kept: impl FnMut(&DeadLetter),
     ) -> io::Result<u64> {
-        queue.take_dead(|item| {
-            let (words, attempts) = known(&item);
+        queue.take_dead(|items| {
             let time_us = jiff::Timestamp::now().as_microsecond();
-            let (deliveries, bytes) = (item.deliveries, item.bytes.to_vec());
-            self.keep(item.id, &DeadLetter { id: item.id.0, time_us, deliveries, words, attempts, bytes })
+            let letter = |item: &DeadItem<'_>| {
+                let (words, attempts) = known(item);
+                let (key, deliveries, bytes) = (item.key, item.deliveries, item.bytes.to_vec());
+                DeadLetter { key, time_us, deliveries, words, attempts, bytes }
+            };
+            let letters: Vec<DeadLetter> = items.iter().map(letter).collect();
+            self.keep(letters.clone())?;
+            letters.iter().for_each(&mut kept);
+            Ok(())
         })
     }
 
-    /// The queue is a new one: it gives ids again that letters of the old one have.
-    pub fn begin_anew(&mut self) -> io::Result<()> {
-        if !self.ids.is_empty() {
-            self.append(&Record::Anew)?;
-            self.ids.clear();
+    fn append(&mut self, records: &[Record]) -> io::Result<()> {
+        if records.is_empty() {
+            return Ok(());
         }
-        Ok(())
-    }
-
-    fn append(&mut self, record: &Record) -> io::Result<()> {
-        let bytes = written(record)?;
-        self.file.seek(SeekFrom::Start(self.end))?;
-        if let Err(error) = self.file.write_all(&bytes).and_then(|()| self.file.sync_data()) {
+        let bytes = records.iter().map(written).collect::<io::Result<Vec<_>>>()?.concat();
+        if let Err(error) = self.file.write_all_at(&bytes, self.end).and_then(|()| self.file.sync_data()) {
             let _ = self.file.set_len(self.end);
             return Err(error);
         }

@@ -21,6 +21,7 @@ use crate::effects::signal;
 use crate::effects::spawn::{self, Launch, NOTIFY_ENV, NotSpawned, Process};
 use crate::kin::cookie::RUN_ENV;
 use crate::logs::{Source, Stream};
+use crate::missing::Missing;
 use crate::roster::Present;
 
 impl Reactor {
@@ -168,7 +169,13 @@ impl Reactor {
             let (name, replica) = self.name_of(post);
             let stage = self.core.worker(post).and_then(|worker| worker.stage);
             let lanes = stage.map_or(1, |stage| self.core.plan().stages[stage].threads);
-            self.pages.insert(post, Page::renew(&self.dir.page(&name, replica), post, lanes)?);
+            let path = self.dir.page(&name, replica);
+            let is_missing = |source| PageError::Io { what: "create", path: path.clone(), source };
+            let page = match !path.exists() && Missing::read(&self.dir).map_err(is_missing)?.has(&path) {
+                true => Page::create_unknown(&path, post, lanes)?,
+                false => Page::renew(&path, post, lanes)?,
+            };
+            self.pages.insert(post, page);
             crash_point!("page_renewed");
         }
         let page = &self.pages[&post];

@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use brigade_protocol::crash_point;
 use brigade_protocol::id::{Incarnation, ItemId, Post};
+use brigade_protocol::queue::DeadItem;
 
 use super::act::committed;
 use super::{QueueInUse, Reactor, SOON};
@@ -137,11 +138,14 @@ impl Reactor {
         }
         *deaths = queue.deaths();
         let history = &self.history;
-        let kept = dead.take_from(queue, |item| {
+        let known = |item: &DeadItem<'_>| {
             let attempts = history.of(index, item.id);
             let words = attempts.last().map_or_else(|| words.to_owned(), |at| format!("{}: {}", at.worker, at.words));
-            tracing::warn!(queue = %name, item = %item.id, deliveries = item.deliveries, "an item is a dead letter now: {words}");
             (words, attempts)
+        };
+        let kept = dead.take_from(queue, known, |letter| {
+            let (item, deliveries, words) = (letter.key, letter.deliveries, &letter.words);
+            tracing::warn!(queue = %name, %item, deliveries, "an item is a dead letter now: {words}");
         });
         match kept {
             Ok(kept) => {

@@ -154,6 +154,7 @@ impl Reactor {
             late: depth.late,
             retry: depth.retry,
             dead: totals.buried + depth.dead,
+            kept: in_use.dead.len(),
             sent: totals.sent,
             acked: totals.acked,
             redelivered: totals.returned,

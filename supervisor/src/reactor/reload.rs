@@ -6,7 +6,8 @@ use crate::config::plan::{QueueIx, Role, StageIx, StagePlan};
 use crate::config::{self, Surroundings};
 use crate::control::Answer;
 use crate::core::event::{Actor, Event};
-use crate::{orders, resume};
+use crate::orders::{self, Order};
+use crate::resume;
 
 /// Where the plan has come from.
 #[derive(Clone, Debug)]
@@ -38,7 +39,8 @@ impl Reactor {
         let new =
             config::load(&plan.file, &self.origin.sets, &self.origin.here).map_err(|faults| faults.to_string())?;
         let found = difference(plan, new, |stage| self.core.is_gone(stage)).map_err(|refused| refused.join("\n"))?;
-        let refused = self.objections(&found);
+        let mut refused = self.objections(&found);
+        refused.extend(self.unfit_checkpoints(&found)?);
         if !refused.is_empty() {
             return Err(refused.join("\n"));
         }
@@ -46,7 +48,7 @@ impl Reactor {
             return Ok("nothing has changed".to_owned());
         }
         let made = self.make_queues(&found)?;
-        orders::keep(&self.dir, &orders::of(&found.plan))
+        orders::keep(&self.dir, orders::of(&found.plan))
             .map_err(|error| format!("cannot write {}: {error}", self.dir.orders().display()))?;
         let words = found.words.join("\n");
         self.queues.extend(made);
@@ -115,13 +117,51 @@ impl Reactor {
             "it is a source, and its workers share the work by their numbers; stop it and run it again"
         } else if new.replicas > old.replicas && keeps_checkpoints {
             "its workers keep checkpoints, and a new one would begin with none; stop it and run it again"
-        } else if (&new.args, &new.cwd) != (&old.args, &old.cwd) && keeps_checkpoints {
-            "its workers keep checkpoints, which mean nothing with other arguments or elsewhere; stop it and begin anew \
-             with --fresh"
+        } else if Order::of(new) != Order::of(old) && keeps_checkpoints {
+            "its workers keep checkpoints, which mean nothing with another program, other arguments or elsewhere; stop it \
+             and begin again with --fresh"
         } else {
             return None;
         };
         Some(format!("stage {}: {why}", old.name))
+    }
+
+    /// Stages that are new, or back, and would use checkpoints that were made under other orders, or do again what another
+    /// stage has done under the same orders: as a stage does that has got another name.
+    fn unfit_checkpoints(&self, found: &Difference) -> Result<Vec<String>, String> {
+        let (before, after) = (&self.core.plan().stages, &found.plan.stages);
+        let is_present = |ix: StageIx| before.get(ix).is_some_and(|stage| !stage.removed);
+        let come: Vec<&StagePlan> =
+            (0..after.len()).filter(|ix| !is_present(*ix) && !after[*ix].removed).map(|ix| &after[ix]).collect();
+        if come.is_empty() {
+            return Ok(Vec::new());
+        }
+        let looked = orders::noted(&self.dir).and_then(|noted| Ok((noted, orders::with_checkpoints(&self.dir)?)));
+        let (noted, with_checkpoints) =
+            looked.map_err(|error| format!("cannot look for checkpoints of stages that were there before: {error}"))?;
+        let mut refused = Vec::new();
+        for stage in come {
+            let (name, order) = (&stage.name, Order::of(stage));
+            if with_checkpoints.contains(name) {
+                if let Err(why) = resume::fits(noted.get(name), &order) {
+                    refused.push(format!("stage {name} would continue from its checkpoint, {why}"));
+                }
+                continue;
+            }
+            let leaves = |ix: StageIx| is_present(ix) && after[ix].removed && before[ix].role() == Role::Source;
+            let left = (0..before.len()).filter(|ix| leaves(*ix)).map(|ix| &before[ix].name);
+            let same = left.chain(&with_checkpoints).find(|other| {
+                let is_there = after.iter().any(|it| it.name == **other && !it.removed);
+                *other != name && !is_there && noted.get(*other) == Some(&order)
+            });
+            if let Some(other) = same {
+                refused.push(format!(
+                    "stage {name} would do again from the beginning what stage {other} has done, which is told the same and \
+                     is removed: a stage keeps its name while it runs; call it {other}"
+                ));
+            }
+        }
+        Ok(refused)
     }
 
     fn make_queues(&self, found: &Difference) -> Result<Vec<QueueInUse>, String> {

@@ -13,6 +13,7 @@ use crate::aside::put_aside;
 use crate::config::plan::Plan;
 use crate::effects::dead::DeadFile;
 use crate::figures::counted;
+use crate::missing;
 use crate::state::StateDir;
 
 /// What was found so far.
@@ -46,16 +47,19 @@ impl<'a> Damaged<'a> {
                 Err(error @ PageError::Foreign { .. }) => (error, "damaged"),
                 Err(error @ PageError::Rebooted { .. }) => (error, "rebooted"),
             };
-            let place = self.move_aside(&path, why)?;
-            self.words.push(format!(
-                "{error}; it is kept as {}: what its worker had committed last, and its checkpoint, are not known; run again to go on without them, which may do its last batches twice",
-                place.display()
-            ));
+            let words = self.move_aside(&path, why, |place| {
+                format!(
+                    "{error}; it is kept as {}: its worker's checkpoint, and what that worker had committed last, are not known. A source begins from the start, the last batches may be done twice, and an exact file is not written to until it is moved away",
+                    place.display()
+                )
+            })?;
+            self.words.push(format!("{words}; run again to continue without them"));
         }
         Ok(pages)
     }
 
-    /// The queues that can be used, of this plan or not, by name. `goes_on`: there is a run to go on with.
+    /// The queues that can be used, of this plan or not, by name. `goes_on`: there is a run to continue, or items were
+    /// sent again after it.
     pub fn queues(&mut self, goes_on: bool) -> Result<BTreeMap<String, Queue>, ResumeError> {
         let goes_on = goes_on || !self.words.is_empty();
         let mut queues = BTreeMap::new();
@@ -80,27 +84,30 @@ impl<'a> Damaged<'a> {
                     | QueueError::Copy),
                 ) => return Err(error.into()),
             };
-            let place = self.move_aside(&path, why)?;
             if is_old && !goes_on {
                 // A run that came to its end leaves no page: nothing is in the queue.
+                let io = |source| ResumeError::Io { what: "put aside", path: path.clone(), source };
+                let place = put_aside(&path, &self.dir.aside(), why).map_err(io)?;
                 tracing::warn!("{error}; no run was going on, so it is kept as {} and begins empty", place.display());
                 continue;
             }
-            self.words.push(format!(
-                "{error}; it is kept as {}: run again to go on with an empty queue {name}",
-                place.display()
-            ));
+            let words = self.move_aside(&path, why, |place| {
+                format!("{error}; it is kept as {}: the items in it are not handed on", place.display())
+            })?;
+            self.words.push(format!("{words}; run again to continue with an empty queue {name}"));
         }
         Ok(queues)
     }
 
     /// A queue whose words make no sense.
     pub fn spoilt_queue(&mut self, name: &str, why: &str) -> Result<(), ResumeError> {
-        let place = self.move_aside(&self.dir.queue(name), "spoilt")?;
-        self.words.push(format!(
-            "queue {name} is spoilt: {why}; it is kept as {}: run again to go on with an empty one",
-            place.display()
-        ));
+        let words = self.move_aside(&self.dir.queue(name), "spoilt", |place| {
+            format!(
+                "queue {name} is spoilt: {why}; it is kept as {}: the items in it are not handed on",
+                place.display()
+            )
+        })?;
+        self.words.push(format!("{words}; run again to continue with an empty one"));
         Ok(())
     }
 
@@ -127,9 +134,9 @@ impl<'a> Damaged<'a> {
         Ok(files)
     }
 
-    fn move_aside(&self, path: &Path, why: &str) -> Result<PathBuf, ResumeError> {
+    fn move_aside(&self, path: &Path, why: &str, words: impl FnOnce(&Path) -> String) -> Result<String, ResumeError> {
         let io = |source| ResumeError::Io { what: "put aside", path: path.to_owned(), source };
-        put_aside(path, &self.dir.aside(), why).map_err(io)
+        missing::put_aside(self.dir, path, why, words).map_err(io)
     }
 }
 

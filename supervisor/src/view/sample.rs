@@ -13,6 +13,7 @@ pub fn running() -> Status {
         late: 1,
         retry: 0,
         dead: 2,
+        kept: 2,
         sent: 20_000,
         acked,
         redelivered: 3,

@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::process::ExitCode;
 
-use brigade_protocol::id::Post;
+use brigade_protocol::id::{ItemKey, Post};
 
 use super::find::{self, Id};
 use super::{Chosen, Which};
@@ -12,13 +12,14 @@ use crate::cli::ask::ask;
 use crate::cli::say;
 use crate::cli::select::{Need, Select};
 use crate::control::{Answer, ControlError, Request};
+use crate::earlier::processes;
 use crate::effects::dead::Gone;
 use crate::figures::counted;
-use crate::resume;
+use crate::resume::{self, AtRest};
 use crate::state::StateDir;
 
 /// Ids in one request: its frame is bounded.
-const AT_ONCE: usize = 1000;
+const AT_ONCE: usize = 500;
 
 /// What is to become of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,12 +65,12 @@ pub(super) fn all(select: &Select, queue: Option<&str>, change: Change) -> ExitC
 /// Those of these ids. If one is not there, nothing is done.
 pub(super) fn these(select: &Select, ids: &[Id], change: Change) -> ExitCode {
     run(select, change, |dir| {
-        let mut by_queue: BTreeMap<String, Vec<u64>> = BTreeMap::new();
-        for (queue, id) in find::resolve(dir, ids)? {
-            by_queue.entry(queue).or_default().push(id);
+        let mut by_queue: BTreeMap<String, Vec<ItemKey>> = BTreeMap::new();
+        for (queue, key) in find::resolve(dir, ids)? {
+            by_queue.entry(queue).or_default().push(key);
         }
-        let pieces = by_queue.into_iter().flat_map(|(queue, ids)| {
-            let pieces = ids.chunks(AT_ONCE).map(|ids| (queue.clone(), Which::These(ids.to_vec())));
+        let pieces = by_queue.into_iter().flat_map(|(queue, keys)| {
+            let pieces = keys.chunks(AT_ONCE).map(|keys| (queue.clone(), Which::These(keys.to_vec())));
             pieces.collect::<Vec<_>>()
         });
         Ok(pieces.collect())
@@ -125,11 +126,21 @@ fn apply(dir: &StateDir, queue: &str, which: &Which, change: Change) -> Result<G
 /// With the folder in hand, so that no run begins meanwhile.
 fn at_rest(dir: &StateDir, name: &str, which: &Which, change: Change) -> Result<Gone, String> {
     let _held = dir.take("brigade dead").map_err(|error| error.to_string())?;
-    let (queue, mut dead) = resume::at_rest(name, dir).map_err(|error| error.to_string())?;
+    let AtRest { queue, mut dead, ended } = resume::at_rest(name, dir).map_err(|error| error.to_string())?;
+    if ended > 0 {
+        say::note(&format_args!("ended {} that the last run had left", processes(ended)));
+    }
     let file = |error| format!("cannot write {}: {error}", dir.dead(name).display());
     match (change, queue) {
         (Change::Drop, queue) => dead.drop_letters(queue.as_ref().ok(), which).map_err(file),
         (Change::Retry, Ok(queue)) => {
+            if resume::complete::is_last(dir) {
+                let io = |error| format!("cannot write {}: {error}", dir.retried().display());
+                resume::complete::note_retry(dir).map_err(io)?;
+                say::note(
+                    &"the next run continues the last one, which is complete, for what is sent again, and does nothing else",
+                );
+            }
             // The last run may have come to its end, and closed it.
             queue.reopen();
             let mut member = queue.join(Post(0), 0).map_err(|error| error.to_string())?;

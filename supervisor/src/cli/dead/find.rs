@@ -1,4 +1,4 @@
-//! Which letters are meant. Without it, everybody would have to type the name of a queue beside every id.
+//! Which letters are meant: a person types as little of an id as tells one letter from all others.
 
 use std::fmt;
 use std::fs::File;
@@ -6,18 +6,35 @@ use std::io;
 use std::path::PathBuf;
 use std::str::FromStr;
 
-use brigade_protocol::id::ItemId;
+use brigade_protocol::id::ItemKey;
 
 use crate::effects::dead::{DeadLetter, Records};
 use crate::state::StateDir;
 
-/// A letter as people name it: `ID` or `QUEUE:ID`.
+/// Digits of a whole id.
+const DIGITS: usize = 32;
+
+/// A letter as people name it: `ID` or `QUEUE:ID`, where the id is one of `list`, or its beginning, or the id within the queue
+/// that the logs of workers show.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Id {
     /// The queue, if it was named.
     pub queue: Option<String>,
-    /// The item's id.
-    pub id: u64,
+    /// Hexadecimal digits, in small letters.
+    digits: String,
+}
+
+impl Id {
+    /// The whole id of a letter.
+    fn whole(queue: &str, key: ItemKey) -> Self {
+        Self { queue: Some(queue.to_owned()), digits: key.to_string() }
+    }
+
+    fn means(&self, queue: &str, key: ItemKey) -> bool {
+        let is_id_within = self.digits.len() <= 16 && u64::from_str_radix(&self.digits, 16) == Ok(key.id);
+        let is_queue = self.queue.as_ref().is_none_or(|named| named == queue);
+        is_queue && (is_id_within || key.to_string().starts_with(&self.digits))
+    }
 }
 
 impl FromStr for Id {
@@ -28,18 +45,21 @@ impl FromStr for Id {
             Some((queue, digits)) => (Some(queue.to_owned()), digits),
             None => (None, text),
         };
-        let is_hex = !digits.is_empty() && digits.len() <= 16 && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
-        let id = u64::from_str_radix(digits, 16).ok().filter(|_| is_hex);
-        let id = id.ok_or("an id has up to 16 hexadecimal digits, as `brigade dead list` shows it")?;
-        Ok(Self { queue, id })
+        let is_hex = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_hexdigit());
+        if !is_hex || digits.len() > DIGITS {
+            return Err(format!(
+                "an id has {DIGITS} hexadecimal digits, as `brigade dead list` shows it; its beginning will do"
+            ));
+        }
+        Ok(Self { queue, digits: digits.to_ascii_lowercase() })
     }
 }
 
 impl fmt::Display for Id {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.queue {
-            Some(queue) => write!(f, "{queue}:{}", ItemId(self.id)),
-            None => ItemId(self.id).fmt(f),
+            Some(queue) => write!(f, "{queue}:{}", self.digits),
+            None => self.digits.fmt(f),
         }
     }
 }
@@ -102,30 +122,28 @@ pub fn each(dir: &StateDir, queue: &str, mut each: impl FnMut(DeadLetter)) -> Re
     let path = dir.dead(queue);
     let io = |source| FindError::Io { path: path.clone(), source };
     let file = File::open(&path).map_err(io)?;
-    let mut records = Records::of(&file);
-    while let Some((_, _, letter)) = records.next_letter().map_err(io)? {
+    let mut records = Records::of(&file).map_err(io)?;
+    while let Some((_, letter)) = records.next_letter().map_err(io)? {
         each(letter);
     }
     Ok(())
 }
 
-/// The queue of each of these: the one that was named, or the only one that has such a letter.
-pub fn resolve(dir: &StateDir, ids: &[Id]) -> Result<Vec<(String, u64)>, FindError> {
-    let mut having: Vec<Vec<String>> = vec![Vec::new(); ids.len()];
+/// The queue and the whole id of each of these: the only letter that it can mean.
+pub fn resolve(dir: &StateDir, ids: &[Id]) -> Result<Vec<(String, ItemKey)>, FindError> {
+    let mut meant: Vec<Vec<(String, ItemKey)>> = vec![Vec::new(); ids.len()];
     for queue in queues(dir, None)? {
-        let mut in_queue = std::collections::HashSet::new();
-        each(dir, &queue, |letter| _ = in_queue.insert(letter.id))?;
-        for (id, having) in ids.iter().zip(&mut having) {
-            if id.queue.as_ref().is_none_or(|named| *named == queue) && in_queue.contains(&id.id) {
-                having.push(queue.clone());
+        each(dir, &queue, |letter| {
+            for (_, meant) in ids.iter().zip(&mut meant).filter(|(id, _)| id.means(&queue, letter.key)) {
+                meant.push((queue.clone(), letter.key));
             }
-        }
+        })?;
     }
-    let resolved = ids.iter().zip(having).map(|(id, mut having)| match having.len() {
+    let resolved = ids.iter().zip(meant).map(|(id, mut meant)| match meant.len() {
         0 => Err(FindError::None(id.clone())),
-        1 => Ok((having.remove(0), id.id)),
+        1 => Ok(meant.remove(0)),
         _ => {
-            let choices = having.into_iter().map(|queue| Id { queue: Some(queue), id: id.id }).collect();
+            let choices = meant.into_iter().map(|(queue, key)| Id::whole(&queue, key)).collect();
             Err(FindError::Several { id: id.clone(), choices })
         }
     });
@@ -139,37 +157,36 @@ mod tests {
 
     #[test]
     fn ids_are_read_as_they_are_shown() {
-        for text in ["0001000000000007", "paths:0001000000000007"] {
+        for text in ["00000000000000ab0001000000000007", "paths:00000000000000ab0001000000000007", "7"] {
             assert_eq!(text.parse::<Id>().map(|id| id.to_string()), Ok(text.to_owned()));
         }
-        assert_eq!("7".parse::<Id>().map(|id| id.id), Ok(7));
-        for text in ["", "x", "paths:", "+7", "00010000000000071"] {
+        assert_eq!("paths:AB".parse::<Id>().map(|id| id.to_string()), Ok("paths:ab".to_owned()));
+        for text in ["", "x", "paths:", "+7", "00000000000000ab00010000000000071"] {
             assert!(text.parse::<Id>().is_err(), "{text}");
         }
     }
 
     #[test]
-    fn an_id_that_several_queues_have_needs_the_name_of_one() {
+    fn an_id_means_the_only_letter_that_begins_so_or_has_it_in_its_queue() {
         let base = tempfile::tempdir().expect("a temporary folder");
         let dir = StateDir::at(&base.path().join("one"));
         drop(dir.take("one").expect("taken"));
-        for queue in ["a", "b"] {
+        let keys = [("a", ItemKey { life: 0x1a << 56, id: 7 }), ("b", ItemKey { life: 0x1b << 56, id: 7 })];
+        for (queue, key) in keys {
             let mut dead = DeadFile::open(&dir.dead(queue)).expect("made");
-            let letter = DeadLetter {
-                id: 7,
-                time_us: 0,
-                deliveries: 1,
-                words: String::new(),
-                attempts: Vec::new(),
-                bytes: Vec::new(),
-            };
-            dead.keep(ItemId(7), &letter).expect("kept");
+            let (words, attempts, bytes) = (String::new(), Vec::new(), Vec::new());
+            dead.keep(vec![DeadLetter { key, time_us: 0, deliveries: 1, words, attempts, bytes }]).expect("kept");
         }
         let found = |text: &str| resolve(&dir, &[text.parse().expect("an id")]).map_err(|error| error.to_string());
-        assert_eq!(found("b:7"), Ok(vec![("b".to_owned(), 7)]));
-        let several = found("7").expect_err("two have it");
-        assert!(several.ends_with("say which:\n  a:0000000000000007\n  b:0000000000000007"), "{several}");
-        assert!(found("8").expect_err("none").starts_with("there is no dead letter 0000000000000008"));
+        for text in ["b:7", "b:1", "1b", "1B00000000", "1b000000000000000000000000000007"] {
+            assert_eq!(found(text), Ok(vec![("b".to_owned(), keys[1].1)]), "{text}");
+        }
+        for text in ["7", "1"] {
+            let several = found(text).expect_err("two have it");
+            let choices = "say which:\n  a:1a000000000000000000000000000007\n  b:1b000000000000000000000000000007";
+            assert!(several.ends_with(choices), "{several}");
+        }
+        assert!(found("8").expect_err("none").starts_with("there is no dead letter 8"));
         assert!(found("c:7").is_err());
     }
 }

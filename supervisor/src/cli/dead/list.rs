@@ -3,7 +3,6 @@
 use std::io::IsTerminal;
 use std::process::ExitCode;
 
-use brigade_protocol::id::ItemId;
 use serde_json::{Value, json};
 
 use super::find::{self, FindError};
@@ -32,7 +31,7 @@ fn in_json(dir: &StateDir, queue: Option<&str>) -> Result<String, FindError> {
     for name in find::queues(dir, queue)? {
         find::each(dir, &name, |letter| {
             all.push(json!({
-                "id": ItemId(letter.id).to_string(),
+                "id": letter.key.to_string(),
                 "queue": name,
                 "time": show::utc(letter.time_us),
                 "deliveries": letter.deliveries,
@@ -59,7 +58,7 @@ fn in_lines(dir: &StateDir, queue: Option<&str>) -> Result<String, FindError> {
         find::each(dir, &name, |letter| {
             count += 1;
             table.row([
-                Cell::new(ItemId(letter.id).to_string()).tint(Tint::Bold),
+                Cell::new(letter.key.to_string()).tint(Tint::Bold),
                 Cell::new(&name),
                 Cell::new(show::utc(letter.time_us)).tint(Tint::Dim),
                 Cell::new(letter.deliveries.to_string()),

@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
-use brigade_protocol::id::ItemId;
 use serde_json::{Value, json};
 
 use super::find::{self, FindError, Id};
@@ -15,7 +14,7 @@ use crate::figures::counted;
 use crate::logs::escape;
 use crate::state::StateDir;
 
-/// Shows the letters of this id: two lives of a queue may each have left one.
+/// Shows the letter of this id.
 pub(super) fn run(select: &Select, id: &Id, as_json: bool) -> ExitCode {
     let dir = match select.find(Need::Left) {
         Ok(dir) => dir,
@@ -29,11 +28,11 @@ pub(super) fn run(select: &Select, id: &Id, as_json: bool) -> ExitCode {
 
 fn shown(dir: &StateDir, id: &Id, as_json: bool) -> Result<String, FindError> {
     let mut text = String::new();
-    for (queue, id) in find::resolve(dir, std::slice::from_ref(id))? {
+    for (queue, key) in find::resolve(dir, std::slice::from_ref(id))? {
         find::each(dir, &queue, |letter| {
-            if letter.id == id && as_json {
+            if letter.key == key && as_json {
                 text += &item::pretty(&in_json(&queue, &letter));
-            } else if letter.id == id {
+            } else if letter.key == key {
                 text += &in_words(&queue, &letter);
             }
         })?;
@@ -43,7 +42,7 @@ fn shown(dir: &StateDir, id: &Id, as_json: bool) -> Result<String, FindError> {
 
 fn in_words(queue: &str, letter: &DeadLetter) -> String {
     let safe = |text: &str| escape::terminal(text).into_owned();
-    let mut text = format!("item {} of queue {}\n", ItemId(letter.id), safe(queue));
+    let mut text = format!("item {} of queue {}\n", letter.key, safe(queue));
     let deliveries = match letter.deliveries {
         1 => "1 delivery".to_owned(),
         more => format!("{more} deliveries"),
@@ -83,7 +82,7 @@ fn in_json(queue: &str, letter: &DeadLetter) -> Value {
         })
         .collect();
     json!({
-        "id": ItemId(letter.id).to_string(),
+        "id": letter.key.to_string(),
         "queue": queue,
         "time": utc(letter.time_us),
         "deliveries": letter.deliveries,
@@ -104,6 +103,8 @@ pub(super) fn utc(time_us: i64) -> String {
 
 #[cfg(test)]
 mod tests {
+    use brigade_protocol::id::ItemKey;
+
     use super::*;
     use crate::effects::dead::Attempt;
 
@@ -116,13 +117,20 @@ mod tests {
             stderr_tail: vec!["oh \u{1b}[2J".into()],
         };
         let (words, bytes) = ("hash/0: died: killed by SIGSEGV".into(), b"\x01\x02hi".to_vec());
-        DeadLetter { id: 7, time_us: 2_000_000, deliveries: 3, words, attempts: vec![attempt], bytes }
+        DeadLetter {
+            key: ItemKey { life: 0xab, id: 7 },
+            time_us: 2_000_000,
+            deliveries: 3,
+            words,
+            attempts: vec![attempt],
+            bytes,
+        }
     }
 
     #[test]
     fn all_that_is_known_is_shown_and_steers_no_terminal() {
         let wanted = "\
-item 0000000000000007 of queue paths
+item 00000000000000ab0000000000000007 of queue paths
 dead since 1970-01-01T00:00:02.000Z, after 3 deliveries
 hash/0: died: killed by SIGSEGV
 
@@ -141,7 +149,10 @@ item, 4 bytes:
     #[test]
     fn programs_get_the_same() {
         let shown = in_json("paths", &letter());
-        assert_eq!((shown["id"].as_str(), shown["item"]["text"].as_str()), (Some("0000000000000007"), Some("hi")));
+        assert_eq!(
+            (shown["id"].as_str(), shown["item"]["text"].as_str()),
+            (Some("00000000000000ab0000000000000007"), Some("hi"))
+        );
         assert_eq!(shown["attempts"][0]["words"], "died: killed by SIGSEGV");
     }
 }

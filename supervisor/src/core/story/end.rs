@@ -22,6 +22,20 @@ fn a_line_ends_from_its_source_to_its_sink() {
 }
 
 #[test]
+fn a_run_that_continues_a_complete_one_starts_no_source_and_ends_when_what_is_queued_is_done() {
+    let mut story = Story::of(line());
+    story.core = Core::new(Plan::clone(story.core.plan()), 1).with_complete(&["walk".to_owned()]);
+    story.tell(Event::Begin);
+    story.expect(&["close paths", "spawn report/0 #1"]);
+    story.everybody_comes_up();
+    assert_eq!((story.state("walk/0"), story.state("hash/1")), (State::Exited, State::Ready));
+    story.unread.clear();
+    story.all_exit(&["hash/0", "hash/1", "report/0"], OK);
+    let end = ["sweep hash/0 #1", "sweep hash/1 #1", "close sums", "sweep report/0 #1", "finish Complete"];
+    story.expect(&end);
+}
+
+#[test]
 fn a_queue_with_two_producing_stages_is_closed_when_both_are_complete() {
     let plan = pipeline().stage("a", &[], &["q"]).stage("b", &[], &["q"]).times(2).stage("take", &["q"], &[]);
     let mut story = Story::running(plan);

@@ -1,10 +1,10 @@
-//! Letters that go: sent again, or dropped. Without it, whoever mends what killed an item could not have it done after all.
+//! Letters that go: sent again under their keys, or dropped.
 //!
 //! A retry must neither lose the item nor do it twice, wherever it is killed:
 //!
 //! 1. A record says which letters become which items (ids that were not given yet), and is on the disk.
 //! 2. They are sent.
-//! 3. The file is written anew without them and without that record, and takes the old one's place.
+//! 3. The file is written again without them and without that record, and takes the old one's place.
 //!
 //! Who finds the record of (1) asks the queue which of those items were sent, and does (3) with that answer. Until then
 //! nobody may send by the same place of the queue: the reactor keeps its place, and what a run left is settled before the
@@ -12,15 +12,15 @@
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 
 use brigade_protocol::crash_point;
-use brigade_protocol::id::ItemId;
+use brigade_protocol::id::{ItemId, ItemKey};
 use brigade_protocol::queue::{Member, Queue, Refused};
 use serde::{Deserialize, Serialize};
 
-use super::records::{Key, Record, Records, Sending, Span, written};
+use super::records::{Record, Records, Sending, Span, file_head, written};
 use super::{DeadFile, DeadLetter};
 
 /// Which letters of a queue.
@@ -29,15 +29,15 @@ use super::{DeadFile, DeadLetter};
 pub enum Which {
     /// All of them.
     All,
-    /// Those of these ids.
-    These(Vec<u64>),
+    /// Those of these keys.
+    These(Vec<ItemKey>),
 }
 
 impl Which {
-    fn has(&self, id: u64) -> bool {
+    fn has(&self, key: ItemKey) -> bool {
         match self {
             Self::All => true,
-            Self::These(ids) => ids.contains(&id),
+            Self::These(keys) => keys.contains(&key),
         }
     }
 }
@@ -54,8 +54,8 @@ pub struct Gone {
 }
 
 impl DeadFile {
-    /// Sends letters again: each becomes a new item at the end of the queue, with all its deliveries before it. Stops
-    /// where the queue is full. After an error nothing is lost, and nothing is sent that is not known to be sent.
+    /// Sends letters again: each becomes an item at the end of the queue, with all its deliveries before it, and under the
+    /// key that it had. Stops where the queue is full. After an error nothing is lost, and nothing is sent that is not known to be sent.
     ///
     /// `member` must be the only one by which this process retries, and be kept until the file was settled.
     pub fn retry(&mut self, member: &mut Member, which: &Which) -> io::Result<Gone> {
@@ -65,16 +65,17 @@ impl DeadFile {
         let mut result = Gone::default();
         let mut picked = Vec::new();
         let mut becomes = member.next_item().0;
-        let mut records = Records::of(&self.file);
-        while let Some((span, key, letter)) = records.next_letter()? {
-            if !which.has(letter.id) {
+        let life = member.queue().life();
+        let mut records = Records::of(&self.file)?;
+        while let Some((span, letter)) = records.next_letter()? {
+            if !which.has(letter.key) {
                 continue;
             }
             if letter.bytes.len() as u64 > max {
                 result.stay += 1;
-                result.why = Some(format!("{} has more than the queue's {max} bytes now", ItemId(letter.id)));
+                result.why = Some(format!("{} has more than the queue's {max} bytes now", letter.key));
             } else if picked.len() < room {
-                picked.push((span, Sending { letter: key, becomes }));
+                picked.push((span, Sending { letter: letter.key, life, becomes }));
                 becomes += 1;
             } else {
                 result.stay += 1;
@@ -84,11 +85,11 @@ impl DeadFile {
         if picked.is_empty() {
             return Ok(result);
         }
-        self.append(&Record::Sending(picked.iter().map(|(_, sending)| *sending).collect()))?;
+        self.append(&[Record::Sending(picked.iter().map(|(_, sending)| *sending).collect())])?;
         crash_point!("retry_noted");
         let mut sent = HashSet::new();
         for (span, sending) in &picked {
-            match self.letter_at(*span).map(|letter| member.try_send(&letter.bytes)) {
+            match self.letter_at(*span).map(|letter| member.try_send_as(&letter.bytes, letter.key)) {
                 Ok(Ok(_)) => _ = sent.insert(sending.letter),
                 Ok(Err(Refused::Full)) => {
                     result.why = Some("the queue is full: try again when there is room".to_owned());
@@ -107,7 +108,7 @@ impl DeadFile {
         }
         result.gone = sent.len() as u64;
         result.stay += (picked.len() - sent.len()) as u64;
-        self.write_anew(|key| !sent.contains(&key))?;
+        self.write_again(|key| !sent.contains(&key))?;
         Ok(result)
     }
 
@@ -115,7 +116,7 @@ impl DeadFile {
     pub fn drop_letters(&mut self, queue: Option<&Queue>, which: &Which) -> io::Result<Gone> {
         self.settle(queue)?;
         let before = self.letters;
-        self.write_anew(|key| !which.has(key.id))?;
+        self.write_again(|key| !which.has(key))?;
         Ok(Gone { gone: before - self.letters, ..Gone::default() })
     }
 
@@ -124,44 +125,42 @@ impl DeadFile {
     pub fn settle(&mut self, queue: Option<&Queue>) -> io::Result<u64> {
         let mut sent = HashSet::new();
         let mut is_open = false;
-        let mut records = Records::of(&self.file);
+        let mut records = Records::of(&self.file)?;
         while let Some((_, record)) = records.next_record()? {
             match record {
                 Record::Sending(sending) => {
                     is_open = true;
-                    let was_sent = |it: &&Sending| queue.is_some_and(|queue| queue.was_sent(ItemId(it.becomes)));
+                    // A queue of another life was made since, and holds nothing of what was sent to the one before.
+                    let was_sent = |it: &&Sending| {
+                        queue.is_some_and(|queue| queue.life() == it.life && queue.was_sent(ItemId(it.becomes)))
+                    };
                     sent.extend(sending.iter().filter(was_sent).map(|it| it.letter));
                 }
-                Record::Letter(_) | Record::Anew => {}
+                Record::Letter(_) => {}
             }
         }
         if is_open {
-            self.write_anew(|key| !sent.contains(&key))?;
+            self.write_again(|key| !sent.contains(&key))?;
         }
         Ok(sent.len() as u64)
     }
 
     fn letter_at(&self, span: Span) -> io::Result<DeadLetter> {
-        let mut records = Records::of(&self.file);
+        let mut records = Records::of(&self.file)?;
         records.at = span.at;
         let found = records.next_letter()?;
-        found.map(|(_, _, letter)| letter).ok_or_else(|| io::Error::other("it is not there any more"))
+        found.map(|(_, letter)| letter).ok_or_else(|| io::Error::other("it is not there any more"))
     }
 
-    /// Writes the file anew with the letters for which `stays` holds: whole, or not at all.
-    fn write_anew(&mut self, stays: impl Fn(Key) -> bool) -> io::Result<()> {
+    /// Writes the file again with the letters for which `stays` holds: whole, or not at all.
+    pub(super) fn write_again(&mut self, stays: impl Fn(ItemKey) -> bool) -> io::Result<()> {
         let path = self.path.with_extension("dead.new");
         let mut new = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
-        let mut records = Records::of(&self.file);
-        while let Some((span, record)) = records.next_record()? {
-            match record {
-                Record::Letter(letter) if stays(Key { life: records.life(), id: letter.id }) => {
-                    let mut old = &self.file;
-                    old.seek(SeekFrom::Start(span.at))?;
-                    io::copy(&mut old.take(span.len), &mut new)?;
-                }
-                Record::Anew => new.write_all(&written(&Record::Anew)?)?,
-                Record::Letter(_) | Record::Sending(_) => {}
+        new.write_all(&file_head())?;
+        let mut records = Records::of(&self.file)?;
+        while let Some((_, letter)) = records.next_letter()? {
+            if stays(letter.key) {
+                new.write_all(&written(&Record::Letter(letter))?)?;
             }
         }
         new.sync_all()?;

@@ -1,30 +1,35 @@
-//! What a file of dead letters is made of. Without it, those who only read (`brigade dead list`) would need the right to
-//! write.
+//! The file format of dead letters, and its reader, which needs no right to write (`brigade dead list`).
 //!
-//! A record is `{ length: 32 bits, crc32: 32 bits, encoded [`Record`] }`, little end first; the encoding opens with its
-//! format. Records are appended; letters that are gone are left out when the file is written anew.
+//! A file is a head of 16 bytes (`BRIGADED`, version, crc32 of both) and records. A record is `{ length: 32 bits, crc32: 32
+//! bits, encoded [`Record`] }`, little end first; the encoding opens with its format. Records are appended; letters that are
+//! gone are left out when the file is written again. Files of version 1 have no head: see [`super::first`].
 
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::FileExt;
 
 use brigade_protocol::codec;
+use brigade_protocol::id::ItemKey;
 use serde::{Deserialize, Serialize};
 
 use super::DeadLetter;
+use super::first::First;
 
 /// Larger records are not ours: the largest item and some room.
 pub(super) const MAX_RECORD: u32 = (1 << 30) + (1 << 20);
 /// In front of every record.
 pub(super) const HEAD: u64 = 8;
+/// In front of all records.
+pub(super) const FILE_HEAD: u64 = 16;
+
+const MAGIC: [u8; 8] = *b"BRIGADED";
+const VERSION: u32 = 2;
 
 /// One record. New kinds come at the end.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
     /// An item that was put aside.
     Letter(DeadLetter),
-    /// From here on the queue is a new one, which gives the ids of the old one again.
-    Anew,
     /// These are about to be sent again. Whether they were is seen from the queue.
     Sending(Vec<Sending>),
 }
@@ -33,18 +38,11 @@ pub enum Record {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sending {
     /// Which one.
-    pub letter: Key,
-    /// The id of the item that it becomes.
+    pub letter: ItemKey,
+    /// To the queue of this life.
+    pub life: u64,
+    /// The id of the item that it becomes there.
     pub becomes: u64,
-}
-
-/// Which letter of a file: ids are unique within one life of the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-pub struct Key {
-    /// How many `Record::Anew` came before.
-    pub life: u32,
-    /// The item's id.
-    pub id: u64,
 }
 
 /// Where a record lies in the file.
@@ -56,24 +54,85 @@ pub struct Span {
     pub len: u64,
 }
 
-/// Reads records one by one. Whoever appends meanwhile does no harm: a half-written record is the end.
+/// How a file of letters begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Format {
+    /// With nothing, or with a part of the head: its making was broken off.
+    Begun,
+    /// With the head of this version.
+    Present,
+    /// With a record of version 1.
+    First,
+}
+
+/// Looks how a file begins.
+///
+/// # Errors
+/// It cannot be read, or another version of Brigade has made it.
+pub(super) fn format_of(file: &File) -> io::Result<Format> {
+    let mut found = [0; FILE_HEAD as usize];
+    let len = read_up_to(file, &mut found)?;
+    let head = file_head();
+    if len < head.len() && found[..len] == head[..len] {
+        return Ok(Format::Begun);
+    }
+    if found == head {
+        return Ok(Format::Present);
+    }
+    if found.starts_with(&MAGIC) {
+        let version = u32::from_le_bytes([found[8], found[9], found[10], found[11]]);
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidData,
+            format!(
+                "its head says version {version}, and this version of Brigade knows {VERSION}: another one has made it, or it is damaged; use that version, or move the file away"
+            ),
+        ));
+    }
+    Ok(Format::First)
+}
+
+/// As every file of this version begins.
+pub(super) fn file_head() -> [u8; FILE_HEAD as usize] {
+    let mut head = [0; FILE_HEAD as usize];
+    head[..8].copy_from_slice(&MAGIC);
+    head[8..12].copy_from_slice(&VERSION.to_le_bytes());
+    let sum = crc32fast::hash(&head[..12]);
+    head[12..].copy_from_slice(&sum.to_le_bytes());
+    head
+}
+
+fn read_up_to(file: &File, buffer: &mut [u8]) -> io::Result<usize> {
+    let mut len = 0;
+    while len < buffer.len() {
+        match file.read_at(&mut buffer[len..], len as u64)? {
+            0 => break,
+            more => len += more,
+        }
+    }
+    Ok(len)
+}
+
+/// Reads records one by one. A process that appends meanwhile does no harm: a half-written record is the end.
 #[derive(Debug)]
 pub struct Records<'f> {
     file: &'f File,
     /// Behind the last whole record.
     pub(super) at: u64,
-    life: u32,
+    /// Of version 1: what it takes to read such records.
+    first: Option<First>,
 }
 
 impl<'f> Records<'f> {
     /// From the beginning.
-    pub fn of(file: &'f File) -> Self {
-        Self { file, at: 0, life: 0 }
-    }
-
-    /// How many new lives of the queue have begun so far.
-    pub(super) fn life(&self) -> u32 {
-        self.life
+    ///
+    /// # Errors
+    /// As for [`Records::next_record`].
+    pub fn of(file: &'f File) -> io::Result<Self> {
+        Ok(match format_of(file)? {
+            // Nothing comes behind a head that is not whole.
+            Format::Begun | Format::Present => Self { file, at: FILE_HEAD, first: None },
+            Format::First => Self { file, at: 0, first: Some(First::default()) },
+        })
     }
 
     /// The next record, and where it lies. `None` at the end of the file, or where it stops making sense.
@@ -81,6 +140,26 @@ impl<'f> Records<'f> {
     /// # Errors
     /// When the file cannot be read, or holds a whole record of another version.
     pub fn next_record(&mut self) -> io::Result<Option<(Span, Record)>> {
+        while let Some((span, body)) = self.next_body()? {
+            // Whole, and yet not ours: nothing that may be cut away.
+            let foreign = |error| {
+                let words = format!("dead letters of another version of Brigade: {error}");
+                io::Error::new(io::ErrorKind::InvalidData, words)
+            };
+            let record = match &mut self.first {
+                None => Some(codec::decode(&body).map_err(foreign)?),
+                Some(first) => first.record(&body).map_err(foreign)?,
+            };
+            self.at += span.len;
+            if let Some(record) = record {
+                return Ok(Some((span, record)));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The encoding of the next record.
+    fn next_body(&self) -> io::Result<Option<(Span, Vec<u8>)>> {
         let mut head = [0; HEAD as usize];
         match self.file.read_exact_at(&mut head, self.at) {
             Ok(()) => {}
@@ -100,30 +179,19 @@ impl<'f> Records<'f> {
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
             Err(error) => return Err(error),
         }
-        if crc32fast::hash(&body) != sum {
-            return Ok(None);
-        }
-        // Whole, and yet not ours: nothing that may be cut away.
-        let record = codec::decode(&body).map_err(|error| {
-            io::Error::new(io::ErrorKind::InvalidData, format!("dead letters of another version of Brigade: {error}"))
-        })?;
-        if record == Record::Anew {
-            self.life += 1;
-        }
-        let span = Span { at: self.at, len: HEAD + u64::from(len) };
-        self.at += span.len;
-        Ok(Some((span, record)))
+        let is_whole = crc32fast::hash(&body) == sum;
+        Ok(is_whole.then_some((Span { at: self.at, len: HEAD + u64::from(len) }, body)))
     }
 
-    /// The next letter, which of the file it is, and where it lies.
+    /// The next letter, and where it lies.
     ///
     /// # Errors
     /// As for [`Records::next_record`].
-    pub fn next_letter(&mut self) -> io::Result<Option<(Span, Key, DeadLetter)>> {
+    pub fn next_letter(&mut self) -> io::Result<Option<(Span, DeadLetter)>> {
         while let Some((span, record)) = self.next_record()? {
             match record {
-                Record::Letter(letter) => return Ok(Some((span, Key { life: self.life, id: letter.id }, letter))),
-                Record::Anew | Record::Sending(_) => {}
+                Record::Letter(letter) => return Ok(Some((span, letter))),
+                Record::Sending(_) => {}
             }
         }
         Ok(None)

@@ -5,8 +5,16 @@ use std::os::unix::fs::FileExt;
 use brigade_protocol::id::Post;
 use brigade_protocol::queue::{Geometry, Member, Queue};
 
-use super::records::{Sending, written};
+use super::first::{FirstLetter, FirstRecord};
+use super::records::{FILE_HEAD, Sending};
 use super::*;
+
+/// The queue that the letters come from.
+const LIFE: u64 = 77;
+
+fn key(id: u64) -> ItemKey {
+    ItemKey { life: LIFE, id }
+}
 
 fn letter(id: u64) -> DeadLetter {
     let attempt = Attempt {
@@ -17,20 +25,22 @@ fn letter(id: u64) -> DeadLetter {
         stderr_tail: vec!["oh".into()],
     };
     let bytes = vec![u8::try_from(id).expect("small"); 3];
-    DeadLetter { id, time_us: 7, deliveries: 5, words: "exit code 1".into(), attempts: vec![attempt], bytes }
+    DeadLetter { key: key(id), time_us: 7, deliveries: 5, words: "exit code 1".into(), attempts: vec![attempt], bytes }
+}
+
+fn letters(path: &Path) -> Vec<DeadLetter> {
+    let file = File::open(path).expect("there");
+    let mut records = Records::of(&file).expect("read");
+    std::iter::from_fn(|| records.next_letter().expect("read")).map(|(_, letter)| letter).collect()
 }
 
 fn ids(path: &Path) -> Vec<u64> {
-    let file = File::open(path).expect("there");
-    let mut records = Records::of(&file);
-    std::iter::from_fn(|| records.next_letter().expect("read")).map(|(_, key, _)| key.id).collect()
+    letters(path).into_iter().map(|letter| letter.key.id).collect()
 }
 
 fn with_letters(dir: &tempfile::TempDir, letters: impl IntoIterator<Item = u64>) -> DeadFile {
     let mut dead = DeadFile::open(&dir.path().join("q.dead")).expect("made");
-    for id in letters {
-        dead.keep(ItemId(id), &letter(id)).expect("kept");
-    }
+    dead.keep(letters.into_iter().map(letter).collect()).expect("kept");
     dead
 }
 
@@ -47,21 +57,42 @@ fn letters_are_kept_once_and_found_again() {
     let dead = with_letters(&dir, [1, 2, 1]);
     assert_eq!(dead.len(), 2);
     assert_eq!(DeadFile::open(&dead.path).expect("opened").len(), 2);
-    let file = File::open(&dead.path).expect("there");
-    let (_, _, found) = Records::of(&file).next_letter().expect("read").expect("there");
-    assert_eq!(found, letter(1));
+    assert_eq!(letters(&dead.path), [letter(1), letter(2)]);
 }
 
 #[test]
-fn a_letter_of_a_new_queue_is_kept_although_an_old_one_had_its_id() {
+fn a_letter_of_another_queue_is_kept_although_one_of_the_same_id_is_there() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let mut dead = with_letters(&dir, [1]);
-    dead.begin_anew().expect("noted");
-    let mut dead = DeadFile::open(&dead.path).expect("opened");
     for _ in 0..2 {
-        dead.keep(ItemId(1), &letter(1)).expect("kept");
+        let other = DeadLetter { key: ItemKey { life: 78, id: 1 }, ..letter(1) };
+        dead.keep(vec![other]).expect("kept");
     }
     assert_eq!((dead.len(), ids(&dead.path)), (2, vec![1, 1]));
+}
+
+/// Items with ids from the first on die in a queue; it is made again at the same place, without a word to the file of dead
+/// letters, and items with the same ids die there.
+#[test]
+fn letters_of_a_queue_that_was_made_again_are_kept_whoever_was_told_of_that() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut dead = with_letters(&dir, []);
+    for _ in 0..2 {
+        let (queue, mut member) = queue(&dir, 8);
+        for _ in 0..3 {
+            member.try_send(b"x").expect("room");
+        }
+        for _ in 0..3 {
+            while let Ok(lease) = member.try_recv() {
+                member.nack(lease);
+            }
+        }
+        assert_eq!(dead.take_from(&queue, |_| (String::new(), Vec::new()), |_| {}).expect("kept"), 3);
+    }
+    let found = letters(&dead.path);
+    assert_eq!((dead.len(), found.len()), (6, 6));
+    let known: HashSet<ItemKey> = found.iter().map(|letter| letter.key).collect();
+    assert_eq!(known.len(), 6, "they can be told from each other: {known:?}");
 }
 
 #[test]
@@ -69,13 +100,14 @@ fn a_record_that_was_cut_off_is_cut_away() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let path = with_letters(&dir, [1]).path;
     let whole = std::fs::read(&path).expect("read");
-    for cut in 1..whole.len() {
-        let half = [&whole[..], &whole[..cut]].concat();
+    let record = &whole[FILE_HEAD as usize..];
+    for cut in 1..record.len() {
+        let half = [&whole[..], &record[..cut]].concat();
         std::fs::write(&path, half).expect("written");
         assert_eq!(ids(&path), [1], "who only reads sees what is whole");
         let mut dead = DeadFile::open(&path).expect("opened");
         assert_eq!(dead.len(), 1);
-        dead.keep(ItemId(2), &letter(2)).expect("kept");
+        dead.keep(vec![letter(2)]).expect("kept");
         assert_eq!(DeadFile::open(&path).expect("opened").len(), 2);
     }
 }
@@ -85,12 +117,12 @@ fn a_full_disk_is_an_error_and_the_letter_is_not_counted() {
     let mut dead = DeadFile {
         path: PathBuf::from("/dev/full"),
         file: OpenOptions::new().write(true).open("/dev/full").expect("there"),
-        ids: HashSet::new(),
+        keys: HashSet::new(),
         letters: 0,
         end: 0,
         damage: None,
     };
-    assert!(dead.keep(ItemId(1), &letter(1)).is_err());
+    assert!(dead.keep(vec![letter(1), letter(2)]).is_err());
     assert!(dead.is_empty());
 }
 
@@ -113,13 +145,29 @@ fn retried_letters_are_in_the_queue_and_not_in_the_file() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let mut dead = with_letters(&dir, [1, 2, 3]);
     let (queue, mut member) = queue(&dir, 8);
-    let gone = dead.retry(&mut member, &Which::These(vec![1, 3, 9])).expect("sent");
+    let gone = dead.retry(&mut member, &Which::These(vec![key(1), key(3), key(9)])).expect("sent");
     assert_eq!(gone, Gone { gone: 2, stay: 0, why: None });
     assert_eq!((dead.len(), ids(&dead.path), queue.totals().sent), (1, vec![2], 2));
     for id in [1, 3] {
         let lease = member.try_recv().expect("an item");
         assert_eq!((lease.deliveries(), member.bytes(&lease)), (1, &letter(id).bytes[..]));
+        assert_eq!(queue.key(&lease), key(id), "it is the same item");
         member.ack(lease);
+    }
+}
+
+#[test]
+fn a_letter_that_was_retried_and_dies_again_is_the_same_letter() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut dead = with_letters(&dir, [1]);
+    let (queue, mut member) = queue(&dir, 8);
+    for _ in 0..2 {
+        assert_eq!(dead.retry(&mut member, &Which::All).expect("sent").gone, 1);
+        while let Ok(lease) = member.try_recv() {
+            member.nack(lease);
+        }
+        assert_eq!(dead.take_from(&queue, |_| (String::new(), Vec::new()), |_| {}).expect("kept"), 1);
+        assert_eq!(letters(&dead.path).iter().map(|letter| letter.key).collect::<Vec<_>>(), [key(1)]);
     }
 }
 
@@ -143,11 +191,11 @@ fn a_retry_that_was_broken_off_anywhere_neither_loses_nor_doubles() {
         let dir = tempfile::tempdir().expect("a temporary folder");
         let mut dead = with_letters(&dir, [1, 2, 3]);
         let (queue, mut member) = queue(&dir, 8);
-        let first = member.next_item().0;
-        let sending = [1, 2, 3].map(|id| Sending { letter: Key { life: 0, id }, becomes: first + id - 1 });
-        dead.append(&Record::Sending(sending.to_vec())).expect("noted");
+        let (first, life) = (member.next_item().0, queue.life());
+        let sending = [1, 2, 3].map(|id| Sending { letter: key(id), life, becomes: first + id - 1 });
+        dead.append(&[Record::Sending(sending.to_vec())]).expect("noted");
         for id in 1..=sent {
-            member.try_send(&letter(id).bytes).expect("there is room");
+            member.try_send_as(&letter(id).bytes, key(id)).expect("there is room");
         }
         drop(member);
         let mut dead = DeadFile::open(&dead.path).expect("opened");
@@ -158,16 +206,103 @@ fn a_retry_that_was_broken_off_anywhere_neither_loses_nor_doubles() {
 }
 
 #[test]
+fn what_was_sent_to_a_queue_that_was_made_again_since_was_not_sent_to_the_one_that_is_there() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut dead = with_letters(&dir, [1]);
+    let (before, member) = queue(&dir, 8);
+    let sending = Sending { letter: key(1), life: before.life(), becomes: member.next_item().0 };
+    dead.append(&[Record::Sending(vec![sending])]).expect("noted");
+    let (queue, mut member) = queue(&dir, 8);
+    member.try_send(b"another item of the same id").expect("room");
+    assert!(queue.was_sent(brigade_protocol::id::ItemId(sending.becomes)));
+    assert_eq!(dead.settle(Some(&queue)).expect("settled"), 0);
+    assert_eq!(ids(&dead.path), [1]);
+}
+
+#[test]
 fn dropped_letters_are_gone_and_the_rest_stays_as_it_was() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let mut dead = with_letters(&dir, [1, 2]);
-    dead.begin_anew().expect("noted");
-    dead.keep(ItemId(1), &letter(1)).expect("kept");
-    dead.keep(ItemId(3), &letter(3)).expect("kept");
-    let gone = dead.drop_letters(None, &Which::These(vec![1])).expect("dropped");
-    assert_eq!((gone.gone, ids(&dead.path)), (2, vec![2, 3]));
-    dead.keep(ItemId(2), &letter(2)).expect("kept: the 2 that is there is an older one");
-    assert_eq!(ids(&dead.path), [2, 3, 2]);
+    let other = DeadLetter { key: ItemKey { life: 78, id: 1 }, ..letter(1) };
+    dead.keep(vec![other.clone(), letter(3)]).expect("kept");
+    let gone = dead.drop_letters(None, &Which::These(vec![key(1)])).expect("dropped");
+    assert_eq!(gone.gone, 1);
+    assert_eq!(letters(&dead.path), [letter(2), other, letter(3)]);
+}
+
+/// A file as version 1 wrote it: two letters of one id, between which the queue was made again, and a retry that was broken
+/// off.
+fn first_version() -> Vec<u8> {
+    let letter = |time_us| {
+        let DeadLetter { deliveries, words, attempts, bytes, .. } = letter(1);
+        FirstRecord::Letter(FirstLetter { id: 1, time_us, deliveries, words, attempts, bytes })
+    };
+    let records = [letter(7), FirstRecord::Anew, letter(8), FirstRecord::Sending(vec![((1, 1), 9)])];
+    let mut file = Vec::new();
+    for record in records {
+        let mut body = Vec::new();
+        brigade_protocol::codec::encode(&record, &mut body).expect("encoded");
+        file.extend(u32::try_from(body.len()).expect("small").to_le_bytes());
+        file.extend(crc32fast::hash(&body).to_le_bytes());
+        file.extend(body);
+    }
+    file
+}
+
+#[test]
+fn letters_of_version_1_are_read_as_they_are_and_written_as_they_are_now() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("q.dead");
+    std::fs::write(&path, first_version()).expect("written");
+    let before = letters(&path);
+    assert_eq!(before.iter().map(|letter| (letter.key.id, letter.time_us)).collect::<Vec<_>>(), [(1, 7), (1, 8)]);
+    assert_ne!(before[0].key, before[1].key);
+    assert_eq!(std::fs::read(&path).expect("read"), first_version(), "a reader changes nothing");
+    let mut dead = DeadFile::open(&path).expect("opened");
+    assert_eq!((dead.len(), letters(&path)), (2, before.clone()), "the same letters under the same keys");
+    assert!(std::fs::read(&path).expect("read").starts_with(b"BRIGADED"));
+    dead.drop_letters(None, &Which::These(vec![before[0].key])).expect("dropped");
+    assert_eq!(letters(&path), before[1..]);
+}
+
+#[test]
+fn a_file_of_version_1_that_was_cut_off_keeps_what_is_whole() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = dir.path().join("q.dead");
+    let whole = first_version();
+    std::fs::write(&path, &whole[..whole.len() - 1]).expect("written");
+    let dead = DeadFile::open(&path).expect("opened");
+    let damage = dead.damage().expect("it is told");
+    assert_eq!((dead.len(), damage.is_cut_off), (2, true));
+    assert_eq!(std::fs::read(&damage.copy).expect("kept"), whole[..whole.len() - 1]);
+}
+
+#[test]
+fn a_file_whose_making_was_broken_off_is_made() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = with_letters(&dir, []).path;
+    let head = std::fs::read(&path).expect("read");
+    assert_eq!(head.len() as u64, FILE_HEAD);
+    for cut in 0..head.len() {
+        std::fs::write(&path, &head[..cut]).expect("written");
+        assert_eq!(ids(&path), [0; 0]);
+        let mut dead = DeadFile::open(&path).expect("opened");
+        assert_eq!(dead.damage(), None);
+        dead.keep(vec![letter(1)]).expect("kept");
+        assert_eq!(ids(&path), [1]);
+    }
+}
+
+#[test]
+fn a_file_of_a_later_version_is_refused_and_not_touched() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let path = with_letters(&dir, [1]).path;
+    let mut bytes = std::fs::read(&path).expect("read");
+    bytes[8] = 3;
+    std::fs::write(&path, &bytes).expect("written");
+    let error = DeadFile::open(&path).expect_err("refused");
+    assert!(error.to_string().contains("version 3"), "{error}");
+    assert_eq!(std::fs::read(&path).expect("read"), bytes);
 }
 
 #[test]
@@ -177,9 +312,10 @@ fn garbage_never_makes_it_panic() {
     let whole = std::fs::read(&path).expect("read");
     for at in 0..whole.len() {
         std::fs::write(&path, &whole).expect("written");
-        let file = OpenOptions::new().write(true).open(&path).expect("there");
+        let file = OpenOptions::new().read(true).write(true).open(&path).expect("there");
         file.write_all_at(&[whole[at] ^ 0x40], at as u64).expect("written");
-        assert!(ids(&path).len() < 2, "byte {at}");
+        let Ok(mut records) = Records::of(&file) else { continue };
+        let letters = std::iter::from_fn(|| records.next_letter().ok().flatten());
+        assert!(letters.count() < 2, "byte {at}");
     }
-    assert!(written(&Record::Anew).expect("written").len() < 16);
 }

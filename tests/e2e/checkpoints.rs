@@ -1,0 +1,135 @@
+//! Checkpoints are used under the orders that made them, and under no others: over reloads and over runs.
+
+use brigade_tests::{Run, Sandbox, until, until_some};
+use nix::sys::signal::Signal;
+
+/// A source of exact items, another one that makes none, and a taker. An empty `source` leaves the first one out.
+fn text(name: &str, source: &[&str]) -> String {
+    let first = format!("[stages.{name}]\ncommand = {source:?}\noutputs = [\"items\"]\n");
+    format!(
+        r#"
+name = "checkpoints"
+[queues.items]
+capacity = 64
+{}
+[stages.idle]
+command = ["bucket", "emit-then-wait", "0"]
+outputs = ["items"]
+[stages.taker]
+command = ["bucket", "keep"]
+inputs = ["items"]
+env.LEDGER = "${{ledger}}"
+"#,
+        if source.is_empty() { "" } else { &first }
+    )
+}
+
+const MANY: &[&str] = &["bucket", "emit-exact", "0", "1000000"];
+
+/// Starts a run, and waits until its source has checkpoints.
+fn at_work(sandbox: &Sandbox) -> Run {
+    let run = sandbox.run(&text("walk", MANY));
+    until("items flow", || sandbox.ledger().count("kept") > 100);
+    run
+}
+
+fn reload(sandbox: &Sandbox, text: &str) -> Result<String, String> {
+    sandbox.pipeline(text);
+    let said = sandbox.ask(&["reload"]);
+    if said.code == Some(0) { Ok(said.out) } else { Err(said.err) }
+}
+
+/// The run ends with something left.
+fn stops(sandbox: &Sandbox, mut run: Run) {
+    sandbox.stop("--now");
+    run.wait();
+    run.assert_nobody_left();
+}
+
+fn refused(sandbox: &Sandbox, text: &str, words: &[&str]) {
+    let ended = sandbox.run(text).wait();
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(words.iter().all(|words| ended.err.contains(words)), "{}", ended.err);
+}
+
+/// The source is at work again, and what came out so far came once, and in order.
+fn continues(sandbox: &Sandbox) {
+    let kept = sandbox.ledger().count("kept");
+    let run = sandbox.run(&text("walk", MANY));
+    until("items flow again", || sandbox.ledger().count("kept") > kept + 100);
+    stops(sandbox, run);
+    assert_in_order(sandbox);
+}
+
+fn assert_in_order(sandbox: &Sandbox) {
+    let kept: Vec<u64> = sandbox.ledger().entries().iter().map(|entry| entry.item).collect();
+    assert!(kept.iter().copied().eq(0..kept.len() as u64), "not each item once: {kept:?}");
+}
+
+#[test]
+fn a_source_that_is_back_after_a_run_without_it_keeps_to_its_old_arguments() {
+    let sandbox = Sandbox::new();
+    let run = at_work(&sandbox);
+    stops(&sandbox, run);
+    let mut run = sandbox.run(&text("", &[]));
+    run.until_said("stage walk of the earlier run is not in this plan");
+    until_some("the taker is at work", || run.worker("taker/0").filter(|it| it["state"] == "ready"));
+    stops(&sandbox, run);
+    let others = text("walk", &["bucket", "emit-exact", "5000000", "1000000"]);
+    for _ in 0..2 {
+        refused(
+            &sandbox,
+            &others,
+            &["stage walk would continue from the checkpoint", "not [\"emit-exact\", \"5000000\""],
+        );
+    }
+    refused(
+        &sandbox,
+        &text("walk", &["misfit", "emit-exact", "0", "1000000"]),
+        &["told to run bucket and not to run misfit"],
+    );
+    continues(&sandbox);
+}
+
+#[test]
+fn a_source_that_is_back_after_two_reloads_keeps_to_its_old_arguments() {
+    let sandbox = Sandbox::new();
+    let run = at_work(&sandbox);
+    reload(&sandbox, &text("", &[])).expect("it can go");
+    until("it has gone", || run.worker("walk/0").is_none());
+    let others = text("walk", &["bucket", "emit-exact", "5000000", "1000000"]);
+    let why = reload(&sandbox, &others).expect_err("it would begin in the middle");
+    assert!(why.contains("stage walk would continue from its checkpoint") && why.contains("5000000"), "{why}");
+    let why = reload(&sandbox, &text("walker", MANY)).expect_err("it would begin again");
+    assert!(why.contains("what stage walk has done"), "{why}");
+    let kept = sandbox.ledger().count("kept");
+    reload(&sandbox, &text("walk", MANY)).expect("as before");
+    until("items flow again", || sandbox.ledger().count("kept") > kept + 100);
+    stops(&sandbox, run);
+    assert_in_order(&sandbox);
+}
+
+#[test]
+fn a_source_keeps_its_name_under_a_reload_and_over_a_run() {
+    let sandbox = Sandbox::new();
+    let run = at_work(&sandbox);
+    let why = reload(&sandbox, &text("walker", MANY)).expect_err("its items would come twice");
+    assert!(why.contains("stage walker would do again from the beginning what stage walk has done"), "{why}");
+    assert!(why.contains("call it walk"), "{why}");
+    stops(&sandbox, run);
+    let words = ["stage walker would do again from the beginning what stage walk did", "call it walk again"];
+    refused(&sandbox, &text("walker", MANY), &words);
+    continues(&sandbox);
+}
+
+#[test]
+fn a_source_without_checkpoints_keeps_its_name_under_a_reload() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run(&text("walk", &["bucket", "emit", "64"]));
+    until("all are kept", || sandbox.ledger().count("kept") == 64);
+    let why = reload(&sandbox, &text("walker", &["bucket", "emit", "64"])).expect_err("64 items would come twice");
+    assert!(why.contains("what stage walk has done"), "{why}");
+    run.signal(Signal::SIGTERM);
+    run.wait().with_code(0);
+    sandbox.ledger().assert_once("kept", 64);
+}
