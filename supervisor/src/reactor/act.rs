@@ -162,6 +162,9 @@ impl Reactor {
             let lanes = stage.map_or(1, |stage| self.core.plan().stages[stage].threads);
             self.pages.insert(post, Page::renew(&self.dir.page(&name, replica), post, lanes)?);
             crash_point!("page_renewed");
+        } else {
+            let (operations, done) = (self.operations(post), self.done_before.entry(post).or_insert(0));
+            *done = done.saturating_add(operations);
         }
         let page = &self.pages[&post];
         page.begin(incarnation);

@@ -15,6 +15,7 @@ mod idle;
 mod in_use;
 mod keeper;
 mod limits;
+mod load;
 mod notify;
 mod operate;
 mod parent;
@@ -124,6 +125,7 @@ pub struct Reactor {
     want_manager: HashSet<Post>,
     history: history::History,
     limited: limits::Limited,
+    load: load::Load,
     /// Stages that the operator has paused.
     paused: BTreeSet<StageIx>,
     watch: hung::Watch,
@@ -233,6 +235,7 @@ impl Reactor {
             want_manager: HashSet::new(),
             history: history::History::default(),
             limited,
+            load: load::Load::default(),
             paused: BTreeSet::new(),
             watch: hung::Watch::default(),
             ready_lines: ready::Lines::default(),
@@ -346,6 +349,7 @@ impl Reactor {
         self.have_keeper();
         self.look_for_dead(now);
         self.look_at_memory();
+        self.look_at_load(now);
         self.look_for_hung(now);
         self.look_for_silent(now);
         self.tell_parent_status();

@@ -6,7 +6,8 @@ use std::time::Duration;
 
 use brigade_protocol::page::{MAX_CHECKPOINT, Waiting};
 use brigade_protocol::queue::{Lease, Member, Refused};
-use brigade_protocol::shared::op::{Op, Origin};
+use brigade_protocol::shared::combine::Change;
+use brigade_protocol::shared::op::Origin;
 use brigade_protocol::transaction::{HOLD, NotCommitted, Transaction};
 
 use super::{Mark, Mode, Outbox};
@@ -30,10 +31,10 @@ impl Outbox {
         let start = self.entries.last().map_or(0, |(_, range)| range.end);
         let bytes = self.bytes.split_off(start);
         let checkpoint = std::mem::replace(&mut self.checkpoint, mark.checkpoint.clone());
-        let changes = self.changes.split_off(mark.changes);
+        let changes = self.changes.take_fresh();
         self.commit(inputs, taken)?;
         self.bytes = bytes;
-        self.changes.append(changes);
+        self.changes = changes;
         self.checkpoint = checkpoint;
         for (port, range) in entries {
             self.ports[port].waiting += 1;
@@ -57,6 +58,7 @@ impl Outbox {
             }
             return Ok(());
         }
+        self.changes.keep();
         let mut attempt = 0u32;
         loop {
             let refused = match self.attempt(inputs, taken) {
@@ -153,10 +155,10 @@ impl Outbox {
     }
 
     /// Changes shared state with the next commit.
-    pub(crate) fn change(&mut self, handle: &Handle, op: &Op) -> Result<(), SharedError> {
+    pub(crate) fn change(&mut self, handle: &Handle, change: Change) -> Result<(), SharedError> {
         match self.mode {
-            Mode::AtOnce => handle.call(op).map(drop),
-            Mode::WithItem | Mode::WithCheckpoint | Mode::WithTransaction => self.changes.push(handle, op),
+            Mode::AtOnce => handle.call(&change.into_op(handle.name().to_owned())).map(drop),
+            Mode::WithItem | Mode::WithCheckpoint | Mode::WithTransaction => self.changes.push(handle, change),
         }
     }
 }
