@@ -89,8 +89,16 @@ fn encoded(op: &Op) -> Bytes {
     Bytes::from(bytes)
 }
 
-/// What comes of these operations: whether they may be prepared, the refusals, and the state.
-fn made(before: &State, ops: &[Bytes]) -> (Result<Outcome, Refusal>, BTreeMap<(String, String), u64>, State) {
+/// What comes of operations.
+#[derive(Debug, PartialEq)]
+struct Made {
+    prepared: Result<Outcome, Refusal>,
+    /// How many changes could not be made, by container and reason.
+    refused: BTreeMap<(String, String), u64>,
+    state: State,
+}
+
+fn made(before: &State, ops: &[Bytes]) -> Made {
     let mut state = before.clone();
     let from = Origin { stage: "s".into(), replica: 0, lane: 0 };
     let prepared = prepare(&mut state, &from, 1, ops);
@@ -101,14 +109,14 @@ fn made(before: &State, ops: &[Bytes]) -> (Result<Outcome, Refusal>, BTreeMap<(S
             *refused.entry((name, refusal.to_string())).or_default() += times;
         }
     }
-    (prepared, refused, state)
+    Made { prepared, refused, state }
 }
 
 #[test]
 fn combined_changes_do_what_single_changes_do() {
     let mut draw = Draw(0x9E37_79B9_7F4A_7C15);
     let (mut refusals, mut not_prepared, mut fewer) = (0, 0, 0);
-    for round in 0..3_000 {
+    for round in 0..1_000 {
         let mut before = State::default();
         for _ in 0..draw.below(30) {
             let (name, change) = draw.change();
@@ -123,9 +131,9 @@ fn combined_changes_do_what_single_changes_do() {
         assert!(together.iter().map(|op| op.len()).sum::<usize>() <= combined.bytes(), "round {round}");
         let (one_by_one, combined) = (made(&before, &single), made(&before, &together));
         assert_eq!(combined, one_by_one, "round {round}: {changes:?} after {before:?}");
-        refusals += one_by_one.1.values().sum::<u64>();
-        not_prepared += u32::from(one_by_one.0.is_err());
+        refusals += one_by_one.refused.values().sum::<u64>();
+        not_prepared += u32::from(one_by_one.prepared.is_err());
         fewer += single.len() - together.len();
     }
-    assert!(refusals > 1_000 && not_prepared > 20 && fewer > 10_000, "{refusals} {not_prepared} {fewer}");
+    assert!(refusals > 300 && not_prepared > 20 && fewer > 3_000, "{refusals} {not_prepared} {fewer}");
 }

@@ -119,3 +119,64 @@ pub(crate) fn pause_before_retry(error: &SharedError) -> Option<Duration> {
         | SharedError::Protocol(_) => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use brigade_protocol::codec;
+    use brigade_protocol::shared::op::{CounterOp, Kind};
+
+    use super::super::client::{Client, ManagerDoor};
+    use super::*;
+
+    fn handle(name: &str) -> Handle {
+        let door = Arc::new(ManagerDoor::new(Box::new(|| {})));
+        Handle::new(&Arc::new(Client::new(door)), name, Kind::Counter, Vec::new)
+    }
+
+    /// What the manager is told to add to each counter.
+    fn told(batch: &Batch) -> Vec<(String, i64, u64)> {
+        let ops = batch.combined.encoded().expect("they have an encoding");
+        let addition = |bytes: &brigade_protocol::shared::op::Bytes| match codec::decode(bytes).expect("it was encoded")
+        {
+            Op::Counter { name, op: CounterOp::AddEach(addends) } => (name, addends.applied(0).0, addends.count()),
+            other => panic!("{other:?}"),
+        };
+        ops.iter().map(addition).collect()
+    }
+
+    #[test]
+    fn changes_of_an_item_that_failed_are_dropped_and_those_of_the_others_are_combined() {
+        let (mut batch, one, two) = (Batch::default(), handle("one"), handle("two"));
+        let add = |number| Change::Counter(CounterOp::Add(number));
+        for number in 1..=100 {
+            batch.push(&one, add(number)).expect("there is room");
+            batch.push(&two, add(1)).expect("there is room");
+            match number % 2 {
+                0 => batch.keep(),
+                _ => batch.drop_fresh(),
+            }
+        }
+        assert_eq!(told(&batch), [("one".to_owned(), 2550, 50), ("two".to_owned(), 50, 50)]);
+        assert_eq!(batch.handles.len(), 2);
+        // Those of the item in hand stay for the next transaction.
+        batch.push(&one, add(7)).expect("there is room");
+        let mut next = batch.take_fresh();
+        assert!(batch.fresh.is_empty() && batch.fresh_bytes == 0 && !next.is_empty());
+        next.keep();
+        assert_eq!(told(&next), [("one".to_owned(), 7, 1)]);
+        next.drop_fresh();
+        assert!(!next.is_empty() && !next.is_laden());
+    }
+
+    #[test]
+    fn a_number_that_is_changed_often_takes_no_more_room() {
+        let (mut batch, one) = (Batch::default(), handle("one"));
+        for _ in 0..100_000 {
+            batch.push(&one, Change::Counter(CounterOp::Add(1))).expect("there is room");
+            batch.keep();
+        }
+        assert!(batch.combined.bytes() < 200 && !batch.is_laden(), "{} bytes", batch.combined.bytes());
+    }
+}
