@@ -2,8 +2,8 @@
 
 use crate::case::Outcome;
 use crate::suite::{
-    BRIGADE, BY_HAND, CHANNEL, CHANNEL_TYPED, CROSSBEAM, EXACTLY_ONCE, PYTHON, REDIS, RING, STRUCTS, STRUCTS_IN_PLACE,
-    TYPED, ZEROMQ,
+    BRIGADE, BY_HAND, CHANNEL, CHANNEL_TYPED, CROSSBEAM, EXACTLY_ONCE, LOG, LOG_COUNTED, PYTHON, REDIS, RING, STRUCTS,
+    STRUCTS_IN_PLACE, TYPED, ZEROMQ,
 };
 
 /// At least so many times better, and the stretch aim. Of times, 100 is a hundredth of the other's.
@@ -40,6 +40,7 @@ const FIGURES: &[Figure] = &[
     Figure("typed", STRUCTS_IN_PLACE, &[BRIGADE], 0.6, 1.0),
     Figure("hand-on", EXACTLY_ONCE, &[BY_HAND], 0.5, 1.0),
     Figure("pipeline", EXACTLY_ONCE, &["Python, three stages"], 20.0, 20.0),
+    Figure("log", LOG_COUNTED, &[LOG], 1.0 / 1.3, 1.0),
     Figure("batch-64B", BRIGADE, &[REDIS], 40.0, 40.0),
     Figure("tasks", "Brigade, two workers", &["Python Pool.map, chunksize 1"], 5.0, 5.0),
     Figure("start", "Brigade, from its start to ready", &["fork, exec, hello over ipc-channel"], 1.0 / 1.5, 1.0),

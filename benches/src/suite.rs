@@ -52,6 +52,8 @@ pub const TYPED: &str = "Brigade, values";
 pub const STRUCTS: &str = "Brigade, structs with strings";
 pub const STRUCTS_IN_PLACE: &str = "Brigade, structs with strings, in place";
 pub const EXACTLY_ONCE: &str = "Brigade, exactly once, batch = 64";
+pub const LOG: &str = "Brigade, no shared maps";
+pub const LOG_COUNTED: &str = "Brigade, two additions to shared maps a line";
 pub const BY_HAND: &str = "Brigade, plain handles, 64 at a time";
 
 /// All of them.
@@ -66,6 +68,7 @@ pub fn cases(scale: Scale) -> Vec<Case> {
         many(scale),
         hand_on(scale),
         pipeline_of_three(scale),
+        log_lines(scale),
         tasks(scale),
     ]);
     cases.extend([round_trip_awake(scale), round_trip_asleep(scale)]);
@@ -233,6 +236,15 @@ fn pipeline_of_three(scale: Scale) -> Case {
         Contestant::new("Python, three stages", move || python::script("mp_pipeline.py", &[items / 80])),
     ];
     case("pipeline", "64 B through three stages", Unit::ItemsPerSecond, contestants)
+}
+
+fn log_lines(scale: Scale) -> Case {
+    let lines = scale.items / 2;
+    let contestants = vec![
+        Contestant::new(LOG_COUNTED, move || pipeline::log("log-count", lines)),
+        Contestant::new(LOG, move || pipeline::log("log-parse", lines)),
+    ];
+    case("log", "lines of a log, parsed, and their status codes counted", Unit::ItemsPerSecond, contestants)
 }
 
 fn tasks(scale: Scale) -> Case {

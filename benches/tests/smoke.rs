@@ -38,7 +38,7 @@ fn pairs_and_lines_are_measured() {
 
 #[test]
 fn trips_tasks_state_and_starts_are_measured() {
-    measures(&["trip-awake", "trip-asleep", "tasks", "map-insert", "start", "idle"]);
+    measures(&["trip-awake", "trip-asleep", "tasks", "log", "map-insert", "start", "idle"]);
 }
 
 #[test]

@@ -7,6 +7,7 @@
 
 mod lane;
 mod life;
+mod operations;
 mod renew;
 mod wait;
 
@@ -30,7 +31,7 @@ use lane::{COMMITTED, FINISH, LANE_BYTES, SHARED};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEP");
 
-/// Words of the head: magic, protocol, post, lanes, incarnation, stop word, whether it is paused, the bell, and room for more.
+/// Words of the head: magic, protocol, post, lanes, incarnation, stop word, whether it is paused, the bell, operations, and room for more.
 const HEAD_WORDS: usize = 64;
 
 const POST: usize = 2;
@@ -40,6 +41,7 @@ const BOOT: usize = 5;
 const STOP: usize = 16;
 const PAUSED: usize = 17;
 const BELL: usize = 18;
+const OPERATIONS: usize = 24;
 
 /// More than any count can be.
 const MOST: u64 = 1 << 48;
@@ -207,6 +209,7 @@ impl Page {
             self.lane(lane).forget_waits();
         }
         self.head.at(STOP).store(0, Ordering::Relaxed);
+        self.head.at(OPERATIONS).store(0, Ordering::Relaxed);
         self.head.at(INCARNATION).store(incarnation.0.into(), Ordering::Release); // Pairs with `incarnation`.
     }
 

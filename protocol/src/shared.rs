@@ -12,6 +12,8 @@
 use ipc_channel::ipc::{IpcReceiver, IpcSender, IpcSharedMemory};
 use serde::{Deserialize, Serialize};
 
+pub mod addends;
+pub mod combine;
 pub mod desk;
 pub mod items;
 pub mod numbered;

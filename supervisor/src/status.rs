@@ -60,7 +60,7 @@ pub struct WorkerStatus {
     /// It has gone, or is to go, because its stage was made smaller.
     #[serde(default)]
     pub let_go: bool,
-    /// Items that it has finished, over all its runs.
+    /// Items that it has finished, over all its runs; of the manager, operations that it has applied.
     pub processed: u64,
     /// Starts after the first one.
     pub restarts: u64,
@@ -76,7 +76,8 @@ pub struct WorkerStatus {
     /// Seconds in this state.
     pub since_s: f64,
     /// What it does at present, as far as it is known: what it said by sd_notify(3), or which item a thread of it has in
-    /// hand, or that it waits for one.
+    /// hand, or that it waits for one; of the
+    /// manager, its share of a core over the last seconds.
     #[serde(default)]
     pub doing: Option<String>,
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeSet;
 use std::process::Command;
 
 use brigade_tests::{Run, Said, Sandbox, until};
-use nix::sys::signal::Signal;
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde_json::Value;
 
-use crate::pipelines::{endless, finite, task};
+use crate::pipelines::{endless, finite, line, task};
 
 /// Every key of a JSON object.
 fn keys(value: &Value) -> BTreeSet<&str> {
@@ -133,4 +134,31 @@ fn commands_find_the_pipeline_by_name_or_the_only_one_that_runs() {
     assert!(two.is_running());
     assert_eq!(ask(&["stop"]).code, Some(0), "the only one that runs");
     assert_eq!(two.wait().code, Some(0));
+}
+
+#[test]
+fn status_shows_what_the_manager_of_shared_state_does() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run(&line(&["bucket", "drip"], &["bucket", "tally"], "batch = 8"));
+    let manager = |status: &Value| {
+        let mut stages = status["stages"].as_array().expect("a list").iter();
+        stages.find(|stage| stage["name"] == "manager").map(|stage| stage["workers"][0].clone())
+    };
+    let processed = |status: &Value| manager(status).and_then(|it| it["processed"].as_u64());
+    let has_share = |status: &Value| {
+        manager(status).is_some_and(|it| it["doing"].as_str().is_some_and(|words| words.ends_with(" % of a core")))
+    };
+    let status =
+        run.until_status("operations and a share", |status| processed(status) > Some(100) && has_share(status));
+    let shown = sandbox.ask(&["status"]).out;
+    assert!(shown.contains(" % of a core"), "{shown}");
+    // Those of a run that was killed still count.
+    let before = processed(&status);
+    let pid = manager(&status).and_then(|it| it["pid"].as_i64()).expect("a pid");
+    kill(Pid::from_raw(pid.try_into().expect("a pid")), Signal::SIGKILL).expect("it lives");
+    run.until_status("another manager", |status| {
+        manager(status).is_some_and(|it| it["incarnation"] == 2 && it["state"] == "ready") && processed(status) > before
+    });
+    run.signal(Signal::SIGTERM);
+    run.wait().with_code(0);
 }

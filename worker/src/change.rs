@@ -5,8 +5,9 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::marker::PhantomData;
 
+use brigade_protocol::shared::combine::Change;
 use brigade_protocol::shared::items::Items;
-use brigade_protocol::shared::op::{CounterOp, ListOp, MapOp, Op};
+use brigade_protocol::shared::op::{CounterOp, Kind, ListOp, MapOp};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::outbox::Outbox;
@@ -14,47 +15,36 @@ use crate::shared::{Handle, SharedError, encoded};
 
 /// A shared list, changed with the item in hand: [`Output::list`](crate::Output::list).
 pub struct ListChange<'a, T> {
-    to: Change<'a>,
+    to: To<'a>,
     items: PhantomData<fn(T)>,
 }
 
 /// A shared map, changed with the item in hand: [`Output::map`](crate::Output::map).
 pub struct MapChange<'a, K, V> {
-    to: Change<'a>,
+    to: To<'a>,
     entries: PhantomData<fn(K, V)>,
 }
 
 /// A shared counter, changed with the item in hand: [`Output::counter`](crate::Output::counter).
 pub struct CounterChange<'a> {
-    to: Change<'a>,
+    to: To<'a>,
 }
 
-struct Change<'a> {
+struct To<'a> {
     outbox: &'a mut Outbox,
     handle: Handle,
 }
 
-impl Change<'_> {
-    fn list(&mut self, op: ListOp) -> Result<(), SharedError> {
-        let name = self.handle.name().to_owned();
-        self.outbox.change(&self.handle, &Op::List { name, op })
-    }
-
-    fn map(&mut self, op: MapOp) -> Result<(), SharedError> {
-        let name = self.handle.name().to_owned();
-        self.outbox.change(&self.handle, &Op::Map { name, op })
-    }
-
-    fn counter(&mut self, op: CounterOp) -> Result<(), SharedError> {
-        let name = self.handle.name().to_owned();
-        self.outbox.change(&self.handle, &Op::Counter { name, op })
+impl To<'_> {
+    fn make(&mut self, change: Change) -> Result<(), SharedError> {
+        self.outbox.change(&self.handle, change)
     }
 }
 
 impl<'a, T: Serialize + DeserializeOwned> ListChange<'a, T> {
     pub(crate) fn new(outbox: &'a mut Outbox, name: &str) -> Self {
-        let handle = outbox.ctx().list::<T>(name).into_handle();
-        Self { to: Change { outbox, handle }, items: PhantomData }
+        let handle = outbox.handle(Kind::List, name, |ctx| ctx.list::<T>(name).into_handle());
+        Self { to: To { outbox, handle }, items: PhantomData }
     }
 
     /// Adds an item at the end.
@@ -67,7 +57,7 @@ impl<'a, T: Serialize + DeserializeOwned> ListChange<'a, T> {
     {
         let mut items = Items::new();
         items.push_value(item)?;
-        self.to.list(ListOp::Extend(items))
+        self.to.make(Change::List(ListOp::Extend(items)))
     }
 
     /// Adds items at the end, together.
@@ -83,7 +73,7 @@ impl<'a, T: Serialize + DeserializeOwned> ListChange<'a, T> {
         for item in items {
             packed.push_value(item.borrow())?;
         }
-        self.to.list(ListOp::Extend(packed))
+        self.to.make(Change::List(ListOp::Extend(packed)))
     }
 
     /// Takes out all items that are there at the commit.
@@ -91,14 +81,14 @@ impl<'a, T: Serialize + DeserializeOwned> ListChange<'a, T> {
     /// # Errors
     /// As [`push`](Self::push).
     pub fn clear(&mut self) -> Result<(), SharedError> {
-        self.to.list(ListOp::Clear)
+        self.to.make(Change::List(ListOp::Clear))
     }
 }
 
 impl<'a, K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> MapChange<'a, K, V> {
     pub(crate) fn new(outbox: &'a mut Outbox, name: &str) -> Self {
-        let handle = outbox.ctx().map::<K, V>(name).into_handle();
-        Self { to: Change { outbox, handle }, entries: PhantomData }
+        let handle = outbox.handle(Kind::Map, name, |ctx| ctx.map::<K, V>(name).into_handle());
+        Self { to: To { outbox, handle }, entries: PhantomData }
     }
 
     /// Puts a value at a key, in the place of the one that is there at the commit.
@@ -114,7 +104,7 @@ impl<'a, K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> MapCh
         K: Borrow<Q>,
         V: Borrow<W>,
     {
-        self.to.map(MapOp::Insert(encoded(key)?, encoded(value)?))
+        self.to.make(Change::Map(MapOp::Insert(encoded(key)?, encoded(value)?)))
     }
 
     /// Puts many values at their keys; of two at one key the later stays.
@@ -132,7 +122,7 @@ impl<'a, K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> MapCh
             packed.push_value(key.borrow())?;
             packed.push_value(value.borrow())?;
         }
-        self.to.map(MapOp::Extend(packed))
+        self.to.make(Change::Map(MapOp::Extend(packed)))
     }
 
     /// Takes out what is at a key at the commit.
@@ -143,7 +133,7 @@ impl<'a, K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> MapCh
     where
         K: Borrow<Q>,
     {
-        self.to.map(MapOp::Remove(encoded(key)?))
+        self.to.make(Change::Map(MapOp::Remove(encoded(key)?)))
     }
 
     /// Takes out all entries that are there at the commit.
@@ -151,7 +141,7 @@ impl<'a, K: Serialize + DeserializeOwned, V: Serialize + DeserializeOwned> MapCh
     /// # Errors
     /// As [`insert`](Self::insert).
     pub fn clear(&mut self) -> Result<(), SharedError> {
-        self.to.map(MapOp::Clear)
+        self.to.make(Change::Map(MapOp::Clear))
     }
 }
 
@@ -167,7 +157,7 @@ impl<K: Serialize + DeserializeOwned> MapChange<'_, K, i64> {
     where
         K: Borrow<Q>,
     {
-        self.to.map(MapOp::Add(vec![(encoded(key)?, number)]))
+        self.to.make(Change::Add(encoded(key)?, number))
     }
 
     /// Adds to many numbers: to all of them, or, if one of the sums does not fit, to none.
@@ -180,14 +170,14 @@ impl<K: Serialize + DeserializeOwned> MapChange<'_, K, i64> {
         Q: Borrow<K>,
     {
         let encode = |(key, number): (Q, i64)| Ok((encoded(key.borrow())?, number));
-        self.to.map(MapOp::Add(entries.into_iter().map(encode).collect::<Result<_, SharedError>>()?))
+        self.to.make(Change::Map(MapOp::Add(entries.into_iter().map(encode).collect::<Result<_, SharedError>>()?)))
     }
 }
 
 impl<'a> CounterChange<'a> {
     pub(crate) fn new(outbox: &'a mut Outbox, name: &str) -> Self {
-        let handle = outbox.ctx().counter(name).into_handle();
-        Self { to: Change { outbox, handle } }
+        let handle = outbox.handle(Kind::Counter, name, |ctx| ctx.counter(name).into_handle());
+        Self { to: To { outbox, handle } }
     }
 
     /// Adds `number`, which may be negative. A sum that does not fit into 64 bits at the commit leaves the counter as it
@@ -196,7 +186,7 @@ impl<'a> CounterChange<'a> {
     /// # Errors
     /// `TooLarge` if the item in hand changes more than 256 MiB.
     pub fn add(&mut self, number: i64) -> Result<(), SharedError> {
-        self.to.counter(CounterOp::Add(number))
+        self.to.make(Change::Counter(CounterOp::Add(number)))
     }
 
     /// Puts `number` in its place.
@@ -204,7 +194,7 @@ impl<'a> CounterChange<'a> {
     /// # Errors
     /// As [`add`](Self::add).
     pub fn set(&mut self, number: i64) -> Result<(), SharedError> {
-        self.to.counter(CounterOp::Swap(number))
+        self.to.make(Change::Counter(CounterOp::Swap(number)))
     }
 }
 

@@ -10,13 +10,17 @@ use brigade_protocol::codec;
 use brigade_protocol::id::{ItemId, ItemKey};
 use brigade_protocol::page::{Lane, MAX_CHECKPOINT, WaitsFor};
 use brigade_protocol::queue::{Member, Queue, Wait};
+use brigade_protocol::shared::op::Kind;
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::context::Context;
 use crate::copies::is_copy;
 use crate::error::{CheckpointError, OpenError, Refusal};
 use crate::shape::{self, Sent};
-use crate::shared::Batch;
+use crate::shared::{Batch, Handle};
+
+/// So many handles of shared containers are kept, as to make one costs two allocations.
+const KNOWN_HANDLES: usize = 16;
 
 /// Results on their way, of one handler thread.
 pub(crate) struct Outbox {
@@ -34,6 +38,8 @@ pub(crate) struct Outbox {
     checkpoint_shape: Cell<u64>,
     /// Of shared state.
     changes: Batch,
+    /// The last few containers that were changed.
+    handles: Vec<Handle>,
     /// The next commit is the last one.
     finishes: bool,
     warned: bool,
@@ -87,7 +93,6 @@ enum Mode {
 /// Where an outbox stood, to go back to.
 pub(crate) struct Mark {
     entries: usize,
-    changes: usize,
     checkpoint: Option<Vec<u8>>,
 }
 
@@ -126,6 +131,7 @@ impl Outbox {
             checkpoint: None,
             checkpoint_shape: Cell::new(0),
             changes: Batch::default(),
+            handles: Vec::new(),
             finishes: false,
             warned: false,
             item: None,
@@ -149,6 +155,19 @@ impl Outbox {
     /// The handler is done with it.
     pub(crate) fn end(&mut self) {
         self.item = None;
+    }
+
+    /// The handle of a shared container, which is made if it is not one of the last few that were asked for.
+    pub(crate) fn handle(&mut self, kind: Kind, name: &str, make: impl FnOnce(&Context) -> Handle) -> Handle {
+        if let Some(known) = self.handles.iter().find(|known| known.is(kind, name)) {
+            return known.clone();
+        }
+        let handle = make(&self.ctx);
+        if self.handles.len() >= KNOWN_HANDLES {
+            self.handles.remove(0);
+        }
+        self.handles.push(handle.clone());
+        handle
     }
 
     /// The output of this name, or the first.
@@ -306,19 +325,20 @@ impl Outbox {
         self.checkpoint = None;
     }
 
-    /// Where it stands. What is sent from now on comes from another item.
+    /// Where it stands. What is sent and changed from now on comes from another item, and what was changed before stays.
     pub(crate) fn mark(&mut self) -> Mark {
+        self.changes.keep();
         self.ports.iter_mut().for_each(|port| port.earlier = port.waiting);
-        Mark { entries: self.entries.len(), changes: self.changes.len(), checkpoint: self.checkpoint.clone() }
+        Mark { entries: self.entries.len(), checkpoint: self.checkpoint.clone() }
     }
 
-    /// Forgets what came after the mark: the handler failed.
+    /// Forgets what came after the mark, which is the last one: the handler failed.
     pub(crate) fn back_to(&mut self, mark: Mark) {
         for (port, _) in self.entries.drain(mark.entries.min(self.entries.len())..) {
             self.ports[port].waiting -= 1;
         }
         self.bytes.truncate(self.entries.last().map_or(0, |(_, range)| range.end));
-        self.changes.split_off(mark.changes);
+        self.changes.drop_fresh();
         self.checkpoint = mark.checkpoint;
     }
 

@@ -87,6 +87,30 @@ pub fn line(part: &str, batch: u64, items: u64) -> io::Result<f64> {
     })?)
 }
 
+/// Lines of a log, read by a stage that does this `part`, 64 to a commit. Gives lines per second.
+pub fn log(part: &str, lines: u64) -> io::Result<f64> {
+    rate(&measure(|own| {
+        format!(
+            r#"
+            [queues.lines]
+            [queues.visits]
+            [stages.send]
+            command = [{own:?}, "worker", "log-send", "{lines}"]
+            outputs = ["lines"]
+            [stages.parse]
+            command = [{own:?}, "worker", "{part}"]
+            batch = 64
+            inputs = ["lines"]
+            outputs = ["visits"]
+            [stages.recv]
+            command = [{own:?}, "worker", "log-recv", "{lines}"]
+            env = {{ RESULT = "${{result}}" }}
+            inputs = ["visits"]
+            "#
+        )
+    })?)
+}
+
 /// Tasks handed to two workers, and their results. Gives tasks per second.
 pub fn tasks(items: u64) -> io::Result<f64> {
     rate(&measure(|own| {

@@ -1,6 +1,7 @@
 //! The workers of the measured pipelines: this same program, started by the supervisor.
 
 mod line;
+mod log;
 mod pair;
 mod state;
 mod trip;
@@ -37,6 +38,10 @@ pub fn main(part: &str, numbers: &[String]) -> ExitCode {
         "pass" => run(line::pass),
         "relay" => work(|ctx| line::relay(ctx, &n)),
         "sink" => sink(|_: Item| -> Result { Ok(()) }),
+        "log-send" => work(|ctx| log::send(ctx, &n)),
+        "log-parse" => run(|line: String, out: &mut _| log::parse(&line, out)),
+        "log-count" => run(|line: String, out: &mut _| log::parse_and_count(&line, out)),
+        "log-recv" => work(|ctx| log::recv(ctx, &n)),
         "task" => run(line::task),
         "tasks" => work(|ctx| line::tasks(ctx, &n)),
         "ping" => work(|ctx| trip::ping(ctx, &n)),

@@ -50,6 +50,12 @@ impl Items {
         self.count += 1;
     }
 
+    /// Adds these values behind the others.
+    pub fn append(&mut self, more: &Self) {
+        self.bytes.extend_from_slice(&more.bytes);
+        self.count += more.count;
+    }
+
     /// Encodes a value and adds it. After an error nothing has changed.
     pub fn push_value<T: Serialize + ?Sized>(&mut self, value: &T) -> Result<(), EncodeError> {
         let start = self.bytes.len();

@@ -3,6 +3,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::addends::Addends;
 use super::items::Items;
 use crate::shape::TypeNote;
 
@@ -170,9 +171,11 @@ pub enum MapOp {
     Entries,
     /// Outcome: `Done`.
     Clear,
+    /// Makes additions to single numbers, each as an `Add` of its own would be made. Outcome: `Added`.
+    AddEach(Vec<(Bytes, Addends)>),
 }
 
-/// What can be done with a counter. Outcome: `Number`.
+/// What can be done with a counter. Outcome: `Number`, if nothing else is said.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CounterOp {
     /// The number after it, or `Refused` and then nothing has changed.
@@ -181,6 +184,8 @@ pub enum CounterOp {
     Get,
     /// The number from before.
     Swap(i64),
+    /// Makes several additions, each as an `Add` of its own would be made. Outcome: `Added`.
+    AddEach(Addends),
 }
 
 /// What came of an operation.
@@ -206,6 +211,13 @@ pub enum Outcome {
     Dump(Dump),
     /// It was not done, and nothing has changed.
     Refused(Refusal),
+    /// Additions were made, but for those that had to be refused.
+    Added {
+        /// So many sums would not fit in 64 bits.
+        overflows: u64,
+        /// So many were to be made to a value that is not an `i64`.
+        not_numbers: u64,
+    },
 }
 
 /// One of the things that the manager holds.

@@ -52,11 +52,16 @@ pub fn all() -> io::Result<Vec<Process>> {
     Ok(pids.filter_map(Process::of).collect())
 }
 
-/// The time, in the unit of [`Process::start`].
-pub fn now() -> u64 {
+/// How many clock ticks, the unit of times in `/proc`, a second has.
+pub fn ticks_per_second() -> u64 {
     use nix::unistd::{SysconfVar, sysconf};
     let per_second = sysconf(SysconfVar::CLK_TCK).ok().flatten().and_then(|ticks| u64::try_from(ticks).ok());
-    let per_second = per_second.unwrap_or(100).max(1);
+    per_second.unwrap_or(100).max(1)
+}
+
+/// The time, in the unit of [`Process::start`].
+pub fn now() -> u64 {
+    let per_second = ticks_per_second();
     let time = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
     let [seconds, nanos] = [time.tv_sec, time.tv_nsec].map(|part| u64::try_from(part).unwrap_or(0));
     seconds * per_second + nanos * per_second / 1_000_000_000

@@ -60,14 +60,45 @@ pub(super) fn settle(state: &mut State, from: &Origin, batch: u64) -> Outcome {
     let Some(prepared) = state.batches.remove(from).filter(|prepared| prepared.batch == batch) else {
         return Outcome::Refused(Refusal::Unknown);
     };
-    for bytes in prepared.ops {
-        let op = decoded(&bytes).expect("it was looked at when it was prepared");
-        if let Outcome::Refused(refusal) = apply(state, &op) {
-            let (name, _) = subject(&op).unwrap_or_else(|| (String::new(), Kind::List));
-            tracing::error!("a change that {from} has committed cannot be made to shared `{name}`: {refusal}");
-        }
+    for (name, refusal, times) in make(state, &prepared.ops) {
+        let what = if times == 1 { "a change".to_owned() } else { format!("{times} changes") };
+        tracing::error!("{what} that {from} has committed cannot be made to shared `{name}`: {refusal}");
     }
     Outcome::Done
+}
+
+/// Makes changes that were looked at when they were prepared. Gives the container, the reason and the number of those that
+/// could not be made.
+pub(super) fn make(state: &mut State, ops: &[Bytes]) -> Vec<(String, Refusal, u64)> {
+    let mut refused = Vec::new();
+    for bytes in ops {
+        let op = decoded(bytes).expect("it was looked at when it was prepared");
+        for (refusal, times) in refusals(apply(state, &op)) {
+            let (name, _) = subject(&op).expect("a change is about a container");
+            refused.push((name, refusal, times));
+        }
+    }
+    refused
+}
+
+/// Why changes could not be made, and how many each time.
+fn refusals(outcome: Outcome) -> Vec<(Refusal, u64)> {
+    let all = match outcome {
+        Outcome::Refused(refusal) => vec![(refusal, 1)],
+        Outcome::Added { overflows, not_numbers } => {
+            vec![(Refusal::Overflow, overflows), (Refusal::NotANumber, not_numbers)]
+        }
+        Outcome::Done
+        | Outcome::Length(_)
+        | Outcome::Value(_)
+        | Outcome::Items(_)
+        | Outcome::Number(_)
+        | Outcome::Numbers(_)
+        | Outcome::Exchanged(_)
+        | Outcome::Containers(_)
+        | Outcome::Dump(_) => Vec::new(),
+    };
+    all.into_iter().filter(|(_, times)| *times > 0).collect()
 }
 
 /// Makes the changes of all committed batches in a copy of what is in the folder, for those who look only.
@@ -89,8 +120,10 @@ fn is_change(op: &Op) -> bool {
         Op::List { op: ListOp::Extend(items), .. } => items.is_sound(),
         Op::Map { op: MapOp::Extend(items), .. } => items.is_sound() && items.len().is_multiple_of(2),
         Op::List { op, .. } => matches!(op, ListOp::Clear),
-        Op::Map { op, .. } => matches!(op, MapOp::Insert(..) | MapOp::Remove(_) | MapOp::Add(_) | MapOp::Clear),
-        Op::Counter { op, .. } => matches!(op, CounterOp::Add(_) | CounterOp::Swap(_)),
+        Op::Map { op, .. } => {
+            matches!(op, MapOp::Insert(..) | MapOp::Remove(_) | MapOp::Add(_) | MapOp::AddEach(_) | MapOp::Clear)
+        }
+        Op::Counter { op, .. } => matches!(op, CounterOp::Add(_) | CounterOp::AddEach(_) | CounterOp::Swap(_)),
         Op::Create { .. } | Op::Describe | Op::Dump { .. } | Op::Prepare { .. } | Op::Settle { .. } => false,
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use brigade_protocol::codec;
+use brigade_protocol::shared::addends::Addends;
 use brigade_protocol::shared::items::Items;
 use brigade_protocol::shared::op::{Bytes, CounterOp, ListOp, MapOp, Outcome, Refusal};
 use brigade_protocol::shared::parts::MESSAGE_BYTES;
@@ -81,6 +82,7 @@ pub(super) fn on_map(map: &mut Map, op: &MapOp) -> Result<Outcome, Refusal> {
             Outcome::Exchanged(Ok(()))
         }
         MapOp::Add(addends) => add_to(map, addends)?,
+        MapOp::AddEach(additions) => add_each(map, additions),
         MapOp::Len => Outcome::Length(map.len() as u64),
         MapOp::Keys => packed(map.keys())?,
         MapOp::Entries => packed(map.iter().flat_map(|(key, value)| [key, value]))?,
@@ -111,9 +113,40 @@ fn add_to(map: &mut Map, addends: &[(Bytes, i64)]) -> Result<Outcome, Refusal> {
     Ok(Outcome::Numbers(numbers))
 }
 
+/// Makes additions to single numbers: one that cannot be made leaves its number as it was, and keeps no other one back.
+fn add_each(map: &mut Map, additions: &[(Bytes, Addends)]) -> Outcome {
+    let (mut overflows, mut not_numbers) = (0u64, 0u64);
+    for (key, addends) in additions {
+        let before = match map.get(key.as_slice()).map(|value| codec::decode::<i64>(value)) {
+            Some(Ok(number)) => number,
+            None => 0,
+            Some(Err(_)) => {
+                not_numbers = not_numbers.saturating_add(addends.count());
+                continue;
+            }
+        };
+        let (sum, refused) = addends.applied(before);
+        overflows = overflows.saturating_add(refused);
+        if refused == addends.count() {
+            continue; // None was made.
+        }
+        let sum = number(sum);
+        match map.get_mut(key.as_slice()) {
+            Some(value) => *value = sum.into_boxed_slice(),
+            None => _ = map.insert(key.as_slice().into(), sum.into_boxed_slice()),
+        }
+    }
+    Outcome::Added { overflows, not_numbers }
+}
+
 /// Does something with a counter.
 pub(super) fn on_counter(number: &mut i64, op: &CounterOp) -> Result<Outcome, Refusal> {
     Ok(Outcome::Number(match op {
+        CounterOp::AddEach(addends) => {
+            let overflows;
+            (*number, overflows) = addends.applied(*number);
+            return Ok(Outcome::Added { overflows, not_numbers: 0 });
+        }
         CounterOp::Add(addend) => {
             *number = number.checked_add(*addend).ok_or(Refusal::Overflow)?;
             *number

@@ -20,6 +20,8 @@ use signal_hook::iterator::Signals;
 
 pub mod ask;
 pub mod batches;
+#[cfg(test)]
+mod combined;
 mod journal;
 mod kinds;
 pub mod picture;
@@ -70,13 +72,15 @@ fn manage() -> Result<(), String> {
         .map_err(|error| format!("cannot survive files that are cut short: {error}"))?;
     allow_many_clients();
     let (orders, reports) = knock()?;
-    match orders.recv() {
-        Ok(Order::Welcome(_)) => {}
+    let page = match orders.recv() {
+        Ok(Order::Welcome(welcome)) => Page::open(welcome.page.as_ref()),
         Ok(Order::Stop) => return Ok(()),
         Ok(Order::Manager(_)) => return Err("the supervisor did not answer with a welcome".into()),
         Err(error) => return Err(format!("the supervisor did not let it in: {error}")),
-    }
-    let table = Arc::new(restored(std::env::var_os(SHARED_ENV).map(PathBuf::from))?);
+    };
+    let page = page.inspect_err(|error| tracing::warn!("`brigade status` shows no operations of the manager: {error}"));
+    let table = restored(std::env::var_os(SHARED_ENV).map(PathBuf::from))?;
+    let table = Arc::new(table.counted_on(page.ok()));
     let (sender, connects) = ipc::channel().map_err(|error| format!("cannot make a channel: {error}"))?;
     let clients = Arc::clone(&table);
     begin("clients", move || serve(&connects, &clients))?;

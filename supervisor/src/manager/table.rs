@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use brigade_protocol::crash_point;
+use brigade_protocol::page::Page;
 use brigade_protocol::shared::op::{ListOp, MapOp, Op, Outcome, Refusal};
 
 use super::batches::{self, Pages};
@@ -41,6 +42,8 @@ pub struct Table {
     busy: AtomicUsize,
     clients: AtomicUsize,
     begun: Instant,
+    /// Where operations are counted for people.
+    page: Option<Page>,
 }
 
 /// The state, and where it is kept.
@@ -93,7 +96,14 @@ impl Table {
             busy: AtomicUsize::new(0),
             clients: AtomicUsize::new(0),
             begun: Instant::now(),
+            page: None,
         }
+    }
+
+    /// The same table, whose operations are counted on this page of the manager.
+    #[must_use]
+    pub fn counted_on(self, page: Option<Page>) -> Self {
+        Self { page, ..self }
     }
 
     /// How many clients are connected.
@@ -107,6 +117,8 @@ impl Table {
             return Outcome::Refused(Refusal::Malformed);
         }
         let (number, seen) = numbered;
+        let operations = if let Op::Prepare { ops, .. } = &op { ops.len() as u64 } else { 1 };
+        self.page.iter().for_each(|page| page.add_operations(operations));
         let own = Pending { client, message, number, seen, op, outcome: Mutex::default() };
         // Mostly nobody else is here, and nobody waits.
         if let Ok(mut held) = self.held.try_lock()

@@ -177,6 +177,9 @@ impl Reactor {
             };
             self.pages.insert(post, page);
             crash_point!("page_renewed");
+        } else {
+            let (operations, done) = (self.operations(post), self.done_before.entry(post).or_insert(0));
+            *done = done.saturating_add(operations);
         }
         let page = &self.pages[&post];
         page.begin(incarnation);

@@ -19,6 +19,7 @@ mod keeper;
 mod left;
 mod left_behind;
 mod limits;
+mod load;
 mod notify;
 mod operate;
 mod outfit;
@@ -133,6 +134,7 @@ pub struct Reactor {
     want_manager: HashSet<Post>,
     history: history::History,
     limited: limits::Limited,
+    load: load::Load,
     /// Stages that the operator has paused.
     paused: BTreeSet<StageIx>,
     watch: hung::Watch,
@@ -215,6 +217,7 @@ impl Reactor {
             want_manager: HashSet::new(),
             history: history::History::default(),
             limited,
+            load: load::Load::default(),
             paused: BTreeSet::new(),
             watch: hung::Watch::default(),
             ready_lines: ready::Lines::default(),
@@ -336,6 +339,7 @@ impl Reactor {
         self.have_keeper();
         self.look_for_dead(now);
         self.look_at_memory();
+        self.look_at_load(now);
         self.look_for_hung(now);
         self.look_for_silent(now);
         self.look_at_drain();

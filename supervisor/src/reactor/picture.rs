@@ -103,7 +103,7 @@ impl Reactor {
             pid: worker.pid,
             incarnation: worker.incarnation.0,
             state: if paused { "paused" } else { word(worker.state) }.to_owned(),
-            processed: done.fold(0, |sum, more| sum.saturating_add(*more)),
+            processed: done.fold(self.operations(worker.post), |sum, more| sum.saturating_add(*more)),
             let_go: worker.let_go,
             restarts: worker.restarts.into(),
             last_exit: worker.last_end.clone(),
@@ -126,7 +126,10 @@ impl Reactor {
         if let Some(words) = self.core.pending_for(worker) {
             return Some(words);
         }
-        worker.pid?;
+        let pid = worker.pid?;
+        if worker.stage.is_none() {
+            return self.load_of_manager(pid);
+        }
         if let Some(words) = self.noted_status(worker.post, worker.incarnation) {
             return Some(words);
         }

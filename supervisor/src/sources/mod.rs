@@ -2,6 +2,7 @@
 //! decides, and nothing here acts on a worker.
 
 pub mod commands;
+pub mod cpu;
 pub mod exits;
 pub mod memory;
 pub mod signals;

@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use brigade_protocol::page::{MAX_CHECKPOINT, Waiting, WaitsFor};
 use brigade_protocol::queue::{Lease, Member, Refused};
-use brigade_protocol::shared::op::{Op, Origin};
+use brigade_protocol::shared::combine::Change;
+use brigade_protocol::shared::op::Origin;
 use brigade_protocol::transaction::{HOLD, NotCommitted, Transaction};
 
 use super::{Mark, Mode, Outbox, room_in};
@@ -33,10 +34,10 @@ impl Outbox {
         let start = self.entries.last().map_or(0, |(_, range)| range.end);
         let bytes = self.bytes.split_off(start);
         let checkpoint = std::mem::replace(&mut self.checkpoint, mark.checkpoint.clone());
-        let changes = self.changes.split_off(mark.changes);
+        let changes = self.changes.take_fresh();
         self.commit(inputs, taken)?;
         self.bytes = bytes;
-        self.changes.append(changes);
+        self.changes = changes;
         self.checkpoint = checkpoint;
         for (port, range) in entries {
             self.ports[port].waiting += 1;
@@ -63,6 +64,7 @@ impl Outbox {
             }
             return Ok(());
         }
+        self.changes.keep();
         let full = Cell::new(0);
         let mut refused = match self.attempt(inputs, taken, None, &full) {
             Ok(()) => {
@@ -194,13 +196,13 @@ impl Outbox {
     }
 
     /// Changes shared state with the next commit.
-    pub(crate) fn change(&mut self, handle: &Handle, op: &Op) -> Result<(), SharedError> {
+    pub(crate) fn change(&mut self, handle: &Handle, change: Change) -> Result<(), SharedError> {
         if is_copy() {
             return Err(SharedError::ForkedCopy);
         }
         match self.mode {
-            Mode::AtOnce => handle.call(op).map(drop),
-            Mode::WithItem | Mode::WithCheckpoint | Mode::WithTransaction => self.changes.push(handle, op),
+            Mode::AtOnce => handle.call(&change.into_op(handle.name().to_owned())).map(drop),
+            Mode::WithItem | Mode::WithCheckpoint | Mode::WithTransaction => self.changes.push(handle, change),
         }
     }
 }

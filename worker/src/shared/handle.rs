@@ -42,6 +42,11 @@ impl Handle {
         Self { inner: Arc::new(Inner { client, name, kind, types }) }
     }
 
+    /// Whether it is the handle of this container.
+    pub(crate) fn is(&self, kind: Kind, name: &str) -> bool {
+        self.inner.kind == kind && self.inner.name == name
+    }
+
     pub(crate) fn name(&self) -> &str {
         &self.inner.name
     }
@@ -95,7 +100,8 @@ impl Handle {
             | Outcome::Numbers(_)
             | Outcome::Exchanged(_)
             | Outcome::Containers(_)
-            | Outcome::Dump(_) => Ok(outcome),
+            | Outcome::Dump(_)
+            | Outcome::Added { .. } => Ok(outcome),
         }
     }
 
