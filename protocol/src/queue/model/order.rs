@@ -74,6 +74,21 @@ fn late_items_keep_their_order_across_the_seam() {
     explore("four late items of 1 sender, across the seam", || four_late(2));
 }
 
+/// The list of two is made while the sender publishes its second to its fourth item, each pair of slots under a word of its own.
+#[test]
+fn a_list_has_no_gaps() {
+    explore("seven late items of 2 senders, 3 of them at once", || {
+        let bench = bench_at(8, 1);
+        let [first, second] = [0, 1].map(|sender| bench.claim_run(sender, [4, 3][usize::from(sender)]));
+        assert!(bench.try_recv(5).is_none(), "all are passed over");
+        bench.publish_run(0, 0, &first[..1]);
+        bench.publish_run(1, 0, &second);
+        let sends = bench.clone();
+        together(vec![Box::new(move || sends.publish_run(0, 1, &first[1..])), taker(Taker::new(&bench), 3)]);
+        bench.settle_up(7);
+    });
+}
+
 /// The batch of a dead sender is published by the sweep, which dies as well and is begun again.
 fn swept(name: &str, passed_over: bool) {
     explore_deaths(name, 60, move |death: Moment| {
