@@ -30,6 +30,51 @@ fn items_of_one_sender_come_in_order() {
     assert!(kept.iter().copied().eq(0..2000), "out of order");
 }
 
+/// A stage commits 500 results at a time into a queue to which another one sends; the sink passes over many of them. Dies
+/// also in the middle of what it has committed.
+#[test]
+fn large_batches_beside_another_sender_come_in_the_order_of_each() {
+    const ITEMS: u64 = 20_000;
+    const OTHERS: u64 = 1_000_000;
+    let sandbox = Sandbox::new();
+    let text = format!(
+        r#"
+name = "order"
+[queues.raw]
+capacity = 1024
+[queues.done]
+capacity = 1024
+[stages.source]
+command = ["bucket", "emit", "{ITEMS}"]
+outputs = ["raw"]
+[stages.middle]
+command = ["bucket", "pass"]
+inputs = ["raw"]
+outputs = ["done"]
+batch = 500
+backoff = "1ms"
+env.DIE_AT = "batch_published_one:700"
+[stages.other]
+command = ["bucket", "emit-exact", "{OTHERS}", "{ITEMS}"]
+outputs = ["done"]
+batch = 100
+[stages.sink]
+command = ["bucket", "keep"]
+inputs = ["done"]
+env = {{ LEDGER = "${{ledger}}" }}
+"#
+    );
+    let report = sandbox.run(&text).wait().with_code(0);
+    // A build without crash points has no death.
+    assert_eq!(report.stages["middle"].restarts, u64::from(cfg!(debug_assertions)));
+    let kept: Vec<u64> = sandbox.ledger().entries().iter().filter(|e| e.deed == "kept").map(|e| e.item).collect();
+    let (others, own): (Vec<u64>, Vec<u64>) = kept.into_iter().partition(|item| *item >= OTHERS);
+    for (items, first) in [(own, 0), (others, OTHERS)] {
+        let misplaced = items.windows(2).filter(|pair| pair[0] + 1 != pair[1]).count();
+        assert!(items.len() as u64 == ITEMS && items[0] == first && misplaced == 0, "{misplaced} places out of order");
+    }
+}
+
 #[test]
 fn the_stream_ends_when_all_producers_have_and_nothing_is_left() {
     let sandbox = Sandbox::new();

@@ -49,11 +49,16 @@ fn bench_at(capacity: u32, position: u64) -> Bench {
     bench
 }
 
-/// Four slots, two for each word of hints, are passed over before their sender publishes them.
+/// Four slots, two for each word of hints, are passed over before their sender publishes them. The parts of the bitmap are
+/// marked already, by hints that are gone: so a look reads both words.
 fn four_late(position: u64) {
     let bench = bench_at(4, position);
     let run = bench.claim_run(0, 4);
     assert!(bench.try_recv(5).is_none(), "all are passed over");
+    for slot in 0..4 {
+        bench.ring().late.hint(slot);
+        bench.ring().late.withdraw(slot);
+    }
     let sends = bench.clone();
     together(vec![Box::new(move || sends.publish_run(0, 0, &run)), taker(Taker::new(&bench), 3)]);
     bench.settle_up(7);
@@ -67,6 +72,21 @@ fn more_late_items_than_a_word_of_hints_keep_their_order() {
 #[test]
 fn late_items_keep_their_order_across_the_seam() {
     explore("four late items of 1 sender, across the seam", || four_late(2));
+}
+
+/// The list of two is made while the sender publishes its second to its fourth item, each pair of slots under a word of its own.
+#[test]
+fn a_list_has_no_gaps() {
+    explore("seven late items of 2 senders, 3 of them at once", || {
+        let bench = bench_at(8, 1);
+        let [first, second] = [0, 1].map(|sender| bench.claim_run(sender, [4, 3][usize::from(sender)]));
+        assert!(bench.try_recv(5).is_none(), "all are passed over");
+        bench.publish_run(0, 0, &first[..1]);
+        bench.publish_run(1, 0, &second);
+        let sends = bench.clone();
+        together(vec![Box::new(move || sends.publish_run(0, 1, &first[1..])), taker(Taker::new(&bench), 3)]);
+        bench.settle_up(7);
+    });
 }
 
 /// The batch of a dead sender is published by the sweep, which dies as well and is begun again.
