@@ -86,10 +86,10 @@ pub enum Refusal {
     ForkedCopy,
     /// The stage does not send to this queue, or the queue holds items of another shape.
     #[error("{0}")]
-    NoQueue(#[source] OpenError),
+    NoQueue(#[source] Box<OpenError>),
     /// The manager did not take what was to be changed in shared state with the item.
     #[error("the change of shared state that belongs to it was refused")]
-    Shared(#[source] SharedError),
+    Shared(#[source] Box<SharedError>),
 }
 
 impl From<Refused> for Refusal {

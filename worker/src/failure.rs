@@ -184,7 +184,8 @@ mod tests {
     fn only_a_misconfigured_worker_fails_for_good() {
         let for_good: Error = Misconfigured::new("no folder given").into();
         let no_queue: Error = OpenError::NoInputs { stage: "hash".into() }.into();
-        let nowhere = SendError { item: 7, reason: Refusal::NoQueue(OpenError::NoOutputs { stage: "hash".into() }) };
+        let nowhere =
+            SendError { item: 7, reason: Refusal::NoQueue(OpenError::NoOutputs { stage: "hash".into() }.into()) };
         let passing: Error = "the disk is full".into();
         assert!(is_permanent(&*for_good));
         assert!(is_permanent(&*no_queue));

@@ -231,8 +231,8 @@ pub(crate) fn send<U: DeserializeOwned>(
 ) -> Result<(), Refusal> {
     match (outbox.port(queue), queue) {
         (Some(port), _) => outbox.send::<U>(port, item),
-        (None, Some(queue)) => Err(Refusal::NoQueue(outbox.ctx().not_an_output(queue))),
-        (None, None) => Err(Refusal::NoQueue(OpenError::NoOutputs { stage: outbox.ctx().stage().to_owned() })),
+        (None, Some(queue)) => Err(Refusal::NoQueue(outbox.ctx().not_an_output(queue).into())),
+        (None, None) => Err(Refusal::NoQueue(OpenError::NoOutputs { stage: outbox.ctx().stage().to_owned() }.into())),
     }
 }
 

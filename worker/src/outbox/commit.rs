@@ -218,7 +218,7 @@ fn prepare(ctx: &Context, changes: &Batch, waiting: &Waiting<'_>, number: u64) -
     let welcome = &station.welcome;
     let from = || Origin { stage: welcome.stage.clone(), replica: welcome.replica, lane: ctx.thread() };
     while let Err(error) = changes.prepare(&station.shared, from(), welcome.incarnation.0, number) {
-        let Some(pause) = pause_before_retry(&error) else { return Err(Refusal::Shared(error)) };
+        let Some(pause) = pause_before_retry(&error) else { return Err(Refusal::Shared(error.into())) };
         tracing::warn!("waiting to change shared state: {error}");
         waiting.say(WaitsFor::Shared);
         if !station.stop.sleep(pause, Stop::now) {

@@ -199,7 +199,7 @@ impl io::Write for Begin {
 /// The queue holds items of another shape, or the item could never be read.
 #[cold]
 fn first_send<T: DeserializeOwned, V: Serialize + ?Sized>(name: &str, queue: &Queue, item: &V) -> Result<(), Refusal> {
-    join_to_send::<T>(name, queue).map_err(Refusal::NoQueue)?;
+    join_to_send::<T>(name, queue).map_err(|error| Refusal::NoQueue(error.into()))?;
     try_out::<T>(item)
 }
 

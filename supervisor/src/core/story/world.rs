@@ -39,7 +39,6 @@ pub(super) struct World {
     pub(super) closed: Vec<bool>,
     pub(super) watched: Vec<bool>,
     pub(super) finish: Option<Verdict>,
-    /// Told to the test when it fails.
     pub(super) log: Vec<String>,
     idle: Vec<bool>,
     states: BTreeMap<Post, State>,
