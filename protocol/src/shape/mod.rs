@@ -3,9 +3,9 @@
 //! The encoding of values says nothing about itself, so the bytes of one type can often be read as another. Queues, lists and
 //! maps therefore hold the shape of what they carry, and a handle of another shape is refused when it joins.
 //!
-//! - [`canonical`]: a shape as bytes, and their hash; equal types of two programs have equal bytes;
-//! - [`compare`]: whether two shapes are the same, and where they first differ;
-//! - [`words`]: a shape as people read it.
+//! - `canonical`: a shape as bytes, and their hash; equal types of two programs have equal bytes;
+//! - `compare`: whether two shapes are the same, and where they first differ;
+//! - `words`: a shape as people read it.
 
 mod canonical;
 mod compare;

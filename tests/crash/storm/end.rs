@@ -2,7 +2,6 @@
 //! promised. Without it a storm would show that nothing hangs, and nothing else.
 
 use std::collections::BTreeMap;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 use brigade_tests::{Report, Run, Sandbox};
@@ -85,9 +84,8 @@ impl End<'_> {
         (sent(0), acked(plan.takers() - 1))
     }
 
-    /// Has what is still dead done by further runs, and gives the file with all lines.
+    /// Has what is still dead done by further runs, and gives the file with all lines: each run continues the one before.
     fn finish(&self, again: impl Fn() -> Run) -> PathBuf {
-        let (kept, all) = (self.sandbox.path("kept"), self.sandbox.path("all"));
         let has_pages = |sandbox: &Sandbox| {
             std::fs::read_dir(sandbox.state().join("pages")).is_ok_and(|mut pages| pages.next().is_some())
         };
@@ -95,21 +93,19 @@ impl End<'_> {
             // Killed behind its report: there is something to go on with, and nothing to do.
             again().wait().with_code(0);
         }
-        append(&all, &kept);
         for _ in 0..100 {
             if self.still_dead() == 0 {
-                return all;
+                return self.sandbox.path("kept");
             }
             let said = self.sandbox.ask(&["dead", "retry", "--all"]);
             assert!(said.out.contains("sent again"), "seed {}: {}{}", self.seed, said.out, said.err);
-            // This source makes nothing: it is enough. And the sink begins a new file.
+            // This run continues the one that was complete: its source is complete, and the sink goes on with its file.
             let mut run = again();
             let report = run.wait().with_code(0);
             run.assert_nobody_left();
             for (name, queue) in &report.queues {
                 assert_eq!((queue.left, queue.acked + queue.dead), (0, queue.sent), "seed {}: {name}", self.seed);
             }
-            append(&all, &kept);
         }
         panic!("seed {}: letters that are never done: {:?}", self.seed, letters(self.sandbox));
     }
@@ -144,12 +140,6 @@ impl End<'_> {
         let panics: Vec<_> = panics.collect();
         assert!(panics.is_empty(), "seed {seed}: somebody panicked: {panics:?}");
     }
-}
-
-fn append(all: &Path, file: &Path) {
-    let text = std::fs::read(file).expect("the sink has made its file");
-    let all = std::fs::OpenOptions::new().create(true).append(true).open(all);
-    all.and_then(|mut all| all.write_all(&text)).expect("written");
 }
 
 fn files_below(folder: &Path) -> Vec<PathBuf> {
