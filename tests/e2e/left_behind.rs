@@ -25,7 +25,7 @@ fn pids(sandbox: &Sandbox) -> Vec<i32> {
 fn a_service_that_goes_to_the_background_is_there_once_and_is_told_so() {
     let sandbox = Sandbox::new();
     sandbox.write("service.sh", SERVICE);
-    let keys = "restart = \"permanent\"\nmax_restarts = 3\nbackoff = \"10ms\"";
+    let keys = "restart = \"permanent\"\ngive_up_after = \"0s\"\nmax_restarts = 3\nbackoff = \"10ms\"";
     let mut run = sandbox.run(&task(&["sh", "service.sh"], keys));
     let report = run.wait().with_code(3);
     assert_eq!(pids(&sandbox).len(), 4, "the first run, and three restarts");

@@ -71,7 +71,7 @@ fn says_why(middle: &[&str], keys: &str, end: &str, words: &[&str]) {
     let mut run = sandbox.run(&text.replace("[queues.raw]", "[queues.raw]\nmax_deliveries = 2"));
     let letters = || sandbox.ask(&["dead", "list", "--json"]).out;
     let ended = run.wait();
-    let report = ended.with_code(0);
+    let report = ended.with_code(5);
     assert_eq!((report.queues["raw"].dead, report.queues["raw"].left), (1, 0));
     assert_all_but_3(&sandbox, 50);
     let log = sandbox.ask(&["logs", "middle"]).out;

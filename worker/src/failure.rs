@@ -136,7 +136,18 @@ pub(crate) fn is_stop(error: &(dyn std::error::Error + 'static)) -> bool {
 fn causes<'a>(
     error: &'a (dyn std::error::Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn std::error::Error + 'static)> {
-    std::iter::successors(Some(error), |error| error.source())
+    std::iter::successors(Some(error), |error| error.source()).map(unboxed)
+}
+
+/// The error in the box in which [`Refusal`] keeps it.
+fn unboxed<'a>(error: &'a (dyn std::error::Error + 'static)) -> &'a (dyn std::error::Error + 'static) {
+    if let Some(boxed) = error.downcast_ref::<Box<OpenError>>() {
+        boxed.as_ref()
+    } else if let Some(boxed) = error.downcast_ref::<Box<SharedError>>() {
+        boxed.as_ref()
+    } else {
+        error
+    }
 }
 
 #[cfg(test)]
