@@ -6,7 +6,7 @@ use brigade_tests::{Sandbox, until};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-const PAIRS: u64 = 3000;
+const PAIRS: u64 = 9000;
 const KILLS: usize = 25;
 
 #[test]
@@ -39,7 +39,8 @@ fn pairs_of_two_streams_match_however_often_the_worker_is_killed() {
         if killed.insert(pid) {
             let _ = kill(Pid::from_raw(pid), Signal::SIGKILL);
         }
-        done += PAIRS / (2 * KILLS as u64);
+        // The pairs must not come to an end before the kills do.
+        done += PAIRS / (6 * KILLS as u64);
     }
     let report = run.wait().with_code(0);
     assert!(report.stages["join"].restarts >= KILLS as u64 - 1, "{report:?}");

@@ -157,7 +157,12 @@ fn join(ctx: &Context) -> brigade_worker::Result {
         tx.counter("pairs").add(1)?;
         tx.commit()?;
     }
-    Ok(())
+    // A join reads both queues to their ends: one that ends with the first leaves the senders of the other nobody.
+    match right.recv() {
+        Ok(other) => Err(format!("item {} of the right has no partner", other.n).into()),
+        Err(RecvError::Ended | RecvError::Stopped) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// As `relay`, eight at a time.

@@ -7,7 +7,7 @@
 //! outputs in turn), `wave tally SEED PAUSE` (the same, and adds to a shared counter), `wave nack SEED PAUSE` (the same, and
 //! fails some once or twice), `wave poison SEED PAUSE` (the same, and fails some until `MENDED` is there), `wave relay SEED
 //! PAUSE` (the same with plain handles, up to 64 at a time),
-//! `wave keep SEED PAUSE` (a line `NUMBER BYTES` for each in the file `KEPT`), `wave hold` (with an item, until `ENOUGH`
+//! `wave keep SEED PAUSE` (a line `NUMBER BYTES KEY` for each in the file `KEPT`), `wave hold` (with an item, until `ENOUGH`
 //! is there; it writes down when it began). PAUSE is in microseconds per item.
 
 use std::fs::OpenOptions;
@@ -197,7 +197,8 @@ impl Worker for Keep {
     fn handle(&mut self, item: Item, out: &mut Output<()>) -> Result {
         check(&item, self.seed)?;
         nap(self.pause);
-        self.file.append(format!("{} {}\n", item.n, item.bytes.len()).as_bytes(), out)
+        let key = out.item_key().ok_or("no item is in hand")?;
+        self.file.append(format!("{} {} {key}\n", item.n, item.bytes.len()).as_bytes(), out)
     }
 
     fn finish(&mut self, out: &mut Output<()>) -> Result {

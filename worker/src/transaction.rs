@@ -39,7 +39,12 @@ use crate::raw_receiver::RawReceiver;
 ///             tx.to("people").send(person)?;
 ///             tx.commit()?;
 ///         }
-///         Ok(())
+///         // Both queues are read to their ends: a stage that ends earlier would leave a sender without a taker.
+///         match ages.recv() {
+///             Ok(_) => Err("there are more ages than names".into()),
+///             Err(RecvError::Ended | RecvError::Stopped) => Ok(()),
+///             Err(error) => Err(error.into()),
+///         }
 ///     })
 /// }
 /// ```

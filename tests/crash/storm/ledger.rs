@@ -1,8 +1,10 @@
 //! What came out of a storm, against what went in.
 
+use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
 
+use brigade_protocol::id::ItemKey;
 use brigade_tests::size_in_storm;
 
 /// What is promised of the lines.
@@ -25,23 +27,32 @@ struct Source {
     last: Option<u64>,
 }
 
+/// Number, size and key of an item.
+fn read(line: &str) -> Option<(u64, usize, ItemKey)> {
+    let mut words = line.split(' ');
+    let item = (words.next()?.parse().ok()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
+    words.next().is_none().then_some(item)
+}
+
 /// Checks that the lines of the sink's file are items from 0 and from [`OTHERS`] on, so many in all, each once and with its
 /// size, but for those that came again; those of each source in order, if that is promised.
+/// No two lines have the same key.
 #[track_caller]
 pub fn assert_exact(path: &Path, seed: u64, promise: Promise) {
     let Promise { items: n, again, in_order } = promise;
     let file = std::fs::File::open(path).expect("the sink has made its file");
     let mut sources = [Source::default(), Source::default()];
     let (mut foreign, mut disordered) = (Vec::new(), Vec::new());
+    let (mut keys, mut lines) = (HashSet::new(), 0);
     for line in BufReader::new(file).lines() {
         let line = line.expect("the sink writes text");
-        let numbers =
-            line.split_once(' ').and_then(|(n, len)| Some((n.parse::<u64>().ok()?, len.parse::<usize>().ok()?)));
-        let known = numbers.filter(|(item, len)| item % OTHERS < n && *len == size_in_storm(seed, *item));
-        let Some((item, _)) = known else {
+        let known = read(&line).filter(|(item, len, _)| item % OTHERS < n && *len == size_in_storm(seed, *item));
+        let Some((item, _, key)) = known else {
             foreign.push(line);
             continue;
         };
+        lines += 1;
+        keys.insert(key);
         let (Source { times, last }, item) = (&mut sources[usize::from(item >= OTHERS)], item % OTHERS);
         times.resize(times.len().max(item as usize + 1), 0);
         times[item as usize] = times[item as usize].saturating_add(1);
@@ -65,5 +76,6 @@ pub fn assert_exact(path: &Path, seed: u64, promise: Promise) {
         foreign.len(),
         &foreign[..foreign.len().min(20)],
     );
+    assert_eq!(keys.len(), lines, "seed {seed}: a key was given to several items");
     assert!(!in_order || disordered.is_empty(), "seed {seed}: out of order (last, next): {disordered:?}");
 }
