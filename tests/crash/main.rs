@@ -15,6 +15,8 @@ mod kin;
 #[cfg(debug_assertions)]
 mod lookout;
 #[cfg(debug_assertions)]
+mod loops;
+#[cfg(debug_assertions)]
 mod missing;
 mod moving;
 #[cfg(debug_assertions)]

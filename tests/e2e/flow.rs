@@ -133,6 +133,18 @@ fn a_stage_that_feeds_itself_ends_when_nothing_goes_round_any_more() {
 }
 
 #[test]
+fn a_stage_that_feeds_itself_needs_no_free_slot_for_one_result_an_item() {
+    for (queue, keys) in [("capacity = 1", ""), ("capacity = 3", "replicas = 2\nbatch = 64\n")] {
+        let sandbox = Sandbox::new();
+        let keys = format!("{keys}outputs = [\"items\"]");
+        let text = pair(&["bucket", "emit", "50"], queue, &["bucket", "bounce", "20"], &keys);
+        let report = sandbox.run(&text).wait().with_code(0);
+        assert_eq!((report.queues["items"].sent, report.queues["items"].acked), (1000, 1000));
+        sandbox.ledger().assert_once("landed", 50);
+    }
+}
+
+#[test]
 fn a_circle_of_two_stages_ends_too() {
     let sandbox = Sandbox::new();
     let text = pair(&["bucket", "emit", "100"], "capacity = 256", &["bucket", "bounce", "4"], "outputs = [\"back\"]")

@@ -9,7 +9,7 @@ use std::ops::Range;
 use brigade_protocol::codec;
 use brigade_protocol::id::{ItemId, ItemKey};
 use brigade_protocol::page::{Lane, MAX_CHECKPOINT, WaitsFor};
-use brigade_protocol::queue::{Member, Queue, Wait};
+use brigade_protocol::queue::{Member, Queue, SPARES, Wait};
 use brigade_protocol::shared::op::Kind;
 use serde::{Serialize, de::DeserializeOwned};
 
@@ -61,6 +61,8 @@ struct Port {
     queue: Queue,
     sent: Sent,
     waiting: usize,
+    /// Whether the thread's stage takes from this queue as well.
+    is_loop: bool,
     /// How many of those came from items before the one in hand.
     earlier: usize,
 }
@@ -68,6 +70,18 @@ struct Port {
 impl Port {
     fn capacity(&self) -> usize {
         self.queue.capacity()
+    }
+
+    /// So many results at most are to wait for one commit, which has to find room for all of them at once: those of half a
+    /// queue. Results to the stage's own queue are as many as can take the room of their items if it is full, and one by one
+    /// as long as it is.
+    fn most(&self, member: &Member) -> usize {
+        let half = self.capacity().div_ceil(2);
+        match (self.is_loop, member.was_full()) {
+            (false, _) => half,
+            (true, false) => half.min(SPARES),
+            (true, true) => 1,
+        }
     }
 }
 
@@ -118,6 +132,7 @@ impl Outbox {
             queue: line.queue.clone(),
             sent: Sent::default(),
             waiting: 0,
+            is_loop: ctx.station().inputs.iter().any(|input| input.name == line.name),
             earlier: 0,
         };
         Ok(Self {
@@ -349,10 +364,10 @@ impl Outbox {
         self.ports.iter_mut().for_each(|port| (port.waiting, port.earlier) = (0, 0));
     }
 
-    /// Whether half of an output would be taken by what is on its way: more is not to be collected, as a commit has to
-    /// find room for all of it at once.
+    /// Whether an output has as much on its way as one commit should have to find room for.
     pub(crate) fn is_laden(&self) -> bool {
-        self.changes.is_laden() || self.ports.iter().any(|port| port.waiting > 0 && 2 * port.waiting >= port.capacity())
+        let mut ports = self.ports.iter().zip(&self.members);
+        self.changes.is_laden() || ports.any(|(port, member)| port.waiting > 0 && port.waiting >= port.most(member))
     }
 
     /// Whether what is on its way is more than an output can hold at all.

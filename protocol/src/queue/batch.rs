@@ -12,6 +12,7 @@ use super::lease::Lease;
 use super::member::Member;
 use super::ring::{Held, Ring};
 use super::slot::{Kind, Word};
+use super::spare::Room;
 use super::wait::Wait;
 use crate::crash_point;
 use crate::shm::is_forked_copy;
@@ -45,7 +46,7 @@ impl Ring {
         let word = self.leave(held.slot, |word| word.is(Kind::Staged, owner), published);
         if word.is_some_and(|word| word.kind() == Kind::Late) {
             crash_point!("staged_published_late");
-            self.late.hint(held.slot);
+            self.hint_late(held.slot);
         }
         word.is_some()
     }
@@ -83,18 +84,28 @@ impl Share {
     pub fn is_open(&self) -> bool {
         !(self.staged.is_empty() && self.settled.is_empty())
     }
+
+    /// How many slots of a ring with so many it has claimed.
+    fn claimed(&self, slots: usize) -> usize {
+        self.staged.iter().filter(|held| held.slot < slots).count()
+    }
 }
 
 impl Member {
-    /// Writes one item into the queue as part of batch `number`, waiting for room as long as `wait` says. Nobody sees it
-    /// before [`Member::roll_forward`]. A batch can stage as many items as the queue has slots, and no more:
-    /// [`Refused::Full`], instead of waiting for ever for the room that it takes itself.
-    pub fn stage(&mut self, item: &[u8], number: u64, wait: &Wait<'_>) -> Result<(), Refused> {
-        if self.share.staged.len() >= self.queue.capacity() {
-            return Err(Refused::Full);
-        }
+    /// Writes one item into the queue as part of batch `number`, waiting for room as long as `wait` says. No receiver sees it
+    /// before [`Member::roll_forward`]. If the queue is full, the item takes the `room` of one that the same batch settles
+    /// there.
+    ///
+    /// A batch can stage as many items as the queue has slots, and those that take the room of others:
+    /// [`Refused::Full`], instead of waiting indefinitely for the room that it takes itself.
+    pub fn stage(&mut self, item: &[u8], number: u64, room: Option<Room>, wait: &Wait<'_>) -> Result<(), Refused> {
         let ahead = self.share.staged.len() as u64;
-        let held = self.fill(item, ahead, wait)?;
+        let held = match self.try_fill_any(item, ahead, room) {
+            Err(Refused::Full) if self.share.claimed(self.queue.capacity()) < self.queue.capacity() => {
+                self.when_room(wait, |member| member.try_fill_any(item, ahead, room))?
+            }
+            answer => answer?,
+        };
         // Relaxed: released with the word.
         self.queue.shared.batches.at(held.slot).store(number, Ordering::Relaxed);
         crash_point!("batch_numbered");
@@ -102,6 +113,24 @@ impl Member {
         crash_point!("batch_staged_one");
         self.share.staged.push(held);
         Ok(())
+    }
+
+    /// How many results of the batch take the room of items.
+    pub fn exchanges(&self) -> usize {
+        self.share.staged.len() - self.share.claimed(self.queue.capacity())
+    }
+
+    /// Whether the queue was full at its last commit, so that results took the room of items.
+    pub fn was_full(&self) -> bool {
+        self.was_full
+    }
+
+    /// Writes the item into a free slot, or if there is none, into a spare one.
+    fn try_fill_any(&mut self, item: &[u8], ahead: u64, room: Option<Room>) -> Result<Held, Refused> {
+        match (self.try_fill(item, ahead), room) {
+            (Err(Refused::Full), Some(room)) => self.try_fill_spare(item, ahead, room),
+            (answer, _) => answer,
+        }
     }
 
     /// The item is dealt with as part of batch `number`: it is gone when the batch is committed, and comes back if it is
@@ -151,13 +180,23 @@ impl Member {
             return;
         }
         let shared = &self.queue.shared;
+        self.was_full = self.exchanges() > 0;
         for held in self.share.staged.drain(..) {
-            shared.ring.publish_staged(held, self.index);
+            if held.slot < self.queue.capacity() {
+                shared.ring.publish_staged(held, self.index);
+            } else {
+                shared.ring.exchange(held, self.index, |from, to| self.queue.copy_item(from, to));
+                shared.room.notify();
+            }
             crash_point!("batch_published_one");
             shared.items.call();
         }
         let settled = !self.share.settled.is_empty();
         for Lease { held, len, .. } in self.share.settled.drain(..) {
+            let is_ours = shared.ring.word(held.slot).is(Kind::Settled, self.index);
+            if !is_ours {
+                continue; // Its room is taken by a result.
+            }
             if self.queue.is_released(len) {
                 self.queue.release_large(held.slot);
             }
@@ -177,6 +216,7 @@ impl Member {
         if self.share.staged.is_empty() || is_forked_copy() {
             return;
         }
+        self.was_full = self.exchanges() > 0;
         for held in self.share.staged.drain(..) {
             shared.ring.unstage(held, self.index);
         }

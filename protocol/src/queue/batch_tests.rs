@@ -17,7 +17,7 @@ fn a_batch_is_seen_all_at_once_or_not_at_all() {
     }
     let leases = [taker.try_recv().expect("an item"), taker.try_recv().expect("an item")];
     for i in 0..2 {
-        hander.stage(&[10 + i], 1, &FOR_EVER).expect("room");
+        hander.stage(&[10 + i], 1, None, &FOR_EVER).expect("room");
     }
     assert!(matches!(watcher.try_recv(), Err(Nothing::Empty)));
     for lease in leases {
@@ -41,7 +41,7 @@ fn the_sweep_finishes_a_committed_batch_and_undoes_any_other() {
         let (mut feeder, mut taker, mut hander) = (bench.member(1), bench.member(2), more.member(2));
         feeder.try_send(&[1]).expect("room");
         let lease = taker.try_recv().expect("an item");
-        hander.stage(&[2], 7, &FOR_EVER).expect("room");
+        hander.stage(&[2], 7, None, &FOR_EVER).expect("room");
         assert!(taker.settle(lease, 7));
         taker.note_batch(7);
         hander.note_batch(7);
@@ -61,9 +61,9 @@ fn a_batch_larger_than_its_queue_is_refused_and_can_be_taken_back() {
     let bench = queue(SMALL);
     let mut member = bench.member(1);
     for i in 0..4 {
-        member.stage(&[i], 1, &FOR_EVER).expect("room");
+        member.stage(&[i], 1, None, &FOR_EVER).expect("room");
     }
-    assert_eq!(member.stage(&[4], 1, &FOR_EVER), Err(Refused::Full));
+    assert_eq!(member.stage(&[4], 1, None, &FOR_EVER), Err(Refused::Full));
     member.roll_back();
     assert_eq!(bench.queue.depth().free, 4);
     member.try_send(&[5]).expect("room");

@@ -96,7 +96,7 @@ impl Ring {
         if self.is_waiting(slot, || now) {
             self.delayed.lane.hint(slot);
         } else {
-            self.late.hint(slot);
+            self.hint_late(slot);
         }
     }
 
@@ -126,7 +126,7 @@ impl Ring {
                 return;
             }
             if is_late {
-                self.late.hint(slot);
+                self.hint_late(slot);
                 crash_point!("retry_hinted");
                 promoted += 1;
             }

@@ -11,7 +11,7 @@ use nix::fcntl::{FallocateFlags, fallocate};
 
 use super::delayed::Delayed;
 use super::error::QueueError;
-use super::geometry::{Geometry, Layout, MEMBER_BYTES, MEMBERS, header};
+use super::geometry::{Geometry, Layout, MEMBER_BYTES, MEMBERS, SPARE_SLOTS, header};
 use super::late::LateLane;
 use super::place::Place;
 use super::places::{PLACES_WORDS, Places};
@@ -133,7 +133,7 @@ impl Queue {
             path: path.to_owned(),
             source,
         })?;
-        let capacity = geometry.capacity as usize;
+        let slots = geometry.capacity as usize + SPARE_SLOTS;
         let fixed = fixed_header(
             &geometry,
             boot_id().map_err(|source| QueueError::Io { what: "map", path: path.to_owned(), source })?,
@@ -143,14 +143,14 @@ impl Queue {
             |top, bits| LateLane::new(region.words(top, 1), region.words(bits, LateLane::words_for(geometry.capacity)));
         let delayed = Delayed::new(
             lane(header::DELAYED_TOP, layout.delayed),
-            region.words(layout.due, capacity),
+            region.words(layout.due, slots),
             region.words(header::NEXT_LOOK, 1),
         );
         let ring = Ring::new(
-            region.words(layout.states, capacity * geometry.words_apart()),
-            region.words(layout.born, capacity),
+            region.words(layout.states, slots * geometry.words_apart()),
+            region.words(layout.born, slots),
             [header::HEAD, header::TAIL].map(|hint| region.words(hint, 1)),
-            lane(header::LATE_TOP, layout.late),
+            (lane(header::LATE_TOP, layout.late), region.words(header::LATE_HINTS, 1)),
             delayed,
             geometry.max_deliveries.unwrap_or(0),
         );
@@ -160,9 +160,9 @@ impl Queue {
                 room: region.event(header::ROOM),
                 closed: region.words(header::CLOSED, 1),
                 deaths: region.words(header::DEATHS, 1),
-                backed: region.words(layout.backed, capacity),
-                batches: region.words(layout.batches, capacity),
-                origins: region.words(layout.origins, 2 * capacity),
+                backed: region.words(layout.backed, slots),
+                batches: region.words(layout.batches, slots),
+                origins: region.words(layout.origins, 2 * slots),
                 highest: region.words(header::HIGHEST, 1),
                 places: Places::new(region.words(layout.members, PLACES_WORDS)),
                 fixed: region.words(header::FIXED, header::FIXED_WORDS),

@@ -56,8 +56,7 @@ pub mod header {
     /// When somebody is to look at the delayed lane.
     pub const NEXT_LOOK: usize = LATE_TOP + 16;
     /// Counts the hints of the late lane, so that a receiver can tell whether any came since it looked.
-    #[expect(dead_code, reason = "part of the format")]
-    pub const LATE_STAMP: usize = LATE_TOP + 24;
+    pub const LATE_HINTS: usize = LATE_TOP + 24;
     /// How often a living worker has made a slot dead: tells the supervisor to look.
     pub const DEATHS: usize = 10 * LINE;
     /// Whether a receiver is on the lookout, and since when.
@@ -106,7 +105,7 @@ pub struct Layout {
     pub total: usize,
 }
 
-/// Slots behind those of the ring, for results that take the room of the item that they came from. The format has room for them.
+/// [Spare slots](super::spare), behind those of the ring.
 pub const SPARE_SLOTS: usize = 8;
 
 /// Bytes in front of a slot's inline room: item id, length. The highest bit of the length says that the item has a key of its

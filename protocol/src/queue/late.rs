@@ -16,6 +16,15 @@ use crate::crash_point;
 use crate::shm::Words;
 use crate::sync::{Ordering, fence};
 
+/// Which late items a receiver may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// Those before which no item waits in the ring.
+    Mine,
+    /// All of them: no item waits in the ring.
+    Any,
+}
+
 /// Hints in one word. In the models, whose queues have a few slots, a look at all hints must be several steps, too.
 const WORD: usize = if cfg!(any(model_loom, model_shuttle)) { 2 } else { 64 };
 
@@ -57,10 +66,21 @@ impl LateLane {
     /// Takes one hint away, which is then the caller's alone to follow: that of the oldest item, as `born` tells. The
     /// caller must compare the position in the answer with the slot's once it has read the slot's word: the slot may hold
     /// another item than the one that was found. [`Oldest`] says which order this keeps.
-    pub fn claim(&self, oldest: &mut Oldest, born: impl Fn(usize) -> u64) -> Option<Hinted> {
-        // Each round in vain means that other receivers have taken all that was found. The bound is for a broken process.
+    ///
+    /// `None` also if the oldest item's turn has not come, as `may_take` tells.
+    pub fn claim(
+        &self,
+        oldest: &mut Oldest,
+        born: impl Fn(usize) -> u64,
+        may_take: impl Fn(Hinted) -> bool,
+    ) -> Option<Hinted> {
+        // Each further round means that other receivers have taken all that was found. The bound is for a broken process.
         for _ in 0..TRIES {
-            while let Some(found) = oldest.next() {
+            while let Some(found) = oldest.first() {
+                if !may_take(found) && self.is_hinted(found.slot) && born(found.slot) == found.born {
+                    return None;
+                }
+                oldest.pop();
                 let bit = 1 << (found.slot % WORD);
                 // AcqRel: pairs with the `fetch_or` in `hint`.
                 if self.bits.at(found.slot / WORD).fetch_and(!bit, Ordering::AcqRel) & bit != 0 {
@@ -73,6 +93,11 @@ impl LateLane {
             }
         }
         None
+    }
+
+    /// Whether the hint of this slot is set.
+    fn is_hinted(&self, slot: usize) -> bool {
+        self.bits.at(slot / WORD).load(Ordering::Acquire) & 1 << (slot % WORD) != 0 // Pairs with `hint`.
     }
 
     /// Takes the hint of this slot away.
@@ -139,6 +164,13 @@ impl LateLane {
 }
 
 impl Ring {
+    /// The slot's word says *late* now: lets receivers find it. May be repeated; may be wrong.
+    pub(super) fn hint_late(&self, slot: usize) {
+        self.late.hint(slot);
+        // After the hint: a receiver that has seen this count finds the item.
+        self.hints.at(0).fetch_add(1, Ordering::Release); // Pairs with `lease_late`.
+    }
+
     /// Leases the oldest item of the late lane, if there is one that is not to wait. [`Met::Empty`] if a run has to end before
     /// it.
     pub(super) fn lease_late(
@@ -147,10 +179,14 @@ impl Ring {
         take: Take,
         oldest: &mut Oldest,
         now: impl Fn() -> Instant,
+        turn: Turn,
     ) -> Option<Met> {
-        // Each round in vain is a hint that was outdated. The bound is for a broken process that keeps setting them.
+        let may_take = |hinted| turn == Turn::Any || self.is_in_turn(hinted);
+        // An item that came back meanwhile comes before one that stands behind items of the ring.
+        oldest.refresh(self.hints.at(0).load(Ordering::Acquire), may_take); // Pairs with `hint_late`.
+        // Each further round is a hint that was outdated. The bound is for a broken process that keeps setting them.
         for _ in 0..TRIES {
-            let Hinted { slot, born } = self.late.claim(oldest, |slot| self.born_at(slot))?;
+            let Hinted { slot, born } = self.late.claim(oldest, |slot| self.born_at(slot), may_take)?;
             if slot >= self.capacity as usize {
                 continue;
             }
@@ -190,6 +226,6 @@ impl Ring {
 
     /// The position at which a slot was claimed last.
     pub fn born_at(&self, slot: usize) -> u64 {
-        if slot < self.slots() { self.born.at(slot).load(Ordering::Relaxed) } else { 0 }
+        if slot < self.born.len() { self.born.at(slot).load(Ordering::Relaxed) } else { 0 }
     }
 }

@@ -12,6 +12,7 @@ use super::oldest::Oldest;
 use super::place::{Count, Place};
 use super::recovery::Fate;
 use super::ring::{Held, Met, NoSlot};
+use super::spare::Behind;
 use super::take::Take;
 use super::turn::Turn;
 use super::wait::Unhurried;
@@ -36,6 +37,8 @@ pub struct Member {
     pub(super) first_not_free: usize,
     pub(super) send_cursor: Cursor,
     pub(super) recv_cursor: Cursor,
+    pub(super) behind: Behind,
+    pub(super) was_full: bool,
     /// The late items that it takes next.
     pub(super) oldest: Oldest,
     pub(super) patience: Patience,
@@ -64,6 +67,8 @@ impl Queue {
             first_not_free: 0,
             send_cursor: Cursor::default(),
             recv_cursor: Cursor::default(),
+            behind: Behind::default(),
+            was_full: false,
             oldest: Oldest::default(),
             patience: Patience::with_room(self.shared.geometry.capacity),
             turn: Turn::default(),
@@ -326,7 +331,8 @@ impl Drop for Member {
         self.end_turn();
         if self.leases > 0 || self.share.is_open() {
             let ours = |_, owner| if owner == self.index { Fate::Dead } else { Fate::Alive };
-            let swept = self.queue.shared.ring.sweep(clock(), ours);
+            let copy = |from, to| self.queue.copy_item(from, to);
+            let swept = self.queue.shared.ring.sweep(clock(), ours, copy);
             self.place.count_returned(swept.returned);
             if swept.dead > 0 {
                 self.queue.count_death();

@@ -6,6 +6,7 @@ use super::delayed::Instant;
 use super::error::QueueError;
 use super::file::Queue;
 use super::geometry::{Geometry, UNDERTAKER};
+use super::oldest::Hinted;
 use super::ring::Ring;
 use super::slot::{Kind, Position, Word};
 use crate::crash_point;
@@ -28,6 +29,15 @@ impl Ring {
             lane.hint(position.index());
         }
         next
+    }
+}
+
+impl Ring {
+    /// What a slot is. A result that stands behind items which wait is one that waits itself.
+    fn kind_at_rest(&self, slot: usize) -> Kind {
+        let kind = self.word(slot).kind();
+        let stands_behind = kind == Kind::Late && !self.is_in_turn(Hinted { slot, born: self.born_at(slot) });
+        if stands_behind { Kind::Ready } else { kind }
     }
 }
 
@@ -98,7 +108,7 @@ impl Queue {
     /// The slots that hold items: what came back first, then in the order of sending, the dead last.
     fn in_order(&self) -> Vec<(usize, Kind)> {
         let ring = &self.shared.ring;
-        let mut items: Vec<_> = (0..self.capacity()).map(|slot| (slot, ring.word(slot).kind())).collect();
+        let mut items: Vec<_> = (0..self.capacity()).map(|slot| (slot, ring.kind_at_rest(slot))).collect();
         let turn = |kind| match kind {
             Kind::Late => Some(0),
             Kind::Ready => Some(1),

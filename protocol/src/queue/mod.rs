@@ -32,6 +32,7 @@ mod ring;
 mod run;
 mod shape;
 mod slot;
+mod spare;
 mod spoilt;
 mod sweep;
 mod take;
@@ -50,6 +51,7 @@ pub use member::Member;
 pub use recovery::Swept;
 pub use returned::Returned;
 pub use shape::{Mismatch, Noted};
+pub use spare::{Room, SPARES};
 pub use sweep::DeadItem;
 pub use take::Take;
 pub use wait::{Wait, recv_any, try_recv_any};
@@ -66,6 +68,8 @@ mod order_tests;
 mod retry_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod run_tests;
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod spare_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod sweep_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]

@@ -10,6 +10,7 @@ mod closing;
 mod deaths;
 mod ledger;
 mod line;
+mod loops;
 mod order;
 mod rest;
 mod retries;

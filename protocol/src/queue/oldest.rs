@@ -18,8 +18,13 @@
 //! Each entry is checked when its turn comes: its hint must still be there, and the slot must still hold the item that was
 //! claimed at that position.
 //!
+//! An item may also [stand behind](super::spare) items that wait in the ring. As long as it is the oldest one, its receiver
+//! takes items of the ring, and keeps the list for as long as no other item becomes late.
+//!
 //! With several receivers, one of them may have claimed the hint of an item and not yet leased it, or may be clearing the
 //! mark of a part of the bitmap. Another receiver then takes a later item first, as if the first receiver were slow.
+
+use super::spare::order_of;
 
 /// A list holds one of so many late items that were found, and at least one. Two in the models, which have a few items.
 const SHARE: usize = if cfg!(any(model_loom, model_shuttle)) { 2 } else { 16 };
@@ -44,7 +49,7 @@ impl Hinted {
     /// Where it stands among others that are compared with the same `base`. Positions count up and wrap around, so they
     /// are compared on the circle. A total order for any values: the words are input.
     fn turn(self, base: u64) -> (i64, usize) {
-        (self.born.wrapping_sub(base) as i64, self.slot)
+        (order_of(self.born).wrapping_sub(order_of(base)) as i64, self.slot)
     }
 }
 
@@ -53,12 +58,30 @@ impl Hinted {
 pub struct Oldest {
     /// The oldest last.
     found: Vec<Hinted>,
+    /// The count of hints before the list was filled.
+    hints: u64,
 }
 
 impl Oldest {
+    /// The oldest.
+    pub(super) fn first(&self) -> Option<Hinted> {
+        self.found.last().copied()
+    }
+
     /// Takes the oldest out of the list.
-    pub(super) fn next(&mut self) -> Option<Hinted> {
+    pub(super) fn pop(&mut self) -> Option<Hinted> {
         self.found.pop()
+    }
+
+    /// Clears the list if its first item may not be taken yet and further items have become late, as the count of `hints`
+    /// tells.
+    pub(super) fn refresh(&mut self, hints: u64, may_take: impl Fn(Hinted) -> bool) {
+        if self.hints != hints && self.first().is_some_and(|first| !may_take(first)) {
+            self.clear();
+        }
+        if self.found.is_empty() {
+            self.hints = hints;
+        }
     }
 
     /// Fills the list. `visit` looks at all hints that are set. False if there is none.
@@ -142,7 +165,7 @@ mod tests {
             looks.set(looks.get() + hints.borrow().len());
         };
         while oldest.find(visit) {
-            while let Some(hinted) = oldest.next() {
+            while let Some(hinted) = oldest.pop() {
                 order.push(hinted.slot);
             }
             hints.borrow_mut().retain(|hinted| !order.contains(&hinted.slot));
@@ -189,6 +212,6 @@ mod tests {
                 .filter(|slot| *slot != 5 || missing.get() == 0)
                 .for_each(|slot| look(Hinted { slot, born: slot as u64 }));
         }));
-        assert!(std::iter::from_fn(|| oldest.next()).map(|hinted| hinted.slot).eq(0..5));
+        assert!(std::iter::from_fn(|| oldest.pop()).map(|hinted| hinted.slot).eq(0..5));
     }
 }

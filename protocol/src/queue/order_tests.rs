@@ -60,7 +60,7 @@ fn advance(bench: &Bench, positions: usize) {
 
 /// Items `from..to` of a sender become part of its batch.
 fn stage(member: &mut Member, sender: u64, from: u64, to: u64) {
-    (from..to).for_each(|number| member.stage(&item(sender, number), 1, &FOR_EVER).expect("room"));
+    (from..to).for_each(|number| member.stage(&item(sender, number), 1, None, &FOR_EVER).expect("room"));
 }
 
 fn commit(member: &mut Member) {
@@ -108,7 +108,7 @@ fn large_batches_of_two_threads_come_in_order_to_a_third() {
                 let mut member = bench.member(sender);
                 scope.spawn(move || {
                     for number in 0..BATCHES * size {
-                        if member.stage(&item(sender.into(), number), 1, &FOR_EVER).is_err() {
+                        if member.stage(&item(sender.into(), number), 1, None, &FOR_EVER).is_err() {
                             return member.roll_back();
                         }
                         if (number + 1) % size == 0 {
@@ -141,10 +141,11 @@ fn a_sweep_publishes_a_batch_in_its_order_across_the_seam() {
         }
         let seen = RefCell::new(Seen::default());
         let look = || drain(&mut receiver.borrow_mut(), 64, &mut seen.borrow_mut());
-        bench.queue.shared.ring.sweep(clock(), |_, owner| {
+        let fate = |_, owner| {
             look();
             if owner == dead.index { Fate::Committed } else { Fate::Alive }
-        });
+        };
+        bench.queue.shared.ring.sweep(clock(), fate, |_, _| false);
         look();
         assert_eq!(seen.borrow().all(), 6);
         dead.share = Default::default(); // It is dead: nothing is left for its drop.
@@ -161,10 +162,11 @@ fn a_sweep_returns_what_was_leased_in_its_order_across_the_seam() {
     dead.try_recv_many(6, &mut leases).expect("items");
     let seen = RefCell::new(Seen::default());
     let look = || drain(&mut receiver.borrow_mut(), 64, &mut seen.borrow_mut());
-    bench.queue.shared.ring.sweep(clock(), |_, owner| {
+    let fate = |_, owner| {
         look();
         if owner == dead.index { Fate::Dead } else { Fate::Alive }
-    });
+    };
+    bench.queue.shared.ring.sweep(clock(), fate, |_, _| false);
     look();
     assert_eq!((seen.borrow().all(), leases.len()), (6, 6));
     dead.leases = 0;

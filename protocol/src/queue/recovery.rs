@@ -5,6 +5,7 @@ use super::delayed::Instant;
 use super::returned::Returned;
 use super::ring::{Held, Ring};
 use super::slot::{Kind, Word};
+use super::spare::SPARES;
 use crate::crash_point;
 
 /// What a sweep did.
@@ -49,12 +50,14 @@ impl Ring {
     /// Finishes or gives back all that dead owners held, in the order in which the slots were claimed: receivers look
     /// meanwhile, and must find a sender's items in their order. `fate` is asked about slots that somebody owns. Only for
     /// owners that cannot act any more. May be repeated, and may be broken off anywhere and begun again.
-    pub fn sweep(&self, now: Instant, fate: impl Fn(usize, u16) -> Fate) -> Swept {
+    ///
+    /// `copy` copies the item of one slot into another; see [`Ring::exchange`].
+    pub fn sweep(&self, now: Instant, fate: impl Fn(usize, u16) -> Fate, copy: impl Fn(usize, usize) -> bool) -> Swept {
         let done = || {
             crash_point!("sweep_slot_done");
         };
         let (mut held, age) = (Vec::new(), self.ages());
-        for slot in 0..self.slots() {
+        for slot in 0..self.slots() + SPARES {
             let word = self.word(slot);
             match word.kind() {
                 Kind::Free | Kind::Ready | Kind::Dead => {}
@@ -70,9 +73,15 @@ impl Ring {
             done();
         }
         held.sort_unstable();
+        // The room that these items give up is a result's, which comes in its turn.
+        let given_up: Vec<usize> = held.iter().filter_map(|(_, slot)| self.given_up_for(*slot, &fate)).collect();
         let mut swept = Swept::default();
         for (_, slot) in held {
-            self.recover(slot, &fate, &mut swept);
+            if slot >= self.slots() {
+                self.recover_spare(slot, &fate, &copy, &mut swept);
+            } else if !given_up.contains(&slot) {
+                self.recover(slot, &fate, &mut swept);
+            }
             done();
         }
         swept
@@ -105,6 +114,30 @@ impl Ring {
                 Fate::Cut => self.spare(slot, owner, swept),
                 Fate::Committed => swept.rolled_forward += u64::from(self.free_settled(Held { slot, word }, owner)),
             },
+        }
+    }
+
+    /// The slot of the item that gives up its room for the result in this spare slot, if that result is committed.
+    fn given_up_for(&self, spare: usize, fate: &impl Fn(usize, u16) -> Fate) -> Option<usize> {
+        let word = self.word(spare);
+        let is_committed = || word.kind() == Kind::Staged && fate(spare, word.owner()) == Fate::Committed;
+        (spare >= self.slots() && is_committed()).then(|| self.room_of(spare)).flatten().map(|room| room.slot())
+    }
+
+    /// Finishes or gives back one spare slot.
+    fn recover_spare(
+        &self,
+        spare: usize,
+        fate: &impl Fn(usize, u16) -> Fate,
+        copy: &impl Fn(usize, usize) -> bool,
+        swept: &mut Swept,
+    ) {
+        let word = self.word(spare);
+        let owner = word.owner();
+        if self.given_up_for(spare, fate).is_some() {
+            swept.rolled_forward += u64::from(self.exchange(Held { slot: spare, word }, owner, copy));
+        } else if fate(spare, owner) != Fate::Alive {
+            swept.rolled_back += u64::from(self.take_back(spare, owner));
         }
     }
 

@@ -59,7 +59,7 @@ impl Ring {
             |word| Self::uncounted(word).with_alone(word.is_alone()),
         );
         if returned.is_some() {
-            self.late.hint(held.slot);
+            self.hint_late(held.slot);
         }
         returned.is_some()
     }
@@ -93,7 +93,7 @@ impl Ring {
             return Returned::Dead;
         }
         crash_point!("returned_late");
-        self.late.hint(slot);
+        self.hint_late(slot);
         Returned::Late
     }
 }

@@ -12,9 +12,10 @@
 
 use super::delayed::{Delayed, Instant};
 use super::hint::{Cursor, stride};
-use super::late::LateLane;
+use super::late::{LateLane, Turn};
 use super::oldest::Oldest;
 use super::slot::{Compared, Kind, Position, Word};
+use super::spare::SPARES;
 use super::take::Take;
 use crate::crash_point;
 use crate::shm::Words;
@@ -33,6 +34,8 @@ pub struct Ring {
     pub(super) head: Words,
     pub(super) tail: Words,
     pub(super) late: LateLane,
+    /// Counts the hints of the late lane, so that a receiver can tell whether any came since it looked.
+    pub(super) hints: Words,
     pub(super) delayed: Delayed,
     pub(super) capacity: u32,
     pub(super) max_deliveries: u16,
@@ -83,20 +86,22 @@ pub struct Unfinished {
 }
 
 impl Ring {
-    /// Over the state words, one word per slot for its position, one word each for head and tail, and the two lanes. Of the
-    /// state words every first, second, fourth or eighth is used, if there are so many times more of them than of slots.
+    /// Over the state words, one word per slot for its position, one word each for head and tail, the late lane and its count
+    /// of hints, and the delayed lane. The [spare slots](super::spare) have words behind those of the ring. Of the state words
+    /// every first, second, fourth or eighth is used, if there are so many times more of them than of slots.
     /// `max_deliveries` 0: no limit.
     pub fn new(
         states: Words,
         born: Words,
         [head, tail]: [Words; 2],
-        late: LateLane,
+        (late, hints): (LateLane, Words),
         delayed: Delayed,
         max_deliveries: u16,
     ) -> Self {
-        let capacity = u32::try_from(born.len()).expect("a geometry has at most 2^24 slots");
+        let capacity = u32::try_from(born.len() - SPARES).expect("a geometry has at most 2^24 slots");
         let apart = (states.len() / born.len()).ilog2();
-        Self { states, born, head, tail, late, delayed, capacity, max_deliveries, stride: stride(capacity), apart }
+        let stride = stride(capacity);
+        Self { states, born, head, tail, late, hints, delayed, capacity, max_deliveries, stride, apart }
     }
 
     /// How many slots.
@@ -218,7 +223,7 @@ impl Ring {
             if self.change(held.slot, word, Word::new(kind, word.lap(), 0, 0)) {
                 if word.is_late() {
                     crash_point!("published_late");
-                    self.late.hint(held.slot);
+                    self.hint_late(held.slot);
                 }
                 return true;
             }
@@ -242,7 +247,7 @@ impl Ring {
     pub fn lease(&self, owner: u16, take: Take, oldest: &mut Oldest, now: impl Fn() -> Instant + Copy) -> Met {
         loop {
             if self.late.may_hold()
-                && let Some(met) = self.lease_late(owner, take, oldest, now)
+                && let Some(met) = self.lease_late(owner, take, oldest, now, Turn::Mine)
             {
                 return met;
             }
@@ -251,15 +256,15 @@ impl Ring {
             };
             let word = self.word(head.index());
             match word.lap().compared_to(head.lap()) {
-                Compared::Earlier => return Met::Empty,
+                Compared::Earlier => return self.lease_last(owner, take, oldest, now),
                 Compared::Later => self.step(&self.head, head),
                 Compared::Same => match word.kind() {
-                    Kind::Free => return Met::Empty,
+                    Kind::Free => return self.lease_last(owner, take, oldest, now),
                     Kind::Ready => {
                         // An item that its sender finished late was sent before this one, if by the same sender: having
                         // acquired this one's word, we see the hint of that one.
                         if self.late.may_hold()
-                            && let Some(met) = self.lease_late(owner, take, oldest, now)
+                            && let Some(met) = self.lease_late(owner, take, oldest, now, Turn::Mine)
                         {
                             return met;
                         }
@@ -279,6 +284,12 @@ impl Ring {
                 },
             }
         }
+    }
+
+    /// Nothing waits at a position of the ring: what is left stands behind it.
+    fn lease_last(&self, owner: u16, take: Take, oldest: &mut Oldest, now: impl Fn() -> Instant) -> Met {
+        let last = || self.lease_late(owner, take, oldest, now, Turn::Any);
+        self.late.may_hold().then(last).flatten().unwrap_or(Met::Empty)
     }
 
     /// Leases up to `count` more items to `owner`: those at the head that are ready, up to the first that is not, and moves

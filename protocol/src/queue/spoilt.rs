@@ -4,6 +4,7 @@
 use super::file::Queue;
 use super::geometry::{HAS_ORIGIN, MEMBERS, SLOT_HEAD};
 use super::slot::{Compared, Kind, Word};
+use super::spare::SPARES;
 use crate::sync::Ordering;
 
 impl Queue {
@@ -40,6 +41,13 @@ impl Queue {
                 return Some(format!("its slot {slot} {fault}"));
             }
         }
+        for spare in self.spares() {
+            let word = shared.ring.word(spare);
+            let may_be = matches!(word.kind(), Kind::Free | Kind::Filling | Kind::Staged) && !word.is_late();
+            if let Some(fault) = self.word_fault(spare, word).or((!may_be).then_some("is what it cannot be")) {
+                return Some(format!("its spare slot {} {fault}", spare - self.capacity()));
+            }
+        }
         if self.shared.places.sums().any(|sums| !sums.are_plausible()) {
             return Some("its counts were written over".to_owned());
         }
@@ -54,9 +62,14 @@ impl Queue {
                 Kind::Free | Kind::Ready | Kind::Late | Kind::Dead => false,
                 Kind::Filling | Kind::Staged | Kind::Leased | Kind::Settled => true,
             };
-            let slot = (0..self.capacity()).find(is_held)?;
+            let slot = (0..self.capacity()).chain(self.spares()).find(is_held)?;
             Some(format!("its slot {slot} belongs to somebody who was never there"))
         })
+    }
+
+    /// The slots behind those of the ring.
+    fn spares(&self) -> std::ops::Range<usize> {
+        self.capacity()..self.capacity() + SPARES
     }
 
     fn word_fault(&self, slot: usize, word: Word) -> Option<&'static str> {

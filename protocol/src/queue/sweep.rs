@@ -81,14 +81,15 @@ impl Queue {
             self.end_turn_of(index);
             crash_point!("sweep_counts_settled");
         }
-        let mut swept = self.shared.ring.sweep(clock(), |slot, owner| match dead.committed(owner) {
+        let fate = |slot: usize, owner| match dead.committed(owner) {
             None => Fate::Alive,
             // What is leased is part of no batch, whatever number stands beside it.
             Some(_) if !count && self.shared.ring.word(slot).kind() == Kind::Leased => Fate::Cut,
             Some(committed) if self.shared.batches.at(slot).load(Ordering::Relaxed) <= committed => Fate::Committed,
             Some(_) if count => Fate::Dead,
             Some(_) => Fate::Cut,
-        });
+        };
+        let mut swept = self.shared.ring.sweep(clock(), fate, |from, to| self.copy_item(from, to));
         crash_point!("sweep_slots_done");
         let mut returned = swept.returned;
         for place in dead.0.iter().map(|(index, _)| self.place(*index)) {

@@ -3,6 +3,7 @@
 use super::hint::Cursor;
 use super::ring::Ring;
 use super::slot::{Kind, Position, Word};
+use super::spare::order_of;
 use crate::sync::Ordering;
 
 impl Ring {
@@ -41,8 +42,8 @@ impl Ring {
     /// Tells how old the items of slots are, as numbers that rise in the order of the slots' claims. They are counted from the
     /// tail, so that they rise also where positions wrap around.
     pub fn ages(&self) -> impl Fn(usize) -> i64 + '_ {
-        let tail = self.tail.at(0).load(Ordering::Relaxed);
-        move |slot| self.born_at(slot).wrapping_sub(tail) as i64
+        let tail = order_of(self.tail.at(0).load(Ordering::Relaxed));
+        move |slot| order_of(self.born_at(slot)).wrapping_sub(tail) as i64
     }
 
     /// See [`LateLane::recheck`].

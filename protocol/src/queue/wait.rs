@@ -6,7 +6,7 @@ use super::error::{Nothing, Refused};
 use super::file::Shared;
 use super::lease::Lease;
 use super::member::Member;
-use super::ring::{Held, Unfinished};
+use super::ring::Unfinished;
 use super::take::Take;
 use crate::crash_point;
 use crate::id::ItemId;
@@ -92,14 +92,6 @@ impl Member {
     pub fn send(&mut self, item: &[u8], wait: &Wait<'_>) -> Result<ItemId, Refused> {
         match self.try_send(item) {
             Err(Refused::Full) => self.when_room(wait, |member| member.try_send(item)),
-            answer => answer,
-        }
-    }
-
-    /// Claims a slot and writes into it, waiting for room as long as `wait` says.
-    pub(super) fn fill(&mut self, item: &[u8], ahead: u64, wait: &Wait<'_>) -> Result<Held, Refused> {
-        match self.try_fill(item, ahead) {
-            Err(Refused::Full) => self.when_room(wait, |member| member.try_fill(item, ahead)),
             answer => answer,
         }
     }

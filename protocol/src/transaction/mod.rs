@@ -21,7 +21,7 @@ use std::time::{Duration, Instant};
 
 use crate::crash_point;
 use crate::page::Lane;
-use crate::queue::{Lease, Member, Refused, Wait};
+use crate::queue::{Lease, Member, Refused, Room, Wait};
 use crate::shm::is_forked_copy;
 
 /// How long a transaction that has claimed room waits for more. Then it gives back what it has, and takes its turn at the
@@ -132,10 +132,12 @@ impl<I: BorrowMut<Member>> Transaction<'_, I> {
     /// Writes all results into their queues, where nobody sees them yet.
     fn stage(&mut self, number: u64, interrupted: &dyn Fn(usize) -> bool) -> Result<(), Refused> {
         let mut deadline = self.shares_lane.then(|| Instant::now() + HOLD);
+        let is_loop = self.outputs.iter().any(|output| self.inputs.iter().any(|input| is_same(output, input.borrow())));
         for (output, range) in self.results {
             let wait = Wait { deadline, interrupted: &|| interrupted(*output) };
             let output = &mut self.outputs[*output];
-            output.stage(&self.bytes[range.clone()], number, &wait).inspect_err(|refused| {
+            let room = is_loop.then(|| given_up_for(output, self.inputs, self.taken)).flatten();
+            output.stage(&self.bytes[range.clone()], number, room, &wait).inspect_err(|refused| {
                 if *refused == Refused::Timeout {
                     output.take_turn();
                 }
@@ -168,4 +170,15 @@ impl<I: BorrowMut<Member>> Transaction<'_, I> {
             input.borrow_mut().unsettle(|lease| self.taken.push((number, lease)));
         }
     }
+}
+
+/// Whether both are members of the same queue.
+fn is_same(one: &Member, other: &Member) -> bool {
+    one.queue().life() == other.queue().life()
+}
+
+/// The room of the next item from the output's own queue that no result has taken yet.
+fn given_up_for<I: BorrowMut<Member>>(output: &Member, inputs: &[I], taken: &[(usize, Lease)]) -> Option<Room> {
+    let mut own = taken.iter().filter(|(input, _)| is_same(output, inputs[*input].borrow()));
+    own.nth(output.exchanges()).map(|(input, lease)| inputs[*input].borrow().room_of(lease))
 }

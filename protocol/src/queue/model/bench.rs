@@ -13,6 +13,7 @@ use super::super::recovery::Fate;
 use super::super::returned::Returned;
 use super::super::ring::{Held, Met, NoSlot, Ring};
 use super::super::slot::Kind;
+use super::super::spare::SPARES;
 use super::super::take::Take;
 use super::ledger::Ledger;
 use crate::shm::{EventCount, Lookout, Words};
@@ -59,12 +60,13 @@ pub enum Sent {
 impl Bench {
     pub fn new(capacity: u32, members: usize, max_deliveries: u16) -> Self {
         let lane = || LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(capacity)));
-        let delayed = Delayed::new(lane(), Words::on_heap(capacity as usize), Words::on_heap(1));
+        let slots = capacity as usize + SPARES;
+        let delayed = Delayed::new(lane(), Words::on_heap(slots), Words::on_heap(1));
         let ring = Ring::new(
-            Words::on_heap(capacity as usize),
-            Words::on_heap(capacity as usize),
+            Words::on_heap(slots),
+            Words::on_heap(slots),
             [Words::on_heap(1), Words::on_heap(1)],
-            lane(),
+            (lane(), Words::on_heap(1)),
             delayed,
             max_deliveries,
         );
@@ -305,7 +307,8 @@ impl Bench {
         let place = &self.0.places[usize::from(owner)];
         place.settle(Count::Sent, |held| held - self.ring().count(Kind::Filling, owner));
         place.settle(Count::Acked, |held| held - self.ring().count(Kind::Leased, owner));
-        self.ring().sweep(self.now(), |_, other| if other == owner { Fate::Dead } else { Fate::Alive });
+        let fate = |_, other| if other == owner { Fate::Dead } else { Fate::Alive };
+        self.ring().sweep(self.now(), fate, |_, _| panic!("nothing is in a spare slot"));
         self.0.items.come_in();
         self.0.items.call_all();
         self.0.room.notify_all();

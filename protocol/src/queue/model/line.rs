@@ -12,6 +12,7 @@ use super::super::place::{Count, Place};
 use super::super::recovery::Fate;
 use super::super::ring::{Held, Met, NoSlot, Ring};
 use super::super::slot::Kind;
+use super::super::spare::{Behind, Room, SPARES, Tail};
 use super::super::take::Take;
 use crate::shm::Words;
 use crate::sync::Ordering;
@@ -22,7 +23,7 @@ const NOW: u64 = 1;
 const MEMBERS: usize = 5;
 
 /// One queue, without its file.
-struct Side {
+pub(super) struct Side {
     ring: Ring,
     payload: Words,
     batches: Words,
@@ -30,13 +31,15 @@ struct Side {
     cursors: Vec<Mutex<Cursor>>,
     /// As `Member::oldest`.
     oldest: Vec<Mutex<Oldest>>,
+    /// As `Member::behind`.
+    behind: Vec<Mutex<Behind>>,
     closed: Words,
     places: Vec<Place>,
 }
 
 /// What a member has in the batch at hand.
 #[derive(Default)]
-struct Share {
+pub(super) struct Share {
     staged: Vec<Held>,
     settled: Vec<Held>,
 }
@@ -48,18 +51,28 @@ pub struct Batch {
     outputs: Vec<Share>,
 }
 
+impl Share {
+    /// Takes over what another share holds.
+    pub(super) fn append(&mut self, other: &mut Self) {
+        self.staged.append(&mut other.staged);
+        self.settled.append(&mut other.settled);
+    }
+}
+
 impl Side {
-    fn new(capacity: u32) -> Self {
-        let slots = capacity as usize;
+    pub(super) fn new(capacity: u32) -> Self {
+        let slots = capacity as usize + SPARES;
         let lane = || LateLane::new(Words::on_heap(1), Words::on_heap(LateLane::words_for(capacity)));
         let words = || Words::on_heap(slots);
         let delayed = Delayed::new(lane(), words(), Words::on_heap(1));
+        let late = (lane(), Words::on_heap(1));
         Self {
-            ring: Ring::new(words(), words(), [(); 2].map(|()| Words::on_heap(1)), lane(), delayed, 0),
+            ring: Ring::new(words(), words(), [(); 2].map(|()| Words::on_heap(1)), late, delayed, 0),
             payload: words(),
             batches: words(),
             cursors: (0..MEMBERS).map(|_| Mutex::default()).collect(),
             oldest: (0..MEMBERS).map(|_| Mutex::default()).collect(),
+            behind: (0..MEMBERS).map(|_| Mutex::default()).collect(),
             closed: Words::on_heap(1),
             places: (0..MEMBERS).map(|_| Place::new(Words::on_heap(11))).collect(),
         }
@@ -77,8 +90,15 @@ impl Side {
         claimed
     }
 
+    /// As `Member::try_send`, by a member that never dies.
+    pub(super) fn try_send(&self, owner: u16, item: u64) {
+        let Ok(held) = self.claim(owner) else { return };
+        self.payload.at(held.slot).store(item, Ordering::Relaxed);
+        assert!(self.ring.publish(held, owner));
+    }
+
     /// As `Member::try_send`, by somebody who never dies and always has room.
-    fn send(&self, owner: u16, item: u64) {
+    pub(super) fn send(&self, owner: u16, item: u64) {
         let held = self.claim(owner).expect("a free slot");
         self.place(owner).note(Count::Sent, 1);
         self.payload.at(held.slot).store(item, Ordering::Relaxed);
@@ -87,7 +107,7 @@ impl Side {
     }
 
     /// As `Member::try_recv`, with the least patience.
-    fn lease(&self, owner: u16) -> Option<(Held, u64)> {
+    pub(super) fn lease(&self, owner: u16) -> Option<(Held, u64)> {
         let kept = || self.oldest[usize::from(owner)].lock().expect("nobody panics with it in hand");
         let mut met = None;
         loop {
@@ -105,10 +125,15 @@ impl Side {
     }
 
     /// As `Member::ack`.
-    fn ack(&self, owner: u16, held: Held) {
+    pub(super) fn ack(&self, owner: u16, held: Held) {
         self.place(owner).note(Count::Acked, self.ring.count(Kind::Leased, owner));
         assert!(self.ring.ack(held, owner), "a lease was taken from its receiver");
         self.place(owner).done(Count::Acked, 1);
+    }
+
+    /// As `Member::give_back`.
+    pub(super) fn give_back(&self, owner: u16, held: Held) {
+        assert!(self.ring.give_back(held, owner), "a lease was taken from its receiver");
     }
 
     /// As `Member::stage`. False if there is no room.
@@ -120,10 +145,42 @@ impl Side {
         true
     }
 
+    /// As `Member::stage`, of a result for which the item `from` gives up its room if there is no other. False if there is none.
+    pub(super) fn stage_for(&self, owner: u16, share: &mut Share, item: u64, from: Held, number: u64) -> bool {
+        if self.stage(owner, share, item, number) {
+            return true;
+        }
+        let Some(held) = self.ring.claim_spare(owner) else { return false };
+        self.payload.at(held.slot).store(item, Ordering::Relaxed);
+        let cursors = || self.cursors[usize::from(owner)].lock().expect("nobody panics with it in hand");
+        let behind = || self.behind[usize::from(owner)].lock().expect("nobody panics with it in hand");
+        let (mut cursor, mut last) = (*cursors(), *behind());
+        let stands = self.ring.stand_behind(&mut cursor, &mut last);
+        (*cursors(), *behind()) = (cursor, last);
+        let Some(Tail::Behind(born)) = stands else {
+            self.ring.abandon(held, owner);
+            return false;
+        };
+        self.ring.note_room(held.slot, Room::new(from.slot, owner), born);
+        self.batches.at(held.slot).store(number, Ordering::Relaxed);
+        share.staged.push(self.ring.stage(held, owner).expect("a claimed slot was taken away"));
+        true
+    }
+
+    fn copy(&self, from: usize, to: usize) -> bool {
+        self.payload.at(to).store(self.payload.at(from).load(Ordering::Relaxed), Ordering::Relaxed);
+        true
+    }
+
     /// As `Member::settle`.
-    fn settle(&self, owner: u16, share: &mut Share, held: Held, number: u64) {
+    pub(super) fn settle(&self, owner: u16, share: &mut Share, held: Held, number: u64) {
         self.batches.at(held.slot).store(number, Ordering::Relaxed);
         share.settled.push(self.ring.settle(held, owner).expect("a lease was taken away"));
+    }
+
+    /// As `Member::note_batch`, of a member that has both shares.
+    pub(super) fn note_both(&self, owner: u16, out: &Share, taken: &Share, number: u64) {
+        self.place(owner).note_batch(number, out.staged.len() as u64, taken.settled.len() as u64);
     }
 
     /// As `Member::note_batch`.
@@ -132,27 +189,33 @@ impl Side {
     }
 
     /// As `Member::roll_forward`.
-    fn roll_forward(&self, owner: u16, share: &mut Share) {
+    pub(super) fn roll_forward(&self, owner: u16, share: &mut Share) {
         for held in share.staged.drain(..) {
-            assert!(self.ring.publish_staged(held, owner), "a staged slot was taken away");
+            if held.slot < self.ring.slots() {
+                assert!(self.ring.publish_staged(held, owner), "a staged slot was taken away");
+            } else {
+                assert!(self.ring.exchange(held, owner, |from, to| self.copy(from, to)), "a spare slot was taken away");
+            }
         }
         for held in share.settled.drain(..) {
-            assert!(self.ring.free_settled(held, owner), "a settled slot was taken away");
+            if self.ring.word(held.slot).is(Kind::Settled, owner) {
+                assert!(self.ring.free_settled(held, owner), "a settled slot was taken away");
+            }
         }
         self.place(owner).count_batch();
     }
 
     /// As `Member::roll_back`.
-    fn roll_back(&self, owner: u16, share: &mut Share) {
+    pub(super) fn roll_back(&self, owner: u16, share: &mut Share) {
         share.staged.drain(..).for_each(|held| self.ring.unstage(held, owner));
     }
 
     /// As `Queue::sweep`, for one member.
-    fn sweep(&self, owner: u16, committed: u64) {
+    pub(super) fn sweep(&self, owner: u16, committed: u64) {
         self.place(owner).settle(Count::Sent, |held| held - self.ring.count(Kind::Filling, owner));
         self.place(owner).settle(Count::Acked, |held| held - self.ring.count(Kind::Leased, owner));
         self.place(owner).settle_batch(committed);
-        self.ring.sweep(NOW, |slot, other| {
+        let fate = |slot, other| {
             if other != owner {
                 Fate::Alive
             } else if self.batches.at(slot).load(Ordering::Relaxed) <= committed {
@@ -160,7 +223,8 @@ impl Side {
             } else {
                 Fate::Dead
             }
-        });
+        };
+        self.ring.sweep(NOW, fate, |from, to| self.copy(from, to));
     }
 
     /// As `Member::is_at_end`.
@@ -168,11 +232,11 @@ impl Side {
         self.closed.at(0).load(Ordering::SeqCst) != 0 && self.ring.first_not_free(0) == self.ring.slots()
     }
 
-    fn is_free(&self) -> bool {
-        (0..self.ring.slots()).all(|slot| self.ring.word(slot).kind() == Kind::Free)
+    pub(super) fn is_free(&self) -> bool {
+        (0..self.ring.slots() + SPARES).all(|slot| self.ring.word(slot).kind() == Kind::Free)
     }
 
-    fn total(&self, count: Count) -> u64 {
+    pub(super) fn total(&self, count: Count) -> u64 {
         self.places.iter().map(|place| place.total(count)).sum()
     }
 }

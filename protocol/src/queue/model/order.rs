@@ -102,7 +102,7 @@ fn swept(name: &str, passed_over: bool) {
         let sweep: Part = Box::new(move || {
             let sweep = || {
                 let fate = |_, owner| if owner == 0 { Fate::Committed } else { Fate::Alive };
-                sweeps.ring().sweep(sweeps.now(), fate);
+                sweeps.ring().sweep(sweeps.now(), fate, |_, _| false);
             };
             if death.cuts(sweep).is_none() {
                 sweep();
