@@ -5,6 +5,7 @@
 //! queues, in the places of its members. What a worker writes to its page is input: the supervisor reads numbers, and follows
 //! none of them.
 
+mod complete;
 mod lane;
 mod life;
 mod operations;
@@ -31,7 +32,8 @@ use lane::{COMMITTED, FINISH, LANE_BYTES, SHARED};
 
 const MAGIC: u64 = u64::from_le_bytes(*b"BRIGADEP");
 
-/// Words of the head: magic, protocol, post, lanes, incarnation, stop word, whether it is paused, the bell, operations, and room for more.
+/// Words of the head: magic, protocol, post, lanes, incarnation, stop word, whether it is paused, the bell, operations,
+/// whether its worker is complete, and room for more.
 const HEAD_WORDS: usize = 64;
 
 const POST: usize = 2;
@@ -42,6 +44,7 @@ const STOP: usize = 16;
 const PAUSED: usize = 17;
 const BELL: usize = 18;
 const OPERATIONS: usize = 24;
+const COMPLETE: usize = 32;
 
 /// More than any count can be.
 const MOST: u64 = 1 << 48;
@@ -210,6 +213,7 @@ impl Page {
         }
         self.head.at(STOP).store(0, Ordering::Relaxed);
         self.head.at(OPERATIONS).store(0, Ordering::Relaxed);
+        self.head.at(COMPLETE).store(0, Ordering::Relaxed);
         self.head.at(INCARNATION).store(incarnation.0.into(), Ordering::Release); // Pairs with `incarnation`.
     }
 

@@ -13,14 +13,14 @@ use crate::core::Core;
 use crate::core::action::Verdict;
 use crate::door;
 use crate::earlier::{self, EarlierError};
-use crate::figures::counted;
+use crate::figures::{counted, grouped};
 use crate::kin::cookie::Cookie;
 use crate::kin::process;
 use crate::logs::own::{self, Console};
 use crate::logs::{Archive, Capture};
 use crate::missing::{self, Missing};
 use crate::reactor::{Ending, Keeping, Origin, Outfit, Reactor, Spoilt};
-use crate::resume::{self, ResumeError};
+use crate::resume::{self, ResumeError, Resumed};
 use crate::sources::signals::Signals;
 use crate::state::{StateDir, StateError, StateFolder};
 use crate::status::{Report, Status};
@@ -142,10 +142,7 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
             resumed.complete.join(", ")
         );
     } else if resumed.goes_on {
-        let (items, leased) = (resumed.items, resumed.leased);
-        tracing::info!(
-            "goes on with an earlier run: {items} items were left, {leased} of them in the hands of workers"
-        );
+        tracing::info!("{}", continues(&resumed));
     }
     if !resumed.goes_on {
         forget_shared(&dir).map_err(io("put the shared state of the last run aside"))?;
@@ -155,12 +152,27 @@ fn run(launch: &Launch, plan: Plan, here: &Surroundings) -> Result<ExitCode, Lau
     tracing::info!(state = %dir.root().display(), "{}: {}, {}", plan.name, counted(plan.stages.len() as u64, "stage"), counted(plan.queues.len() as u64, "queue"));
 
     let seed = u64::from(std::process::id()) ^ jiff::Timestamp::now().as_microsecond().unsigned_abs();
-    let core = Core::new(plan.clone(), seed).with_complete(&resumed.complete);
+    let core = Core::new(plan.clone(), seed).with_complete(&resumed.complete).with_done(&resumed.done);
     let origin = Origin { sets: launch.sets.clone(), here: here.clone() };
     let outfit = Outfit { core, dir: dir.clone(), origin, queues: resumed.queues, capture, signals, keeping, view };
     let ending = Reactor::new(outfit).and_then(Reactor::run).map_err(io("run the reactor"))?;
     drop(archive);
     conclude(launch, folder, ending)
+}
+
+/// What is continued, in words.
+fn continues(resumed: &Resumed) -> String {
+    let was = if resumed.items == 1 { "was" } else { "were" };
+    let mut words = format!(
+        "continues an earlier run: {} {was} left, {} in the hands of workers",
+        counted(resumed.items, "item"),
+        grouped(resumed.leased)
+    );
+    if !resumed.done.is_empty() {
+        let done: Vec<String> = resumed.done.iter().map(|(stage, replica)| format!("{stage}/{replica}")).collect();
+        words.push_str(&format!("; already complete: {}", done.join(", ")));
+    }
+    words
 }
 
 /// Ends what an earlier run has left alive, whose state may have been put aside, and notes that this one begins.

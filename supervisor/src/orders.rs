@@ -4,12 +4,13 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
-use std::{fs, io};
+use std::{fmt, fs, io};
 
 use brigade_protocol::page::{Page, PageError};
 use serde::{Deserialize, Serialize};
 
-use crate::config::plan::{Plan, StagePlan};
+use crate::config::plan::{Plan, Role, StagePlan};
+use crate::figures::counted;
 use crate::state::StateDir;
 
 /// By stage.
@@ -24,23 +25,57 @@ pub struct Order {
     pub args: Vec<String>,
     /// Where relative paths begin.
     pub cwd: PathBuf,
+    /// Among how many the work is shared, of a source or task; `None` of other stages, and in files of earlier versions.
+    #[serde(default)]
+    pub crew: Option<Crew>,
+}
+
+/// Among how many a stage shares its work. Its workers and threads do so by their numbers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Crew {
+    /// Workers.
+    pub replicas: u16,
+    /// Threads in each of them.
+    pub threads: u16,
+}
+
+impl fmt::Display for Crew {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&counted(self.replicas.into(), "worker"))?;
+        if self.threads > 1 { write!(f, " of {} threads", self.threads) } else { Ok(()) }
+    }
 }
 
 impl Order {
     /// Those of a stage.
     pub fn of(stage: &StagePlan) -> Self {
         let program = stage.program.file_name().map(|name| name.to_string_lossy().into_owned());
-        Self { program: program.unwrap_or_default(), args: stage.args.clone(), cwd: stage.cwd.clone() }
+        let shares = matches!(stage.role(), Role::Source | Role::Task);
+        let crew = shares.then_some(Crew { replicas: stage.replicas, threads: stage.threads });
+        Self { program: program.unwrap_or_default(), args: stage.args.clone(), cwd: stage.cwd.clone(), crew }
     }
 
-    /// In words: the first of program, arguments and folder in which the other one differs.
+    /// Whether both say to do the same, among however many.
+    pub fn is_same_work(&self, other: &Self) -> bool {
+        (&self.program, &self.args, &self.cwd) == (&other.program, &other.args, &other.cwd)
+    }
+
+    /// Whether both share the work among as many, as far as that is known.
+    pub fn is_same_crew(&self, other: &Self) -> bool {
+        self.crew.zip(other.crew).is_none_or(|(one, other)| one == other)
+    }
+
+    /// In words: the first of program, arguments and folder in which the other one differs, or else among how many the work
+    /// is shared.
     pub fn beside(&self, other: &Self) -> String {
         if self.program != other.program {
             format!("to run {}", self.program)
         } else if self.args != other.args {
             format!("{:?}", self.args)
-        } else {
+        } else if self.cwd != other.cwd {
             format!("to work in {}", self.cwd.display())
+        } else {
+            self.crew.map_or_else(String::new, |crew| format!("to share the work among {crew}"))
         }
     }
 }
@@ -71,7 +106,7 @@ pub fn noted(dir: &StateDir) -> io::Result<Orders> {
 /// # Errors
 /// The file cannot be written, or what is there cannot be read.
 pub fn keep(dir: &StateDir, mut orders: Orders) -> io::Result<()> {
-    let with_pages: BTreeSet<String> = pages(dir)?.into_iter().map(|(stage, _)| stage).collect();
+    let with_pages: BTreeSet<String> = pages(dir)?.into_iter().map(|(stage, ..)| stage).collect();
     if !with_pages.is_empty() {
         for (stage, order) in noted(dir)? {
             if with_pages.contains(&stage) {
@@ -84,42 +119,65 @@ pub fn keep(dir: &StateDir, mut orders: Orders) -> io::Result<()> {
     fs::rename(new, dir.orders())
 }
 
-/// The stages, of this plan or not, of which a page holds a checkpoint: of any replica, as there may be more of them later.
+/// What a worker of an earlier run, of a stage of this plan or not, has left in its page.
+#[derive(Clone, Debug)]
+pub struct Trace {
+    /// Its stage.
+    pub stage: String,
+    /// Its number in the stage.
+    pub replica: u16,
+    /// One of its threads has committed a checkpoint.
+    pub has_checkpoint: bool,
+    /// It has ended well, and by itself.
+    pub is_complete: bool,
+}
+
+/// What all workers have left whose pages are there.
 ///
 /// # Errors
-/// A page cannot be read. Then it is not known whether it holds one.
-pub fn with_checkpoints(dir: &StateDir) -> io::Result<BTreeSet<String>> {
-    let mut stages = BTreeSet::new();
-    for (stage, path) in pages(dir)? {
+/// A page cannot be read. Then it is not known whether it holds a checkpoint.
+pub fn traces(dir: &StateDir) -> io::Result<Vec<Trace>> {
+    let mut traces = Vec::new();
+    for (stage, replica, path) in pages(dir)? {
         let page = match Page::open(&path) {
             Ok(page) => page,
             Err(PageError::Io { source, .. }) if source.kind() == io::ErrorKind::NotFound => continue,
             Err(error) => return Err(io::Error::other(error)),
         };
-        if (0..page.lanes()).any(|lane| page.lane(lane).checkpoint().is_some()) {
-            stages.insert(stage);
-        }
+        let has_checkpoint = (0..page.lanes()).any(|lane| page.lane(lane).checkpoint().is_some());
+        traces.push(Trace { stage, replica, has_checkpoint, is_complete: page.is_complete() });
     }
-    Ok(stages)
+    Ok(traces)
 }
 
-/// The pages that are there, each with the name of its stage.
+/// The stages, of this plan or not, of which a page holds a checkpoint: of any replica, as there may be more of them later.
 ///
 /// # Errors
-/// The folder cannot be read.
-pub fn pages(dir: &StateDir) -> io::Result<Vec<(String, PathBuf)>> {
+/// A page cannot be read. Then it is not known whether it holds one.
+pub fn with_checkpoints(dir: &StateDir) -> io::Result<BTreeSet<String>> {
+    let left = traces(dir)?.into_iter().filter(|trace| trace.has_checkpoint);
+    Ok(left.map(|trace| trace.stage).collect())
+}
+
+/// The pages that are there, each with the stage and the number of its worker.
+///
+/// # Errors
+/// The folder cannot be read, or a page has no such name.
+fn pages(dir: &StateDir) -> io::Result<Vec<(String, u16, PathBuf)>> {
     let mut pages = Vec::new();
     for entry in fs::read_dir(dir.pages())? {
         let path = entry?.path();
-        if path.extension().is_some_and(|extension| extension == "page")
-            && let Some((stage, _)) = stem(&path).and_then(|stem| stem.rsplit_once('-'))
-        {
-            pages.push((stage.to_owned(), path.clone()));
+        if path.extension().is_some_and(|extension| extension == "page") {
+            let (stage, replica) = worker(&path).ok_or_else(|| {
+                io::Error::new(io::ErrorKind::InvalidData, format!("{} is not named after a worker", path.display()))
+            })?;
+            pages.push((stage.to_owned(), replica, path.clone()));
         }
     }
     Ok(pages)
 }
 
-fn stem(path: &Path) -> Option<&str> {
-    path.file_stem()?.to_str()
+fn worker(page: &Path) -> Option<(&str, u16)> {
+    let (stage, replica) = page.file_stem()?.to_str()?.rsplit_once('-')?;
+    Some((stage, replica.parse().ok()?))
 }

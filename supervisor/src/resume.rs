@@ -7,6 +7,7 @@
 mod checkpoints;
 pub mod complete;
 mod damage;
+mod done;
 mod rest;
 
 use std::collections::{BTreeMap, HashMap};
@@ -23,7 +24,7 @@ use crate::config::plan::{Plan, QueuePlan};
 use crate::earlier::EarlierError;
 use crate::effects::dead::DeadFile;
 use crate::figures::counted;
-use crate::orders;
+use crate::orders::{self, Crew};
 use crate::reactor::committed;
 use crate::state::StateDir;
 pub use checkpoints::fits;
@@ -61,13 +62,31 @@ pub enum ResumeError {
     },
     /// A stage would do again what another one did, whose checkpoint is there.
     #[error(
-        "stage {now} would do again from the beginning what stage {before} did in the earlier run, which was told the same, left a checkpoint and is not in this plan: call it {before} again, or begin again with --fresh"
+        "stage {now} would do again from the beginning what stage {before} did in the earlier run, which was told the same, {left} and is not in this plan: call it {before} again, or begin again with --fresh"
     )]
     Renamed {
         /// The stage of the earlier run.
         before: String,
+        /// What it did, in words.
+        left: &'static str,
         /// The one of this plan.
         now: String,
+    },
+    /// A stage has done some of its work, and would share the rest among another number of workers or threads.
+    #[error(
+        "stage {stage} shares its work among its workers by their numbers: {worker} in the earlier run, which began with \
+         {before} and not {now}; run it with {} until it is complete, and change that then, or begin again with --fresh",
+        keys(before)
+    )]
+    OtherCrew {
+        /// The stage.
+        stage: String,
+        /// One of its workers, and what it has left.
+        worker: String,
+        /// As the work was begun.
+        before: Crew,
+        /// As it would be continued.
+        now: Crew,
     },
     /// The run that is to be continued was complete, and one of its sources was told something else.
     #[error(
@@ -120,6 +139,7 @@ impl ResumeError {
             Self::Changed { .. }
             | Self::Removed(_)
             | Self::OtherOrders { .. }
+            | Self::OtherCrew { .. }
             | Self::Renamed { .. }
             | Self::CompleteOtherwise { .. } => true,
             Self::Queue(_) | Self::Damaged(_) | Self::Earlier(_) | Self::OtherVersion { .. } | Self::Io { .. } => false,
@@ -140,6 +160,13 @@ pub struct Resumed {
     pub leased: u64,
     /// Stages that are complete already, as the earlier run was when letters of it were sent again.
     pub complete: Vec<String>,
+    /// Workers that have done their part in the earlier run, each as its stage and its number.
+    pub done: Vec<(String, u16)>,
+}
+
+/// How many there were, as the pipeline file says it.
+fn keys(crew: &Crew) -> String {
+    format!("replicas = {} and threads = {}", crew.replicas, crew.threads)
 }
 
 /// Of so many runs that were cut short one after the other, the last one's deliveries count against the items. Who kills
@@ -185,8 +212,9 @@ pub fn resume(plan: &Plan, dir: &StateDir, cut_short: u32) -> Result<Resumed, Re
         checkpoints::refuse_unfit(plan, dir, &orders)?;
     }
     let complete = complete::stages(plan, dir, &orders)?;
+    let done = if goes_on { done::workers(plan, dir, &complete)? } else { Vec::new() };
 
-    let mut resumed = Resumed { queues: Vec::new(), goes_on, items: 0, leased: 0, complete };
+    let mut resumed = Resumed { queues: Vec::new(), goes_on, items: 0, leased: 0, complete, done };
     for (name, queue) in &old {
         let leased = queue.depth().leased;
         sweep(queue, &pages, cut_short.is_multiple_of(COUNTED));

@@ -44,7 +44,7 @@ fn supervisor_dies_at(point: &str, is_sent: bool) {
     run.assert_nobody_left();
     drop(run);
     let mut run: Run = sandbox.run(&text("emit-then-wait"));
-    run.until_said("goes on with an earlier run");
+    run.until_said("continues an earlier run");
     assert_eq!(letters(&sandbox), usize::from(!is_sent), "{point}");
     if !is_sent {
         assert_eq!(retry_all(&sandbox), "1 item sent again to queue raw\n");

@@ -92,6 +92,17 @@ fn resume_disowned_one() {
 }
 
 #[test]
+fn worker_done_noted() {
+    for point in ["worker_done_noted", "run_ended"] {
+        let sandbox = Sandbox::new();
+        let text = LINE.text().replace("\"emit-exact\", \"0\",", "\"emit\",");
+        dies(start(&sandbox, &text, point), &sandbox, point);
+        let report = completes(&sandbox, &text, &all_items(), 0);
+        assert_eq!(report.queues["raw"].sent, ITEMS, "{point}: the source sent everything again");
+    }
+}
+
+#[test]
 fn page_renewed() {
     for nth in 1..=3 {
         dies_in_its_start(&format!("page_renewed:{nth}"));
@@ -217,7 +228,7 @@ fn the_report_is_written_before_the_pages_are_forgotten() {
     assert!(has_pages(&sandbox), "killed here, the next run would begin anew");
     let mut run = sandbox.run(&LINE.text());
     let next = run.wait().with_code(0);
-    assert!(run.said().contains("goes on with an earlier run"), "{}", run.said());
+    assert!(run.said().contains("continues an earlier run"), "{}", run.said());
     assert_eq!(next.queues["raw"].sent, report.queues["raw"].sent);
     assert_eq!(next.queues["done"].acked, report.queues["done"].acked);
 }

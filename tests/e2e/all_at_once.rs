@@ -103,7 +103,7 @@ fn until_complete(sandbox: &Sandbox, text: &str, victims: Victims, moments: Mome
         }
         let ended = run.wait();
         run.assert_nobody_left();
-        done.went_on += u64::from(ended.err.contains("goes on with an earlier run"));
+        done.went_on += u64::from(ended.err.contains("continues an earlier run"));
         match (ended.code, ended.signal) {
             (Some(0), None) => {
                 let report = ended.with_code(0);

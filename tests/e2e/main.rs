@@ -40,6 +40,7 @@ mod restart_by_hand;
 mod retry;
 mod scale;
 mod security;
+mod shares;
 mod signal;
 mod standstill;
 mod state;

@@ -4,7 +4,8 @@
 //! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket round TIMES FILE` (the same by queue `round` and then to `done`, when FILE is there), `bucket serve` (no queues),
 //! `bucket join` (pairs of `left` and `right`, in transactions), `bucket relay` and
 //! `bucket relay-runs` (pass with plain handles, one by one and eight at a time), `bucket emit-runs N` (eight at a time), `bucket babble N` (bytes that are no items), `bucket emit-floats N`, `bucket keep-float`, `bucket names FOLDER` (the paths in it), `bucket keep-sizes`, `bucket emit-exact FIRST N [FILE]` (so many from number FIRST, of
-//! $ITEM_BYTES, each with a checkpoint, when FILE is there), `bucket keep-exact FILE` (a line with its number for each item in an exact file; %r and %t in its name are the replica and the thread).
+//! $ITEM_BYTES, each with a checkpoint, when FILE is there), `bucket emit-share FILE N` (those of N that are the worker's by its number, each with a checkpoint, the second half when FILE is there),
+//! `bucket emit-half-after FILE N` (half of N by each of two workers, by the second when FILE is there), `bucket keep-exact FILE` (a line with its number for each item in an exact file; %r and %t in its name are the replica and the thread).
 
 use std::ffi::OsString;
 use std::path::Path;
@@ -31,6 +32,10 @@ fn main() -> Exit {
             while !Path::new(file).exists() && out.ctx().sleep(Duration::from_millis(5)) {}
             emit_exact(out, number(first), number(n))
         }),
+        ["emit-share", file, n] => source(|out: &mut Output<Item>| emit_share(out, Path::new(file), number(n))),
+        ["emit-half-after", file, n] => {
+            source(|out: &mut Output<Item>| emit_half_after(out, Path::new(file), number(n)))
+        }
         ["keep-exact", _] => KeepExact::main(),
         ["drip"] => source(|out: &mut Output<Item>| emit(out, u64::MAX, 0)),
         ["pass"] => run(pass),
@@ -98,6 +103,34 @@ fn emit_exact(out: &mut Output<Item>, first: u64, n: u64) -> brigade_worker::Res
         out.checkpoint(&(n + 1))?;
     }
     Ok(())
+}
+
+/// Those of `n` that are this worker's by its number, each with a checkpoint; the second half when the file is there.
+fn emit_share(out: &mut Output<Item>, file: &Path, all: u64) -> brigade_worker::Result {
+    let (replica, replicas) = (u64::from(out.ctx().replica()), u64::from(out.ctx().replicas()));
+    for n in out.restore()?.unwrap_or(0)..all {
+        while n >= all / 2 && !file.exists() && out.ctx().sleep(Duration::from_millis(5)) {}
+        if out.ctx().stop_requested() {
+            break;
+        }
+        if n % replicas == replica {
+            out.send(Item::new(n, 0))?;
+        }
+        out.checkpoint(&(n + 1))?;
+    }
+    Ok(())
+}
+
+/// The first half of `n` by worker 0, the other one by worker 1 when the file is there.
+fn emit_half_after(out: &mut Output<Item>, file: &Path, n: u64) -> brigade_worker::Result {
+    let is_first = out.ctx().replica() == 0;
+    while !is_first && !file.exists() {
+        if !out.ctx().sleep(Duration::from_millis(5)) {
+            return Ok(());
+        }
+    }
+    let (from, to) = if is_first { (0, n / 2) } else { (n / 2, n) };
+    (from..to).try_for_each(|n| Ok(out.send(Item::new(n, 0))?))
 }
 
 struct KeepExact(ExactFile);

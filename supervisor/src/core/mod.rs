@@ -129,7 +129,18 @@ impl Core {
     pub fn with_complete(mut self, stages: &[String]) -> Self {
         for worker in &mut self.workers {
             if worker.stage.is_some_and(|stage| stages.contains(&self.plan.stages[stage].name)) {
-                worker.state = State::Exited;
+                worker.has_done_before();
+            }
+        }
+        self
+    }
+
+    /// Workers, each by its stage and its number, did their part in the run that this one continues: they are not started.
+    pub fn with_done(mut self, workers: &[(String, u16)]) -> Self {
+        for worker in &mut self.workers {
+            let Some(stage) = worker.stage.map(|stage| &self.plan.stages[stage].name) else { continue };
+            if workers.iter().any(|(name, replica)| name == stage && *replica == worker.replica) {
+                worker.has_done_before();
             }
         }
         self

@@ -16,7 +16,7 @@ impl Core {
     pub(super) fn is_met(&self, stage: StageIx, needed: StageIx) -> bool {
         let plan = &self.plan.stages[stage];
         if plan.needs_completed.contains(&needed) {
-            return self.crew(needed).all(|worker| worker.let_go || has_completed(worker));
+            return self.crew(needed).all(|worker| worker.let_go || worker.is_done());
         }
         // A stage that was started once relied on it when it was ready; it is not held back when it crashes.
         let counts_failure = plan.depends_on.contains(&needed) && !self.was_started(stage);
@@ -64,7 +64,7 @@ impl Core {
             let must_complete = plan.needs_completed.contains(needed);
             let lacks = |worker: &&Worker| {
                 let failed = worker.has_failed() && !was_started;
-                failed || must_complete && worker.is_over() && !worker.let_go && !has_completed(worker)
+                failed || must_complete && worker.is_over() && !worker.let_go && !worker.is_done()
             };
             let worker = self.crew(*needed).find(lacks)?;
             let end = worker.last_end.as_deref().unwrap_or("it was never started");
@@ -76,8 +76,4 @@ impl Core {
     fn was_started(&self, stage: StageIx) -> bool {
         self.crew(stage).any(|worker| worker.incarnation != Incarnation::NONE)
     }
-}
-
-fn has_completed(worker: &Worker) -> bool {
-    worker.state == State::Exited && worker.ended_well == Some(true)
 }

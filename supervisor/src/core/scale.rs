@@ -25,8 +25,8 @@ impl Core {
         }
         if plan.role() == Role::Source {
             return Some(
-                "it is a source, and its workers share the work by their numbers: change replicas in the pipeline file, \
-                 and stop and run it again"
+                "it is a source, and its workers share the work by their numbers: let the run come to its end, and change \
+                 replicas in the pipeline file then"
                     .to_owned(),
             );
         }

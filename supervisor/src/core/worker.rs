@@ -223,6 +223,18 @@ impl Worker {
         Self { state: State::Exited, ..Self::new(post, None, MANAGER_STAGE, 0, Rules::MANAGER) }
     }
 
+    /// It has come to its end in the run that this one continues, and is not started.
+    pub(super) fn has_done_before(&mut self) {
+        self.state = State::Exited;
+        self.ended_well = Some(true);
+        self.last_end = Some("complete in the earlier run".to_owned());
+    }
+
+    /// Whether it has done all that it had to do: its last run ended well, and by itself.
+    pub fn is_done(&self) -> bool {
+        self.state == State::Exited && self.ended_well == Some(true)
+    }
+
     /// Something was said about a failure of the present run.
     pub(super) fn blame(&mut self, words: String) {
         self.last_words = Some(words.clone());

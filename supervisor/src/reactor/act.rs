@@ -13,7 +13,7 @@ use brigade_protocol::page::{Page, PageError, StopWord};
 use brigade_protocol::shared::SHARED_ENV;
 
 use super::Reactor;
-use crate::config::plan::{Limits, MANAGER_STAGE};
+use crate::config::plan::{Limits, MANAGER_STAGE, Role};
 use crate::core::action::{Action, Ask, State};
 use crate::core::event::{Actor, StopLevel};
 use crate::door::Door;
@@ -57,6 +57,9 @@ impl Reactor {
             }
             Action::WatchLoop(index) => self.loops[index].begin(),
             Action::Changed { post, incarnation, from, to, cause, actor } => {
+                if to == State::Exited {
+                    self.note_done(post);
+                }
                 self.note_change((post, incarnation), (from, to), &cause, actor);
                 self.tell_change(post, incarnation, (from, to), &cause, actor);
             }
@@ -185,6 +188,17 @@ impl Reactor {
         page.begin(incarnation);
         page.set_paused(self.is_paused(post));
         Ok(())
+    }
+
+    /// Writes down in the page of a source or task that it has done its part: a run that continues this one does not start
+    /// it again.
+    fn note_done(&self, post: Post) {
+        let Some(worker) = self.core.worker(post).filter(|worker| worker.is_done()) else { return };
+        let role = worker.stage.map(|stage| self.core.plan().stages[stage].role());
+        if let (Some(Role::Source | Role::Task), Some(page)) = (role, self.pages.get(&post)) {
+            page.mark_complete();
+            crash_point!("worker_done_noted");
+        }
     }
 
     fn welcome(&self, post: Post, incarnation: Incarnation) -> Welcome {

@@ -114,10 +114,11 @@ impl Reactor {
         let old = &self.core.plan().stages[ix];
         let keeps_checkpoints = self.keeps_checkpoints(ix);
         let why = if new.replicas != old.replicas && (old.role() == Role::Source || new.role() == Role::Source) {
-            "it is a source, and its workers share the work by their numbers; stop it and run it again"
+            "it is a source, and its workers share the work by their numbers; let the run come to its end, and change replicas \
+             then"
         } else if new.replicas > old.replicas && keeps_checkpoints {
             "its workers keep checkpoints, and a new one would begin with none; stop it and run it again"
-        } else if Order::of(new) != Order::of(old) && keeps_checkpoints {
+        } else if !Order::of(new).is_same_work(&Order::of(old)) && keeps_checkpoints {
             "its workers keep checkpoints, which mean nothing with another program, other arguments or elsewhere; stop it \
              and begin again with --fresh"
         } else {
@@ -145,6 +146,9 @@ impl Reactor {
             if with_checkpoints.contains(name) {
                 if let Err(why) = resume::fits(noted.get(name), &order) {
                     refused.push(format!("stage {name} would continue from its checkpoint, {why}"));
+                } else if let Some(then) = noted.get(name).filter(|then| !then.is_same_crew(&order)) {
+                    let (then, now) = (then.beside(&order), order.beside(then));
+                    refused.push(format!("stage {name} was told {then} and not {now}, and has checkpoints of that"));
                 }
                 continue;
             }
@@ -152,7 +156,7 @@ impl Reactor {
             let left = (0..before.len()).filter(|ix| leaves(*ix)).map(|ix| &before[ix].name);
             let same = left.chain(&with_checkpoints).find(|other| {
                 let is_there = after.iter().any(|it| it.name == **other && !it.removed);
-                *other != name && !is_there && noted.get(*other) == Some(&order)
+                *other != name && !is_there && noted.get(*other).is_some_and(|then| then.is_same_work(&order))
             });
             if let Some(other) = same {
                 refused.push(format!(

@@ -1,18 +1,21 @@
 //! Checkpoints of an earlier run, and whether this plan may use them.
 
-use crate::config::plan::{MANAGER_STAGE, Plan};
-use crate::orders::{self, Order, Orders};
+use std::collections::BTreeSet;
+
+use crate::config::plan::{MANAGER_STAGE, Plan, StagePlan};
+use crate::orders::{self, Order, Orders, Trace};
 use crate::state::StateDir;
 
 use super::ResumeError;
 
-/// Whether a checkpoint that was made under the orders `found` may be used under `wanted`.
+/// Whether a checkpoint that was made under the orders `found` may be used under `wanted`, as far as the work is concerned
+/// and not among how many it is shared.
 ///
 /// # Errors
 /// Why not, in words that continue "its checkpoint, …".
 pub fn fits(found: Option<&Order>, wanted: &Order) -> Result<(), String> {
     match found {
-        Some(found) if found == wanted => Ok(()),
+        Some(found) if found.is_same_work(wanted) => Ok(()),
         Some(found) => {
             Err(format!("which was made when it was told {} and not {}", found.beside(wanted), wanted.beside(found)))
         }
@@ -24,28 +27,41 @@ pub fn fits(found: Option<&Order>, wanted: &Order) -> Result<(), String> {
 /// stage of another name has done. Warns of checkpoints that are left unused.
 pub(super) fn refuse_unfit(plan: &Plan, dir: &StateDir, orders: &Orders) -> Result<(), ResumeError> {
     let io = |what, path| move |source| ResumeError::Io { what, path, source };
-    let with_checkpoints = orders::with_checkpoints(dir).map_err(io("read the pages in", dir.pages()))?;
-    if with_checkpoints.is_empty() {
+    let traces = orders::traces(dir).map_err(io("read the pages in", dir.pages()))?;
+    let names = |fits: fn(&Trace) -> bool| -> BTreeSet<&String> {
+        traces.iter().filter(|trace| fits(trace) && trace.stage != MANAGER_STAGE).map(|trace| &trace.stage).collect()
+    };
+    let with_checkpoints = names(|trace| trace.has_checkpoint);
+    let begun = names(|trace| trace.has_checkpoint || trace.is_complete);
+    if begun.is_empty() {
         return Ok(());
     }
     let noted = orders::noted(dir).map_err(io("know what its stages were told from", dir.orders()))?;
-    for stage in with_checkpoints.iter().filter(|stage| *stage != MANAGER_STAGE) {
-        let found = noted.get(stage);
-        match orders.get(stage) {
-            Some(wanted) => {
-                let other = |why| ResumeError::OtherOrders { stage: stage.clone(), why };
-                fits(found, wanted).map_err(other)?;
+    for stage in &begun {
+        let (found, has_checkpoint) = (noted.get(*stage), with_checkpoints.contains(stage));
+        match orders.get(*stage) {
+            Some(wanted) if has_checkpoint => {
+                fits(found, wanted).map_err(|why| ResumeError::OtherOrders { stage: (*stage).clone(), why })?;
             }
+            Some(_) => {}
             None => {
-                let is_renamed = |now: &&crate::config::plan::StagePlan| {
-                    !with_checkpoints.contains(&now.name) && orders.get(&now.name) == found
+                let is_renamed = |now: &&StagePlan| {
+                    !begun.contains(&now.name)
+                        && found.zip(orders.get(&now.name)).is_some_and(|(then, now)| then.is_same_work(now))
                 };
                 if let Some(now) = plan.stages.iter().find(is_renamed) {
-                    return Err(ResumeError::Renamed { before: stage.clone(), now: now.name.clone() });
+                    let (before, now) = ((*stage).clone(), now.name.clone());
+                    return Err(ResumeError::Renamed {
+                        before,
+                        now,
+                        left: if has_checkpoint { "left a checkpoint" } else { "completed it" },
+                    });
                 }
-                tracing::warn!(
-                    "stage {stage} of the earlier run is not in this plan: its checkpoint stays unused until the stage is back under its old name"
-                );
+                if has_checkpoint {
+                    tracing::warn!(
+                        "stage {stage} of the earlier run is not in this plan: its checkpoint stays unused until the stage is back under its old name"
+                    );
+                }
             }
         }
     }

@@ -84,15 +84,20 @@ pub(super) fn stages(plan: &Plan, dir: &StateDir, wanted: &Orders) -> Result<Vec
     for stage in plan.stages.iter().filter(|stage| matches!(stage.role(), Role::Source | Role::Task)) {
         let (name, now) = (&stage.name, Order::of(stage));
         match done.get(name) {
-            Some(then) if *then == now => complete.push(name.clone()),
+            Some(then) if then.is_same_work(&now) => complete.push(name.clone()),
             Some(then) => {
                 let (stage, then, now) = (name.clone(), then.beside(&now), now.beside(then));
                 return Err(ResumeError::CompleteOtherwise { stage, then, now });
             }
             None => {
-                if let Some(before) = done.iter().find(|(before, then)| **then == now && !wanted.contains_key(*before))
+                if let Some(before) =
+                    done.iter().find(|(before, then)| then.is_same_work(&now) && !wanted.contains_key(*before))
                 {
-                    return Err(ResumeError::Renamed { before: before.0.clone(), now: name.clone() });
+                    return Err(ResumeError::Renamed {
+                        before: before.0.clone(),
+                        now: name.clone(),
+                        left: "completed it",
+                    });
                 }
             }
         }

@@ -6,7 +6,7 @@
 
 use std::collections::HashMap;
 
-use super::{Loop, Plan, QueueIx, QueuePlan, StageIx, StagePlan};
+use super::{Loop, Plan, QueueIx, QueuePlan, Role, StageIx, StagePlan};
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -176,10 +176,11 @@ fn take_stages(
             words.push(format!("stage {}: new", stage.name));
         } else {
             if before.threads != stage.threads {
-                refused.push(format!(
-                    "stage {}: threads stay as they are while it runs; stop it and run it again",
-                    stage.name
-                ));
+                let how = match stage.role() {
+                    Role::Source => "let the run come to its end, and change them then",
+                    Role::Consumer | Role::Task | Role::Service => "stop it and run it again",
+                };
+                refused.push(format!("stage {}: threads stay as they are while it runs; {how}", stage.name));
             }
             let changed = changes(before, &stage);
             if !changed.is_empty() {
