@@ -38,7 +38,7 @@ pub struct Status {
 pub struct StageStatus {
     /// Its name.
     pub name: String,
-    /// `pending`, `starting`, `ready`, `draining`, `stopping`, `complete` or `failed`; `paused` instead of `ready` when the
+    /// `pending`, `starting`, `ready`, `draining`, `stopping`, `complete`, `stopped` or `failed`; `paused` instead of `ready` when the
     /// operator has paused it.
     pub state: String,
     /// By replica.

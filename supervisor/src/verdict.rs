@@ -13,7 +13,7 @@ pub const FINE: u8 = 0;
 pub const ERROR: u8 = 1;
 /// Exit code: wrong usage, or a fault in the pipeline file.
 pub const FAULT: u8 = 2;
-/// Exit code: a worker was given up, after crashes or an outage.
+/// Exit code: a worker was given up, after crashes or an outage, or failed and is not restarted.
 pub const GAVE_UP: u8 = 3;
 /// Exit code: the run ended before its work was done.
 pub const LEFT: u8 = 4;
@@ -48,10 +48,19 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status, dead: u64) -> Re
         .collect();
     let left: u64 = queues.values().map(|queue| queue.left).sum();
     let standstill = picture.standstill.clone().filter(|_| left > 0);
-    let (mut words, mut exit_code) = words(verdict, left);
-    if exit_code == FINE && dead > 0 && plan.fail_on_dead_letters {
+    let (mut words, mut exit_code) = words(verdict, left, dead);
+    if *verdict == Verdict::Complete && left > 0 {
+        words = format!("ended before its queues were empty: {}", kept_in(plan, &queues).join(", "));
+    }
+    // The last letters of a run are found at its end.
+    let limit = plan.max_dead_letters.filter(|most| dead >= *most);
+    let may_be_worse = exit_code == FINE || *verdict == Verdict::Stopped;
+    if may_be_worse && (limit.is_some() || exit_code == FINE && dead > 0 && plan.fail_on_dead_letters) {
         exit_code = DEAD_LETTERS;
-        words = format!("{words} with {}", counted(dead, "dead letter"));
+        words.push_str(&format!(" with {}", counted(dead, "dead letter")));
+        if let Some(most) = limit {
+            words.push_str(&format!(" (max_dead_letters = {most})"));
+        }
     }
     if let Some(standstill) = standstill.as_ref().filter(|_| !matches!(verdict, Verdict::Standstill { .. })) {
         words.push_str(&format!(" at a standstill: {standstill}"));
@@ -69,7 +78,19 @@ pub fn report(plan: &Plan, verdict: &Verdict, picture: &Status, dead: u64) -> Re
     }
 }
 
-fn words(verdict: &Verdict, left: u64) -> (String, u8) {
+/// What is left in queues, and for which stages: `3 items in queue sums for stage report`.
+fn kept_in(plan: &Plan, queues: &BTreeMap<String, QueueReport>) -> Vec<String> {
+    let kept = plan.queues.iter().filter_map(|queue| Some((queue, queues.get(&queue.name)?.left)));
+    kept.filter(|(_, left)| *left > 0)
+        .map(|(queue, left)| {
+            let takers: Vec<&str> = queue.consumers.iter().map(|stage| plan.stages[*stage].name.as_str()).collect();
+            let stages = if takers.len() == 1 { "stage" } else { "stages" };
+            format!("{} in queue {} for {stages} {}", counted(left, "item"), queue.name, takers.join(", "))
+        })
+        .collect()
+}
+
+fn words(verdict: &Verdict, left: u64, dead: u64) -> (String, u8) {
     let by_left = if left == 0 { FINE } else { LEFT };
     match verdict {
         Verdict::Complete if left > 0 => ("ended before its queues were empty".to_owned(), by_left),
@@ -82,8 +103,11 @@ fn words(verdict: &Verdict, left: u64) -> (String, u8) {
         // Also with nothing left: those that were stopped for it had not done their work.
         Verdict::Abandoned { stage } => (format!("stage {stage} ended and left nobody to take from its queues"), LEFT),
         Verdict::DeadLetters { most } => {
-            let words = format!("stopped at {} (max_dead_letters = {most})", counted(*most, "dead letter"));
+            let words = format!("stopped at {} (max_dead_letters = {most})", counted(dead, "dead letter"));
             (words, DEAD_LETTERS)
+        }
+        Verdict::Failed { worker, words } => {
+            (format!("{worker} failed, and a temporary stage is not restarted: {words}"), GAVE_UP)
         }
         Verdict::GaveUp { worker, reason, words } => (format!("gave up on {worker}: {reason}, last: {words}"), GAVE_UP),
         Verdict::Hopeless { worker, words } => (format!("{worker} can never work: {words}"), ERROR),

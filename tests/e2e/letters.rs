@@ -1,5 +1,8 @@
 //! Dead letters of a pipeline that does not run: sent again, and done once.
 
+use std::process::Stdio;
+
+use brigade_protocol::queue::Queue;
 use brigade_tests::{Run, Sandbox, is_alive, keeper_of, reboot, until, until_some};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -36,6 +39,48 @@ fn kill_supervisor_and_keeper(run: &mut Run) {
     kill(Pid::from_raw(keeper), Signal::SIGKILL).expect("it is there");
     run.signal(Signal::SIGKILL);
     run.wait();
+}
+
+/// A run whose third item has just run out of deliveries, and whose supervisor is stopped: it has not seen that.
+fn with_an_unseen_letter(sandbox: &Sandbox) -> Run {
+    let text = text(FAILING).replace("\"emit-exact\", \"0\", \"10\"", "\"emit-exact\", \"0\", \"10\", \"${here}/go\"");
+    let text =
+        format!("{text}\n[stages.stays]\ncommand = [\"bucket\", \"emit-then-wait\", \"0\"]\noutputs = [\"raw\"]\n");
+    let run = sandbox.run(&text);
+    run.pid_when("source/0", "ready");
+    run.signal(Signal::SIGSTOP);
+    until("the supervisor is stopped", || is_stopped(run.pid()));
+    sandbox.write("go", "");
+    let queue = Queue::open(&sandbox.state().join("queues/raw.queue")).expect("a queue");
+    until("an item is out of deliveries", || queue.depth().dead == 1);
+    run
+}
+
+#[test]
+fn a_letter_that_is_in_its_queue_still_is_retried_by_a_run() {
+    let sandbox = Sandbox::new();
+    let mut run = with_an_unseen_letter(&sandbox);
+    sandbox.write("mended", "");
+    let mut retry = sandbox.brigade(["dead", "retry", "--all", "--state-dir"]);
+    let retry = retry.arg(sandbox.state()).stdout(Stdio::piped()).spawn().expect("it starts");
+    run.signal(Signal::SIGCONT);
+    let output = retry.wait_with_output().expect("it ends");
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(said, "1 item sent again to queue raw\n");
+    sandbox.stop("--now");
+    run.wait();
+}
+
+#[test]
+fn a_letter_that_is_in_its_queue_still_is_retried_when_the_supervisor_was_killed() {
+    let sandbox = Sandbox::new();
+    let mut run = with_an_unseen_letter(&sandbox);
+    run.signal(Signal::SIGKILL);
+    run.wait();
+    let said = sandbox.ask(&["dead", "retry", "--all"]);
+    assert_eq!((said.code, said.out.as_str()), (Some(0), "1 item sent again to queue raw\n"), "{}", said.err);
+    sandbox.write("mended", "");
+    sandbox.run(&text(FAILING)).wait();
 }
 
 #[test]

@@ -113,8 +113,12 @@ fn the_wait_before_a_restart_grows() {
 #[test]
 fn a_temporary_worker_is_not_started_again() {
     let sandbox = Sandbox::new();
-    let report = sandbox.run(&task(&["rogue", "exit", "1"], "restart = \"temporary\"")).wait().report();
+    let mut run = sandbox.run(&task(&["rogue", "exit", "1"], "restart = \"temporary\""));
+    let report = run.wait().with_code(3);
     assert_eq!((report.stages["only"].restarts, report.lost), (0, 0));
+    assert_eq!(report.verdict, "only/0 failed, and a temporary stage is not restarted: exit code 1");
+    let warned = |line: &str| line.contains("WARN") && line.contains("only/0 has failed: exit code 1");
+    assert!(run.said().lines().any(warned), "{}", run.said());
 }
 
 #[test]

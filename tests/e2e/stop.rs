@@ -157,6 +157,30 @@ fn brigade_stop_now_leaves_the_rest() {
 }
 
 #[test]
+fn after_a_stop_now_the_status_does_not_call_a_source_complete_that_was_not_done() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run(&endless(""));
+    until("items flow", || sandbox.ledger().count("kept") > 10);
+    sandbox.stop("--now");
+    run.wait();
+    let said = sandbox.ask(&["status", "--json"]);
+    let status: serde_json::Value = serde_json::from_str(&said.out).expect("JSON");
+    let states: Vec<&str> = (0..3).filter_map(|stage| status["stages"][stage]["state"].as_str()).collect();
+    assert_eq!(states, ["stopped"; 3], "{status}");
+}
+
+#[test]
+fn a_drain_with_nothing_left_ends_although_its_sink_cannot_be_built() {
+    let sandbox = Sandbox::new();
+    let text = pair(&["bucket", "emit", "10"], "", &["bucket", "keep-exact", "no folder/file"], "");
+    let mut run = sandbox.run(&format!("drain_timeout = \"1h\"\n{text}"));
+    run.until_said("taker/0 backoff");
+    let said = sandbox.ask(&["stop"]);
+    assert!(said.code == Some(0) && said.out.contains("drained"), "{}{}", said.out, said.err);
+    run.wait().with_code(0);
+}
+
+#[test]
 fn brigade_stop_tells_how_far_it_has_come_and_ends_with_the_code_of_the_run() {
     let sandbox = Sandbox::new();
     let gate = sandbox.path("gate").display().to_string();

@@ -53,7 +53,7 @@ pub fn at_rest(mut status: Status) -> Status {
         return status;
     }
     let interrupted = |state: &mut String| {
-        if !matches!(state.as_str(), "pending" | "complete" | "exited" | "failed") {
+        if !matches!(state.as_str(), "pending" | "complete" | "stopped" | "exited" | "failed") {
             "interrupted".clone_into(state);
         }
     };

@@ -11,7 +11,7 @@ use crate::control::{self, Answer, Request, StopRequest};
 use crate::figures::{counted, seconds};
 use crate::report;
 use crate::state::StateDir;
-use crate::status::{Report, Status};
+use crate::status::{Report, Status, WorkerStatus};
 
 /// Between two looks whether it has stopped.
 const LOOK: Duration = Duration::from_millis(50);
@@ -126,12 +126,16 @@ fn progress(status: &Status) -> String {
     let left =
         status.queues.iter().map(|queue| queue.waiting().saturating_add(queue.leased).saturating_add(queue.staged));
     let left = counted(left.fold(0, u64::saturating_add), "item");
-    let workers = || status.stages.iter().flat_map(|stage| &stage.workers).filter(|worker| worker.pid.is_some());
-    let mut names: Vec<&str> = workers().take(NAMED).map(|worker| worker.id.as_str()).collect();
+    let is_over = |worker: &WorkerStatus| matches!(worker.state.as_str(), "exited" | "failed");
+    let workers = || status.stages.iter().flat_map(|stage| &stage.workers).filter(|worker| !is_over(worker));
+    let name = |worker: &WorkerStatus| match worker.pid {
+        Some(_) => worker.id.clone(),
+        None => format!("{} ({})", worker.id, worker.state),
+    };
+    let mut names: Vec<String> = workers().take(NAMED).map(name).collect();
     let more = workers().count() - names.len();
-    let others = format!("{more} more");
     if more > 0 {
-        names.push(&others);
+        names.push(format!("{more} more"));
     }
     let waits = if names.is_empty() { String::new() } else { format!(", waits for {}", names.join(", ")) };
     format!("{left} left{waits}")
@@ -184,7 +188,7 @@ mod tests {
 
     #[test]
     fn progress_says_what_is_left_and_who_is_waited_for() {
-        assert_eq!(progress(&running()), "131 items left, waits for hash/0, hash/1, hash/3, 1 more");
+        assert_eq!(progress(&running()), "131 items left, waits for hash/0, hash/1, hash/2 (backoff), 2 more");
         let nobody = Status { stages: Vec::new(), queues: Vec::new(), ..running() };
         assert_eq!(progress(&nobody), "0 items left");
     }

@@ -63,6 +63,13 @@ pub enum Verdict {
         /// Which of them, and for what.
         words: String,
     },
+    /// A source or task of a temporary stage has failed, and all others came to their ends.
+    Failed {
+        /// Such as `make/0`.
+        worker: String,
+        /// The exit, in words.
+        words: String,
+    },
     /// A stage can never start, because one that it depends on has failed.
     NeverStarts {
         /// The stage.

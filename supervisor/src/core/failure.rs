@@ -9,6 +9,7 @@ use super::backoff::{PROVED, after, wait};
 use super::event::{Actor, Exit, Left, Progress, StopLevel};
 use super::exit::Meaning;
 use super::intensity::{Limit, Spent};
+use crate::config::plan::Role;
 
 /// What a program must do that a stage with queues runs.
 const NO_HELLO: &str = "before it said hello to the supervisor: the program of a stage with inputs or outputs must be \
@@ -82,6 +83,18 @@ impl Core {
         self.raise(StopLevel::Now, Actor::Core, now);
     }
 
+    /// A source or task has failed, and its stage is temporary: the others work on, but the run is not complete.
+    pub(super) fn has_failed_for_good(&mut self, ix: usize, cause: &str) {
+        let worker = &self.workers[ix];
+        match worker.rules.role {
+            Role::Source | Role::Task => {
+                self.ladder.blame(Verdict::Failed { worker: worker.name.clone(), words: cause.to_owned() });
+            }
+            // Other workers of the stage can have done its work; if none has, the queue is left without a taker.
+            Role::Consumer | Role::Service => {}
+        }
+    }
+
     /// It can never work, so the whole pipeline stops. `exit`: `None` if it lives, or never did.
     pub(super) fn hopeless(&mut self, ix: usize, exit: Option<Exit>, now: Instant) {
         let worker = &self.workers[ix];
@@ -92,7 +105,6 @@ impl Core {
     /// So many items became dead letters in this run: at the limit of the plan the run stops.
     pub(super) fn dead_letters(&mut self, count: u64, now: Instant) {
         if let Some(most) = self.plan.max_dead_letters.filter(|most| count >= *most)
-            && self.level() < Some(StopLevel::Now)
             && !self.winding_down
         {
             self.ladder.blame(Verdict::DeadLetters { most });

@@ -8,7 +8,7 @@ use brigade_protocol::id::{Incarnation, Post};
 use super::Core;
 use super::action::{Action, Ask, State};
 use super::backoff::after;
-use super::event::{Actor, Exit, Left, StopLevel};
+use super::event::{Actor, Exit, Left, Progress, StopLevel};
 use super::exit::Meaning;
 use super::policy::{Ending, Next, next};
 use super::worker::{Process, Run};
@@ -124,6 +124,7 @@ impl Core {
     pub(super) fn exited(&mut self, ix: usize, exit: Exit, left: &Left, now: Instant) {
         let worker = &mut self.workers[ix];
         worker.last_exit = Some(exit);
+        worker.has_worked |= left.progress != Progress::None;
         let (post, incarnation) = (worker.post, worker.incarnation);
         self.out.push(Action::Sweep { post, incarnation });
         self.ended(ix, Some(exit), left, now);
@@ -177,6 +178,10 @@ impl Core {
                 worker.ended_well = (!ending.asked).then_some(well);
                 let is_in_order = exit == Some(Exit::Code(0)) && meaning == Meaning::Success && !ending.failing;
                 worker.saw_end = is_in_order && inputs_closed && !left.items_left && !ending.asked;
+                if self.workers[ix].has_failed_at_work() {
+                    self.has_failed_for_good(ix, &cause);
+                    cause.push_str("; a temporary stage is not restarted");
+                }
                 self.rest(ix, &cause, actor, now);
             }
             Next::Restart => self.restart(ix, cause, left.progress, now),

@@ -286,7 +286,12 @@ impl Core {
             }
             Event::LoopIdle(ix) => self.loop_idle(ix, now),
             Event::Looked(look) => self.looked(*look, now),
-            Event::Left(items) => self.left(items, now),
+            Event::Left(items) => {
+                self.left(items, now);
+                if items == 0 {
+                    self.nothing_is_left(now);
+                }
+            }
             Event::StopNext(actor) => {
                 if let Some(level) = self.ladder.next() {
                     self.raise(level, actor, now);

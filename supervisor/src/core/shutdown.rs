@@ -69,9 +69,10 @@ fn rank(verdict: &Verdict) -> u8 {
         Verdict::Complete => 0,
         Verdict::Drained | Verdict::Ended { .. } => 1,
         Verdict::Stopped => 2,
-        Verdict::Abandoned { .. } | Verdict::Standstill { .. } | Verdict::NeverStarts { .. } => 3,
-        Verdict::DeadLetters { .. } => 4,
-        Verdict::GaveUp { .. } | Verdict::Hopeless { .. } => 5,
+        Verdict::Failed { .. } => 3,
+        Verdict::Abandoned { .. } | Verdict::Standstill { .. } | Verdict::NeverStarts { .. } => 4,
+        Verdict::DeadLetters { .. } => 5,
+        Verdict::GaveUp { .. } | Verdict::Hopeless { .. } => 6,
     }
 }
 
@@ -114,6 +115,19 @@ impl Core {
             }
         }
         self.stop_stages(now);
+    }
+
+    /// During a drain, nothing is left in any queue. A worker that fails and has never got anything done is not started again
+    /// to see the end of its inputs, as nothing can come into them. Any other one is: it may have something to finish.
+    pub(super) fn nothing_is_left(&mut self, now: Instant) {
+        for ix in 0..self.workers.len() {
+            let worker = &self.workers[ix];
+            let is_down = matches!(worker.state, State::Pending | State::Starting | State::Backoff);
+            let has_only_failed = is_down && worker.failures > 0 && !worker.has_worked;
+            if has_only_failed && self.level() == Some(StopLevel::Drain) && self.inputs_closed(worker.stage).is_some() {
+                self.ask(ix, Ask::Now, self.ladder.actor(), "nothing is left for it to do", now);
+            }
+        }
     }
 
     fn kill_for_good(&mut self, ix: usize, actor: Actor, now: Instant) {

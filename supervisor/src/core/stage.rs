@@ -24,6 +24,8 @@ pub enum StageState {
     Stopping,
     /// All its workers have ended and will not be started again.
     Complete,
+    /// All its workers have ended, and some of them because they were asked to.
+    Stopped,
     /// One of its workers was given up.
     Failed,
 }
@@ -34,7 +36,7 @@ impl StageState {
         if any(&[State::Failed]) {
             Self::Failed
         } else if workers.clone().all(|worker| worker.state == State::Exited) {
-            Self::Complete
+            if workers.clone().any(Worker::was_stopped) { Self::Stopped } else { Self::Complete }
         } else if workers.clone().all(|worker| worker.state == State::Pending) {
             Self::Pending
         } else if any(&[State::Stopping]) {

@@ -62,6 +62,8 @@ pub struct Worker {
     pub dropped: bool,
     /// Its process was started with what an earlier plan says, and is to be started anew.
     pub(super) stale: bool,
+    /// One of its runs has got something done.
+    pub(super) has_worked: bool,
     /// Whether its last run ended well; `None` if it has not ended, or was asked to stop.
     pub(super) ended_well: Option<bool>,
     /// It exited 0 when all its inputs were closed and nothing was left in them.
@@ -212,6 +214,7 @@ impl Worker {
             is_addition: false,
             dropped: false,
             stale: false,
+            has_worked: false,
             ended_well: None,
             saw_end: false,
             was_ready: false,
@@ -272,9 +275,19 @@ impl Worker {
         self.state == State::Exited || self.was_ready
     }
 
+    /// Whether it has ended because it was asked to, and not because its work was done.
+    pub(super) fn was_stopped(&self) -> bool {
+        self.state == State::Exited && self.ended_well.is_none() && !self.let_go && self.rules.role != Role::Service
+    }
+
     /// Whether it has ended for good, and not well.
-    pub(super) fn has_failed(&self) -> bool {
+    pub fn has_failed(&self) -> bool {
         self.is_over() && self.ended_well == Some(false)
+    }
+
+    /// Whether its last run ended by itself, and not well.
+    pub(super) fn has_failed_at_work(&self) -> bool {
+        self.ended_well == Some(false)
     }
 
     /// Whether it is on its way down with others, to be started again with them.

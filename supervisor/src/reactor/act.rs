@@ -14,6 +14,7 @@ use brigade_protocol::shared::SHARED_ENV;
 
 use super::Reactor;
 use crate::config::plan::{Limits, MANAGER_STAGE, Role};
+use crate::core::Worker;
 use crate::core::action::{Action, Ask, State};
 use crate::core::event::{Actor, StopLevel};
 use crate::door::Door;
@@ -306,6 +307,9 @@ impl Reactor {
             }
             State::Exited if self.core.worker(post).is_some_and(|worker| worker.dropped) => {
                 tracing::warn!("{who}: {cause}");
+            }
+            State::Exited if self.core.worker(post).is_some_and(Worker::has_failed) => {
+                tracing::warn!("{who} has failed: {cause}");
             }
             State::Ready => tracing::info!(pid, "{who} is ready{by}"),
             State::Pending | State::Starting if matches!(from, State::Ready | State::Draining) => {

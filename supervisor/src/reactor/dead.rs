@@ -12,6 +12,7 @@ use super::{QueueInUse, Reactor, SOON};
 use crate::control::Answer;
 use crate::core::event::Event;
 use crate::effects::dead::{Attempt, Which};
+use crate::figures::counted;
 
 /// Nobody's post: the supervisor's own, when it sends.
 const NOBODY: Post = Post(0);
@@ -109,6 +110,19 @@ impl Reactor {
             stderr_tail: Vec::new(),
         };
         self.history.note(queue, item, attempt);
+        self.judge_dead();
+    }
+
+    /// A run with a limit of dead letters stops as soon as it can, without waiting until they are put aside.
+    fn judge_dead(&mut self) {
+        let Some(most) = self.core.plan().max_dead_letters else { return };
+        let in_use = || self.queues.iter().filter(|in_use| !in_use.spoilt);
+        // Cheap, and a hint alone; what lies in the slots takes a look at all of them.
+        let new = in_use().map(|in_use| in_use.queue.deaths().saturating_sub(in_use.known));
+        if new.fold(self.dead_letters, u64::saturating_add) >= most {
+            let found = in_use().map(|in_use| in_use.queue.depth().dead);
+            self.events.push_back(Event::DeadLetters(found.fold(self.dead_letters, u64::saturating_add)));
+        }
     }
 
     /// Nobody tells of items that die of failures. Those that are new are put aside a moment later: what their worker has
@@ -132,11 +146,12 @@ impl Reactor {
 
     fn put_dead_aside_with(&mut self, index: usize, words: &str) {
         let name = &self.core.plan().queues[index].name;
-        let QueueInUse { queue, dead, deaths, stuck, spoilt, .. } = &mut self.queues[index];
+        let QueueInUse { queue, dead, deaths, known, stuck, spoilt, .. } = &mut self.queues[index];
         if *spoilt {
             return;
         }
         *deaths = queue.deaths();
+        *known = *deaths;
         let history = &self.history;
         let known = |item: &DeadItem<'_>| {
             let attempts = history.of(index, item.id);
@@ -177,6 +192,7 @@ impl Reactor {
             return Answer::Refused("the pipeline is ending: retry when it has ended, or when it runs again".into());
         }
         let Some(index) = self.queue_named(name) else { return no_queue(name) };
+        self.put_dead_aside(index); // What has just run out of deliveries is meant as well.
         let QueueInUse { queue, dead, member, .. } = &mut self.queues[index];
         if queue.is_closed() {
             return Answer::Refused(format!(
@@ -192,7 +208,8 @@ impl Reactor {
         let member = member.as_mut().expect("it has just joined");
         match dead.retry(member, which) {
             Ok(gone) => {
-                tracing::info!("{} dead letters of queue {name} are sent again (by the operator)", gone.gone);
+                let (letters, are) = (counted(gone.gone, "dead letter"), if gone.gone == 1 { "is" } else { "are" });
+                tracing::info!("{letters} of queue {name} {are} sent again (by the operator)");
                 Answer::Gone(gone)
             }
             Err(error) => Answer::Refused(format!("the file of dead letters of queue {name}: {error}")),
@@ -202,10 +219,12 @@ impl Reactor {
     /// Drops dead letters.
     pub(super) fn drop_letters(&mut self, name: &str, which: &Which) -> Answer {
         let Some(index) = self.queue_named(name) else { return no_queue(name) };
+        self.put_dead_aside(index);
         let QueueInUse { queue, dead, .. } = &mut self.queues[index];
         match dead.drop_letters(Some(queue), which) {
             Ok(gone) => {
-                tracing::info!("{} dead letters of queue {name} are dropped (by the operator)", gone.gone);
+                let (letters, are) = (counted(gone.gone, "dead letter"), if gone.gone == 1 { "is" } else { "are" });
+                tracing::info!("{letters} of queue {name} {are} dropped (by the operator)");
                 Answer::Gone(gone)
             }
             Err(error) => Answer::Refused(format!("the file of dead letters of queue {name}: {error}")),

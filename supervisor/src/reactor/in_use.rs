@@ -15,6 +15,8 @@ pub(super) struct QueueInUse {
     pub(super) dead: DeadFile,
     /// [`Queue::deaths`] when dead letters were last taken.
     pub(super) deaths: u64,
+    /// The same, or as it was when this run began.
+    pub(super) known: u64,
     /// They could not be kept when last tried (a full disk); said once.
     pub(super) stuck: bool,
     /// There were new ones at the last look; they are put aside at the next.
@@ -29,7 +31,17 @@ pub(super) struct QueueInUse {
 
 impl QueueInUse {
     pub(super) fn new((queue, dead): (Queue, DeadFile)) -> Self {
-        Self { spoilt: false, wake: false, deaths: 0, stuck: false, due: false, member: None, queue, dead }
+        Self {
+            spoilt: false,
+            wake: false,
+            deaths: 0,
+            known: queue.deaths(),
+            stuck: false,
+            due: false,
+            member: None,
+            queue,
+            dead,
+        }
     }
 }
 

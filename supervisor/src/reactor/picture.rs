@@ -34,6 +34,7 @@ fn stage_word(state: StageState) -> &'static str {
         StageState::Draining => "draining",
         StageState::Stopping => "stopping",
         StageState::Complete => "complete",
+        StageState::Stopped => "stopped",
         StageState::Failed => "failed",
     }
 }

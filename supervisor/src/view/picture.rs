@@ -167,7 +167,7 @@ fn chosen<T>(all: &[T], count: usize, notable: impl Fn(&T) -> bool) -> Vec<&T> {
 
 /// Whether people want to see it first.
 fn is_notable(stage: &StageStatus) -> bool {
-    let quiet = |state: &str| matches!(state, "ready" | "complete" | "exited" | "pending");
+    let quiet = |state: &str| matches!(state, "ready" | "complete" | "stopped" | "exited" | "pending");
     !quiet(&stage.state) || stage.workers.iter().any(|worker| !quiet(&worker.state))
 }
 

@@ -52,9 +52,7 @@ pub(super) fn all(select: &Select, queue: Option<&str>, change: Change) -> ExitC
         let queues = find::queues(dir, queue)?;
         let mut chosen = Vec::new();
         for queue in queues {
-            let mut is_empty = true;
-            find::each(dir, &queue, |_| is_empty = false)?;
-            if !is_empty {
+            if find::has_any(dir, &queue)? {
                 chosen.push((queue, Which::All));
             }
         }

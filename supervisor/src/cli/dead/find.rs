@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use brigade_protocol::id::ItemKey;
+use brigade_protocol::queue::Queue;
 
 use crate::effects::dead::{DeadLetter, Records};
 use crate::state::StateDir;
@@ -127,6 +128,14 @@ pub fn each(dir: &StateDir, queue: &str, mut each: impl FnMut(DeadLetter)) -> Re
         each(letter);
     }
     Ok(())
+}
+
+/// Whether a queue has a dead letter, in its file or in one of its slots: an item that has run out of deliveries stays there
+/// until a supervisor or a command puts it aside.
+pub fn has_any(dir: &StateDir, queue: &str) -> Result<bool, FindError> {
+    let mut is_there = Queue::open(&dir.queue(queue)).is_ok_and(|queue| queue.depth().dead > 0);
+    each(dir, queue, |_| is_there = true)?;
+    Ok(is_there)
 }
 
 /// The queue and the whole id of each of these: the only letter that it can mean.

@@ -169,6 +169,57 @@ fn a_drain_that_cannot_be_done_in_time_is_told_when_it_is_known_and_again_when_i
 }
 
 #[test]
+fn a_drain_with_nothing_left_does_not_wait_for_a_worker_that_fails_at_each_start() {
+    let plan = || pipeline().stage("make", &[], &["q"]).stage("take", &["q"], &[]);
+    for starts in [false, true] {
+        let mut story = Story::of(plan());
+        story.tell(Event::Begin);
+        story.spawned("take/0");
+        story.exits("take/0", CRASH);
+        story.signal();
+        assert_eq!((story.state("make/0"), story.state("take/0")), (State::Exited, State::Backoff));
+        story.tell(Event::Left(1));
+        assert_eq!(story.state("take/0"), State::Backoff, "an item is left for it");
+        if starts {
+            story.seconds(1);
+            story.spawned("take/0");
+            story.tell(Event::Left(0));
+            assert_eq!(story.state("take/0"), State::Stopping);
+            story.exits("take/0", CRASH);
+        } else {
+            story.tell(Event::Left(0));
+        }
+        assert_eq!(story.unread.last(), Some(&Action::Finish(Verdict::Drained)));
+    }
+}
+
+#[test]
+fn a_drain_with_nothing_left_waits_for_a_worker_that_may_have_something_to_finish() {
+    let mut story = Story::running(pipeline().stage("make", &[], &["q"]).stage("take", &["q"], &[]));
+    story.signal();
+    story.exits("make/0", OK);
+    story.exits_leaving("take/0", CRASH, Left { progress: Progress::Some, ..Left::default() });
+    story.tell(Event::Left(0));
+    assert_eq!(story.state("take/0"), State::Backoff);
+    let mut story = Story::of(pipeline().stage("make", &[], &["q"]).stage("take", &["q"], &[]));
+    story.tell(Event::Begin);
+    story.spawned("take/0");
+    story.signal();
+    story.tell(Event::Left(0));
+    assert_eq!(story.state("take/0"), State::Starting, "it has not failed");
+}
+
+#[test]
+fn a_stage_that_was_asked_to_stop_is_not_complete() {
+    let mut story = Story::running(line());
+    story.exits("walk/0", OK);
+    story.tell(Event::StopAt(StopLevel::Now, Actor::Operator));
+    story.all_exit(&["hash/0", "hash/1"], OK);
+    assert_eq!(story.core.stage_state(0), Some(StageState::Complete));
+    assert_eq!(story.core.stage_state(1), Some(StageState::Stopped));
+}
+
+#[test]
 fn a_drain_that_is_done_in_time_is_not_spoken_of() {
     let mut story = Story::running(line());
     story.signal();

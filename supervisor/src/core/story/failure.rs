@@ -242,6 +242,12 @@ fn the_run_stops_at_so_many_dead_letters() {
     story.tell(Event::DeadLetters(4));
     assert_eq!(story.core.level(), Some(StopLevel::Now));
     assert_eq!(verdict_of(&mut story), Verdict::DeadLetters { most: 3 });
+    let mut plan = pair(|_| {});
+    plan.max_dead_letters = Some(3);
+    let mut story = Story::running(plan);
+    story.tell(Event::StopAt(StopLevel::Now, TERM));
+    story.tell(Event::DeadLetters(3));
+    assert_eq!(verdict_of(&mut story), Verdict::DeadLetters { most: 3 }, "also while it is being stopped");
     let mut story = Story::running(pair(|_| {}));
     story.tell(Event::DeadLetters(u64::MAX));
     assert_eq!(story.core.level(), None, "without a limit nothing happens");

@@ -294,6 +294,7 @@ fn a_stop_always_ends_whatever_happened_before() {
         Verdict::Drained,
         Verdict::Ended { stage: none() },
         Verdict::Stopped,
+        Verdict::Failed { worker: none(), words: none() },
         Verdict::Abandoned { stage: none() },
         Verdict::DeadLetters { most: 3 },
         Verdict::GaveUp { worker: none(), reason: none(), words: none() },

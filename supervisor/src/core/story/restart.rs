@@ -173,6 +173,32 @@ fn a_temporary_worker_is_never_restarted() {
     assert_eq!(story.state("once/0"), State::Exited);
     story.seconds(100);
     story.expect(&["sweep once/0 #1"]);
+    story.all_exit(&["walk/0", "hash/0", "hash/1", "report/0"], OK);
+    let words = "exit code 1".to_owned();
+    let failed = Verdict::Failed { worker: "once/0".to_owned(), words };
+    assert_eq!(story.unread.last(), Some(&Action::Finish(failed)), "the others worked on, and the run is not complete");
+}
+
+#[test]
+fn a_temporary_source_or_task_that_ends_well_or_is_stopped_has_not_failed() {
+    let once = || line().stage("once", &[], &[]).with(|stage| stage.restart = RestartPolicy::Temporary);
+    let mut story = Story::running(once());
+    story.all_exit(&["once/0", "walk/0", "hash/0", "hash/1", "report/0"], OK);
+    assert_eq!(story.unread.last(), Some(&Action::Finish(Verdict::Complete)));
+    let mut story = Story::running(once());
+    story.signal();
+    story.exits("once/0", CRASH);
+    story.all_exit(&["walk/0", "hash/0", "hash/1", "report/0"], OK);
+    assert_eq!(story.unread.last(), Some(&Action::Finish(Verdict::Drained)));
+}
+
+#[test]
+fn a_temporary_consumer_that_fails_leaves_its_items_to_the_others_of_its_stage() {
+    let plan = pipeline().stage("make", &[], &["q"]).stage("take", &["q"], &[]).times(2);
+    let mut story = Story::running(plan.with(|stage| stage.restart = RestartPolicy::Temporary));
+    story.exits("take/0", CRASH);
+    story.all_exit(&["make/0", "take/1"], OK);
+    assert_eq!(story.unread.last(), Some(&Action::Finish(Verdict::Complete)));
 }
 
 #[test]
