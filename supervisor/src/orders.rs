@@ -28,6 +28,10 @@ pub struct Order {
     /// Among how many the work is shared, of a source or task; `None` of other stages, and in files of earlier versions.
     #[serde(default)]
     pub crew: Option<Crew>,
+    /// What the pipeline file adds to its environment: for each name a number that another value changes, as values may be
+    /// secrets. `None` in files of earlier versions.
+    #[serde(default)]
+    pub env: Option<BTreeMap<String, u64>>,
 }
 
 /// Among how many a stage shares its work. Its workers and threads do so by their numbers.
@@ -52,7 +56,21 @@ impl Order {
         let program = stage.program.file_name().map(|name| name.to_string_lossy().into_owned());
         let shares = matches!(stage.role(), Role::Source | Role::Task);
         let crew = shares.then_some(Crew { replicas: stage.replicas, threads: stage.threads });
-        Self { program: program.unwrap_or_default(), args: stage.args.clone(), cwd: stage.cwd.clone(), crew }
+        let env = stage.env.iter().map(|(name, value)| (name.clone(), digest(name, value))).collect();
+        Self {
+            program: program.unwrap_or_default(),
+            args: stage.args.clone(),
+            cwd: stage.cwd.clone(),
+            crew,
+            env: Some(env),
+        }
+    }
+
+    /// The names of the variables that are not the same in both, as far as that is known.
+    pub fn other_env(&self, other: &Self) -> Vec<String> {
+        let Some((one, other)) = self.env.as_ref().zip(other.env.as_ref()) else { return Vec::new() };
+        let names: BTreeSet<&String> = one.keys().chain(other.keys()).collect();
+        names.into_iter().filter(|name| one.get(*name) != other.get(*name)).cloned().collect()
     }
 
     /// Whether both say to do the same, among however many.
@@ -78,6 +96,23 @@ impl Order {
             self.crew.map_or_else(String::new, |crew| format!("to share the work among {crew}"))
         }
     }
+}
+
+/// That a stage continues from a checkpoint although these variables have changed; `None` if none has.
+pub fn in_words(stage: &str, changed: &[String]) -> Option<String> {
+    (!changed.is_empty()).then(|| {
+        format!(
+            "stage {stage} continues from its checkpoint although its env has changed: {}; if these say what it has to do, \
+             begin again with --fresh",
+            changed.join(", ")
+        )
+    })
+}
+
+/// FNV-1a, which is the same in all versions.
+fn digest(name: &str, value: &str) -> u64 {
+    let bytes = name.bytes().chain([0]).chain(value.bytes());
+    bytes.fold(0xcbf2_9ce4_8422_2325, |sum, byte| (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3))
 }
 
 /// Those of this plan.

@@ -123,6 +123,38 @@ fn a_source_keeps_its_name_under_a_reload_and_over_a_run() {
 }
 
 #[test]
+fn another_environment_of_a_source_with_a_checkpoint_is_named_without_its_values() {
+    let sandbox = Sandbox::new();
+    let with = |env: &str| {
+        text("walk", MANY).replacen("outputs = [\"items\"]\n", &format!("outputs = [\"items\"]\nenv = {env}\n"), 1)
+    };
+    let run = sandbox.run(&with("{ BASE = \"one\", LEVEL = \"info\" }"));
+    until("items flow", || sandbox.ledger().count("kept") > 100);
+    let words = "stage walk continues from its checkpoint although its env has changed: BASE, MORE;";
+    let said = reload(&sandbox, &with("{ BASE = \"secret\", LEVEL = \"info\", MORE = \"secret\" }"))
+        .expect("it is not refused");
+    assert!(said.contains(words) && !said.contains("secret"), "{said}");
+    stops(&sandbox, run);
+    let mut run = sandbox.run(&with("{ BASE = \"one\", LEVEL = \"info\" }"));
+    run.until_said(words);
+    let noted = std::fs::read_to_string(sandbox.state().join("orders.json")).expect("orders");
+    assert!(noted.contains("BASE") && !noted.contains("\"one\""), "{noted}");
+    stops(&sandbox, run);
+}
+
+#[test]
+fn a_source_without_checkpoints_begins_again_under_a_reload_and_that_is_told() {
+    let sandbox = Sandbox::new();
+    let text = text("walk", &["bucket", "drip"]);
+    let run = sandbox.run(&text);
+    until("items flow", || sandbox.ledger().count("kept") > 100);
+    let other = text.replacen("outputs = [\"items\"]\n", "outputs = [\"items\"]\nenv.LEVEL = \"debug\"\n", 1);
+    let said = reload(&sandbox, &other).expect("it is not refused");
+    assert!(said.contains("stage walk is a source without a checkpoint: it begins from the start"), "{said}");
+    stops(&sandbox, run);
+}
+
+#[test]
 fn a_source_without_checkpoints_keeps_its_name_under_a_reload() {
     let sandbox = Sandbox::new();
     let mut run = sandbox.run(&text("walk", &["bucket", "emit", "64"]));

@@ -22,7 +22,10 @@ fn workers_are_started_anew_without_a_crash_and_nothing_is_lost() {
         until("both are new", || is_run(&run, "middle/0", round) && is_run(&run, "middle/1", round));
     }
     let said = sandbox.ask(&["restart", "source/0"]);
-    assert_eq!(said.code, Some(0), "{}", said.err);
+    let repeats = "stage source is a source without a checkpoint: it begins from the start";
+    assert!(said.code == Some(0) && said.out.contains(repeats), "{}{}", said.out, said.err);
+    let warned = |line: &str| line.contains("WARN") && line.contains(repeats);
+    until("it is in the log", || run.said().lines().any(warned));
     until("the source is new", || is_run(&run, "source/0", 2));
     let kept = sandbox.ledger().count("kept");
     until("items flow again", || sandbox.ledger().count("kept") > kept + 100);

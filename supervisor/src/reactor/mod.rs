@@ -10,6 +10,7 @@ mod dead;
 mod drain;
 mod ending;
 mod folder;
+mod from_start;
 mod hear;
 mod history;
 mod hung;
@@ -369,7 +370,8 @@ impl Reactor {
         let orphans = crate::effects::orphans::end_all(self.keeping.pid());
         self.keeping.dismiss();
         if orphans > 0 {
-            tracing::warn!("{orphans} processes that workers had started outside of their groups were killed");
+            let (processes, were) = if orphans == 1 { ("process", "was") } else { ("processes", "were") };
+            tracing::warn!("{orphans} {processes} that workers had started outside of their groups {were} killed");
         }
         let verdict = self.verdict.take().unwrap_or(Verdict::Stopped);
         let dead_letters = self.new_dead_letters();

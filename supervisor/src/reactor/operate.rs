@@ -48,6 +48,8 @@ impl Reactor {
             Err(why) => return Answer::Refused(why),
         };
         let (mut begun, mut not) = (Vec::new(), Vec::new());
+        let can = posts.iter().copied().filter(|post| self.core.why_no_restart(*post).is_none());
+        let repeats = self.repeats(&can.collect::<Vec<_>>());
         for post in posts {
             let (stage, replica) = self.name_of(post);
             match self.core.why_no_restart(post) {
@@ -63,7 +65,10 @@ impl Reactor {
         }
         let verb = if begun.len() == 1 { "restarts" } else { "restart" };
         let begun = format!("{} {verb} after the item in hand", begun.join(", "));
-        Answer::Done([vec![begun], not].concat().join("; "))
+        for words in &repeats {
+            tracing::warn!("{words}");
+        }
+        Answer::Done([vec![begun], not, repeats].concat().join("; "))
     }
 
     /// The posts that a command means.

@@ -6,6 +6,7 @@ use crate::config::plan::{QueueIx, Role, StageIx, StagePlan};
 use crate::config::{self, Surroundings};
 use crate::control::Answer;
 use crate::core::event::{Actor, Event};
+use crate::figures::counted;
 use crate::orders::{self, Order};
 use crate::resume;
 
@@ -50,7 +51,11 @@ impl Reactor {
         let made = self.make_queues(&found)?;
         orders::keep(&self.dir, orders::of(&found.plan))
             .map_err(|error| format!("cannot write {}: {error}", self.dir.orders().display()))?;
-        let words = found.words.join("\n");
+        let doubts = self.doubts(&found);
+        for words in &doubts {
+            tracing::warn!("{words}");
+        }
+        let words = [&found.words[..], &doubts[..]].concat().join("\n");
         self.queues.extend(made);
         self.loops = self.loops_of(&found);
         self.paused.retain(|stage| !found.plan.stages[*stage].removed);
@@ -70,7 +75,8 @@ impl Reactor {
             let items = depth.left() + depth.dead;
             if after.queues[ix].removed && !queue.removed && items > 0 {
                 refused.push(format!(
-                    "queue {name} is removed and still holds {items} items: let them be worked off first"
+                    "queue {name} is removed and still holds {}: let the stages after it do them first",
+                    counted(items, "item")
                 ));
             }
             if after.queues[ix].removed && !queue.removed {

@@ -52,7 +52,7 @@ impl Reactor {
     fn may_scale(&self, name: &str, replicas: u16) -> Result<StageIx, String> {
         let stage = self.stage_named(name)?;
         let plan = &self.core.plan().stages[stage];
-        let refused = |why: &str| Err(format!("stage {name} cannot have {replicas} workers: {why}"));
+        let refused = |why: &str| Err(format!("stage {name} cannot have {}: {why}", workers(replicas)));
         if replicas > MOST_REPLICAS {
             return refused(&format!("it may have at most {MOST_REPLICAS}"));
         }
@@ -70,10 +70,7 @@ impl Reactor {
 
     pub(super) fn keeps_checkpoints(&self, stage: StageIx) -> bool {
         let mut crew = self.core.workers().filter(|worker| worker.stage == Some(stage));
-        crew.any(|worker| {
-            let page = self.pages.get(&worker.post);
-            page.is_some_and(|page| (0..page.lanes()).any(|lane| page.lane(lane).checkpoint().is_some()))
-        })
+        crew.any(|worker| self.has_checkpoint(worker.post))
     }
 
     fn scale_one(&mut self, stage: StageIx, replicas: u16) -> String {

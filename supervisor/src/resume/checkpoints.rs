@@ -42,6 +42,10 @@ pub(super) fn refuse_unfit(plan: &Plan, dir: &StateDir, orders: &Orders) -> Resu
         match orders.get(*stage) {
             Some(wanted) if has_checkpoint => {
                 fits(found, wanted).map_err(|why| ResumeError::OtherOrders { stage: (*stage).clone(), why })?;
+                let changed = found.map(|found| found.other_env(wanted)).unwrap_or_default();
+                if let Some(words) = orders::in_words(stage, &changed) {
+                    tracing::warn!("{words}");
+                }
             }
             Some(_) => {}
             None => {
