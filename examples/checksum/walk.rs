@@ -1,6 +1,8 @@
 //! The first stage of checksum: names every regular file below a folder, in order, so that it can be killed anywhere and
-//! go on behind the last file that it had committed.
+//! continue behind the last file that it had committed. It leaves out the file that the pipeline writes.
 
+use std::fs::Metadata;
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use brigade_examples::checksum::FileName;
@@ -11,8 +13,9 @@ use tracing::warn;
 const BATCH: usize = 32;
 
 fn walk(out: &mut Output<FileName>) -> brigade_worker::Result {
-    let root = std::env::args_os().nth(1).ok_or_else(|| Misconfigured::new("usage: walk FOLDER"))?;
+    let root = std::env::args_os().nth(1).ok_or_else(|| Misconfigured::new("usage: walk FOLDER [LEFT-OUT]"))?;
     let root = PathBuf::from(root);
+    let left_out = std::env::args_os().nth(2).map(PathBuf::from);
     match root.metadata() {
         Ok(what) if what.is_file() => return Ok(out.send(FileName::from(root))?),
         Ok(_) => {}
@@ -33,6 +36,7 @@ fn walk(out: &mut Output<FileName>) -> brigade_worker::Result {
         }
         // Symbolic links are neither files nor folders here, as for find.
         match path.symlink_metadata() {
+            Ok(what) if left_out.as_ref().is_some_and(|left_out| is_same(&path, &what, left_out)) => {}
             Ok(what) if what.is_file() => {
                 out.send(FileName::from(path.clone()))?;
                 last = Some(FileName::from(path));
@@ -50,6 +54,12 @@ fn walk(out: &mut Output<FileName>) -> brigade_worker::Result {
         Some(last) => Ok(out.checkpoint(&last)?),
         None => Ok(()),
     }
+}
+
+/// Whether a path leads to the same file as another one, however that is written.
+fn is_same(path: &Path, what: &Metadata, other: &Path) -> bool {
+    path.file_name() == other.file_name()
+        && other.metadata().is_ok_and(|other| (other.dev(), other.ino()) == (what.dev(), what.ino()))
 }
 
 /// What is in a folder, last first.

@@ -33,7 +33,7 @@ pub enum DecodeError {
     #[error("the item is empty")]
     Empty,
     /// Written by another version of Brigade.
-    #[error("format {found} instead of {FORMAT}: it was written by another version of Brigade")]
+    #[error("format {found} instead of {FORMAT}: it was sent as raw bytes, or by another version of Brigade")]
     Format {
         /// The byte that was found.
         found: u8,

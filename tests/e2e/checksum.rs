@@ -40,6 +40,24 @@ fn the_manifest_equals_that_of_sha256sum_on_a_nasty_tree() {
 }
 
 #[test]
+fn the_manifest_is_left_out_and_sha256sum_checks_all_that_it_lists() {
+    let sandbox = Sandbox::new();
+    std::fs::create_dir(sandbox.path("tree")).expect("a folder");
+    sandbox.write("tree/one", "1");
+    // As for a second run: it is there before the first file is read.
+    let manifest = sandbox.write("tree/manifest", "");
+    let text = checksum(&sandbox, "").replace(&format!("{:?}", sandbox.path("manifest")), &format!("{manifest:?}"));
+    sandbox.run(&text).wait().with_code(0);
+    let mut check = Command::new("sha256sum");
+    let said = Sandbox::say({
+        check.arg("-c").arg(&manifest);
+        check
+    });
+    let all = format!("{}: OK\n", sandbox.path("tree/one").display());
+    assert_eq!((said.code, said.out), (Some(0), all), "{}", said.err);
+}
+
+#[test]
 #[ignore = "slow: run by .ci/slow"]
 fn the_manifest_equals_that_of_sha256sum_on_20_000_files() {
     the_manifest_equals_that_of_sha256sum(20_000);

@@ -36,7 +36,7 @@ fn after_a_sigkill_of_the_supervisor_the_next_run_goes_on_with_what_is_left() {
     sandbox.write("gate", "");
     let ended = sandbox.run(&text("0")).wait();
     let report = ended.with_code(0);
-    assert!(ended.err.contains("50 items were left, 2 of them in the hands of workers"), "{}", ended.err);
+    assert!(ended.err.contains("50 items were left, 2 in the hands of workers"), "{}", ended.err);
     assert_eq!((report.queues["items"].acked, report.queues["items"].left), (50, 0));
     sandbox.ledger().assert_once("kept", 50);
 }

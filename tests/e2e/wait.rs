@@ -70,6 +70,19 @@ fn drained_and_stopped_are_the_end_of_the_run() {
 }
 
 #[test]
+fn a_wait_for_a_drain_says_which_stage_is_paused() {
+    let sandbox = Sandbox::new();
+    let mut run = sandbox.run(&pair(&["bucket", "emit", "3"], "", &["bucket", "keep"], ""));
+    run.pid_when("taker/0", "ready");
+    assert_eq!(sandbox.ask(&["pause", "taker"]).code, Some(0));
+    let said = sandbox.ask(&["wait", "--for", "drained", "--timeout", "3s"]);
+    assert_eq!(said.code, Some(124), "{}", said.err);
+    assert!(said.err.contains("stage taker is paused") && said.err.contains("brigade resume taker"), "{}", said.err);
+    run.signal(Signal::SIGTERM);
+    run.wait();
+}
+
+#[test]
 fn a_stop_that_leaves_items_is_no_drain() {
     let sandbox = Sandbox::new();
     let gate = sandbox.path("gate").display().to_string();

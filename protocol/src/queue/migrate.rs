@@ -52,7 +52,10 @@ impl Queue {
         let items = self.in_order();
         if items.len() > wanted.capacity as usize {
             let (count, room) = (items.len(), wanted.capacity);
-            return Err(QueueError::Unfit(format!("{count} items are in it, and its capacity is {room} now")));
+            return Err(QueueError::Unfit(format!(
+                "{count} item{} in it, and its capacity is {room} now",
+                if count == 1 { " is" } else { "s are" }
+            )));
         }
         let most = u64::from(wanted.max_item_bytes);
         if let Some(len) = items.iter().map(|(slot, _)| self.length(*slot)).find(|len| *len > most) {

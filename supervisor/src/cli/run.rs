@@ -45,7 +45,8 @@ Examples:
 
 Exit codes:
   0 complete or drained   1 error   2 wrong usage, or a fault in the file   3 gave up on a worker
-  4 stopped with items left in queues   5 items became dead letters   128+n ended by signal n";
+  4 stopped with items left in queues   5 items became dead letters   6 ended at a standstill
+  128+n ended by signal n";
 
 impl Run {
     /// Runs the pipeline. The exit code is the verdict.

@@ -16,6 +16,8 @@ use crate::status::Status;
 const TIME_IS_UP: u8 = 124;
 /// Between two looks.
 const LOOK: Duration = Duration::from_millis(100);
+/// Between two looks for paused stages.
+const PAUSES: Duration = Duration::from_secs(1);
 /// How long an answer may take.
 const ANSWER: Duration = Duration::from_secs(5);
 
@@ -62,6 +64,8 @@ struct Found {
     dir: StateDir,
     /// Which process runs it; `None`: nobody does.
     holder: Option<String>,
+    /// When to look next for what holds it up; `None`: that was told.
+    next: Option<Instant>,
 }
 
 /// What a look has shown. `None`: not yet.
@@ -97,7 +101,10 @@ impl Wait {
                 Err(error) => return Some(Err(error.to_string())),
             }
         }
-        let found = found.as_ref()?;
+        let found = found.as_mut()?;
+        if self.goal == Goal::Drained {
+            found.tell_of_pauses();
+        }
         if found.is_over() { Some(self.goal.at_the_end(&found.dir)) } else { self.goal.meanwhile(&found.dir) }
     }
 }
@@ -112,7 +119,22 @@ impl Found {
             // It may have gone between the two looks: then it was none that can become ready.
             None => need == Need::Left,
         };
-        is_found.then_some(Self { dir, holder })
+        is_found.then_some(Self { dir, holder, next: Some(Instant::now()) })
+    }
+
+    /// Says once which stages are paused, as a pipeline does not come to its end by itself while they are.
+    fn tell_of_pauses(&mut self) {
+        let now = Instant::now();
+        if self.holder.is_none() || self.next.is_none_or(|next| now < next) {
+            return;
+        }
+        self.next = Some(now + PAUSES);
+        if let Ok(Answer::Status(status)) = control::ask(&self.dir, &Request::Status, PAUSES)
+            && let Some(words) = paused(&status)
+        {
+            say::note(&words);
+            self.next = None;
+        }
     }
 
     fn is_over(&self) -> bool {
@@ -182,6 +204,15 @@ impl Goal {
     }
 }
 
+/// Which stages are paused, and what to do about it.
+fn paused(status: &Status) -> Option<String> {
+    let stages = status.stages.iter().filter(|stage| stage.state == "paused");
+    let names: Vec<&str> = stages.map(|stage| stage.name.as_str()).collect();
+    let (first, rest) = names.split_first()?;
+    let what = if rest.is_empty() { format!("stage {first} is") } else { format!("stages {} are", names.join(", ")) };
+    Some(format!("{what} paused, and the queues are not drained before `brigade resume {first}` or `brigade stop`"))
+}
+
 fn is_ready(status: &Status) -> Look {
     let workers = || status.stages.iter().flat_map(|stage| &stage.workers);
     if let Some(failed) = workers().find(|worker| worker.state == "failed") {
@@ -198,6 +229,19 @@ fn is_ready(status: &Status) -> Look {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn paused_stages_are_named_with_what_to_do() {
+        let mut status = crate::view::sample::running();
+        assert_eq!(paused(&status), None);
+        for stage in &mut status.stages[..2] {
+            "paused".clone_into(&mut stage.state);
+        }
+        let words = paused(&status).expect("two are");
+        assert!(words.starts_with("stages walk, hash are paused") && words.contains("brigade resume walk"), "{words}");
+        status.stages.truncate(1);
+        assert!(paused(&status).expect("one is").starts_with("stage walk is paused"));
+    }
 
     fn wait(root: &std::path::Path, goal: Goal) -> Wait {
         let select = Select { pipeline: None, state_dir: Some(root.to_owned()) };

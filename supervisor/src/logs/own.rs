@@ -112,7 +112,10 @@ impl OwnFile {
             record.write_to(self.file.buffer());
         }
         if self.file.flush().is_ok() && self.dropped > 0 {
-            let words = format!("{} lines of this log could not be written and are lost", self.dropped);
+            let words = match self.dropped {
+                1 => "1 line of this log could not be written and is lost".to_owned(),
+                lines => format!("{lines} lines of this log could not be written and are lost"),
+            };
             self.dropped = 0;
             self::record(Level::Error, words).write_to(self.file.buffer());
         }

@@ -130,7 +130,7 @@ impl StageLog {
     fn go_on(&mut self) {
         tracing::warn!("logs of stage {}: they can be written again", self.name);
         if self.dropped > 0 {
-            let words = format!("{} lines could not be written and are lost", std::mem::take(&mut self.dropped));
+            let words = lost(std::mem::take(&mut self.dropped));
             tracing::error!("logs of stage {}: {words}", self.name);
             let (stage, worker) = (self.name.clone(), self.name.clone());
             let (post, incarnation, stream) = (Post(0), Incarnation::NONE, Stream::Log);
@@ -151,8 +151,16 @@ impl StageLog {
     pub(super) fn close(mut self) {
         self.flush();
         if self.dropped > 0 {
-            tracing::error!("logs of stage {}: {} lines could not be written and are lost", self.name, self.dropped);
+            tracing::error!("logs of stage {}: {}", self.name, lost(self.dropped));
         }
+    }
+}
+
+/// That so many lines are lost, in words.
+fn lost(lines: u64) -> String {
+    match lines {
+        1 => "1 line could not be written and is lost".to_owned(),
+        lines => format!("{lines} lines could not be written and are lost"),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::control::{Answer, Request, StopRequest};
 use crate::core::event::{Actor, Event, StopLevel};
 use crate::door::Entry;
 use crate::effects::signal::{self, To};
+use crate::figures::counted;
 use crate::sources::commands::Call;
 use crate::sources::exits;
 
@@ -233,7 +234,7 @@ impl Reactor {
     fn hear_leaving(&mut self, post: Post, incarnation: Incarnation) {
         let stage = self.core.worker(post).and_then(|worker| worker.stage);
         if let Some(items) = stage.and_then(|stage| self.core.plan().stages[stage].limits.max_items) {
-            let words = format!("it has done its {items} items");
+            let words = format!("it has done its {}", counted(items, "item"));
             self.events.push_back(Event::Leaving { post, incarnation, words });
         }
     }

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use super::Reactor;
 use crate::core::action::State;
 use crate::core::event::StopLevel;
+use crate::figures::counted;
 
 /// What the end may take beside the waits that the plan allows: killing, reaping, reading the pipes to their end.
 const ENDING: Duration = Duration::from_secs(5);
@@ -36,9 +37,14 @@ impl Reactor {
             waiting += usize::from(worker.state == State::Backoff);
         }
         let items: usize = self.queues.iter().map(|queue| queue.queue.len()).sum();
-        let mut words = format!("{ready} of {all} workers at work, {items} items wait in {} queues", self.queues.len());
+        let mut words = format!(
+            "{ready} of {all} workers at work, {} in {}",
+            counted(items as u64, "item"),
+            counted(self.queues.len() as u64, "queue")
+        );
         if waiting > 0 {
-            words += &format!(", {waiting} workers wait for their restart");
+            let wait = if waiting == 1 { "waits" } else { "wait" };
+            words += &format!(", {} {wait} for a restart", counted(waiting as u64, "worker"));
         }
         self.parent.status(&words);
     }

@@ -7,6 +7,7 @@
 use std::collections::HashMap;
 
 use super::{Loop, Plan, QueueIx, QueuePlan, Role, StageIx, StagePlan};
+use crate::figures::counted;
 
 /// What is to be done.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -187,7 +188,8 @@ fn take_stages(
                 words.push(format!("stage {}: {} changed", stage.name, changed.join(", ")));
             }
             if before.replicas != stage.replicas {
-                words.push(format!("stage {}: {} workers instead of {}", stage.name, stage.replicas, before.replicas));
+                let workers = counted(stage.replicas.into(), "worker");
+                words.push(format!("stage {}: {workers} instead of {}", stage.name, before.replicas));
             }
             if concerns_processes(before, &stage) {
                 renewed.push(*ix);
