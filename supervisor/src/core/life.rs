@@ -143,6 +143,7 @@ impl Core {
         let never_introduced = exit.is_some() && !self.is_introduced(ix);
         let worker = &mut self.workers[ix];
         (worker.process, worker.pid, worker.paused) = (Process::None, None, None);
+        worker.left_items = left.items_left;
         let ending = Ending {
             meaning,
             asked,

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Core;
+use super::abandoned::Takers;
 use super::action::State;
 use super::event::Actor;
 use super::intensity::GroupIntensity;
@@ -20,7 +21,7 @@ impl Core {
     pub(super) fn reload(&mut self, difference: Difference, actor: Actor, now: Instant) {
         let before = std::mem::replace(&mut self.plan, Arc::new(difference.plan));
         self.closed.resize(self.plan.queues.len(), None);
-        self.abandoned.resize(self.plan.queues.len(), false);
+        self.takers.resize(self.plan.queues.len(), Takers::default());
         self.in_vain.resize(self.plan.stages.len(), false);
         self.crews.resize(self.plan.stages.len(), Vec::new());
         let was_watched = |circle| before.loops.iter().position(|old| old == circle).is_some_and(|ix| self.watched[ix]);

@@ -64,6 +64,8 @@ pub struct Worker {
     pub(super) stale: bool,
     /// Whether its last run ended well; `None` if it has not ended, or was asked to stop.
     pub(super) ended_well: Option<bool>,
+    /// Items were in the queues that its stage takes from when its last run ended.
+    pub(super) left_items: bool,
     /// It exited 0 when all its inputs were closed and nothing was left in them.
     pub(super) saw_end: bool,
     /// It was ready once, in whichever run, since its group went down last: who starts after it need not wait for it
@@ -213,6 +215,7 @@ impl Worker {
             dropped: false,
             stale: false,
             ended_well: None,
+            left_items: false,
             saw_end: false,
             was_ready: false,
         }
