@@ -22,6 +22,7 @@ mod hostile;
 mod hung;
 mod left_behind;
 mod letters;
+mod letters_of_types;
 mod limits;
 mod log_files;
 mod logs;
