@@ -48,5 +48,6 @@ mod stop;
 mod supervised;
 mod survivors;
 mod terminal;
+mod trials;
 mod types;
 mod wait;

@@ -35,6 +35,7 @@ mod stage;
 pub mod standstill;
 #[cfg(test)]
 mod story;
+mod trial;
 mod worker;
 
 use std::sync::Arc;
@@ -147,6 +148,7 @@ impl Core {
             self.settle(now);
             if (self.begun || self.level() >= Some(StopLevel::Now)) && self.is_over() {
                 self.finished = true;
+                self.blame_failures();
                 self.out.push(Action::Finish(self.ladder.verdict().clone()));
             }
         }
@@ -346,6 +348,7 @@ impl Core {
             self.notice_significant(now);
             self.notice_abandoned(now);
             self.give_up_waiting(now);
+            self.end_trials(now);
             self.wind_down();
             self.stop_stages(now);
             self.bring_down(now);

@@ -67,9 +67,9 @@ impl Core {
         self.plan.stages[stage].role() == Role::Service
     }
 
-    /// Whether everything that is waited for is complete: all stages but the services.
+    /// Whether everything that is waited for has ended: all stages but the services.
     pub(super) fn work_is_complete(&self) -> bool {
-        (0..self.plan.stages.len()).all(|stage| self.is_service(stage) || self.is_complete(stage))
+        (0..self.plan.stages.len()).all(|stage| self.is_service(stage) || self.crew(stage).all(Worker::is_over))
     }
 
     /// Since when all queues that a stage takes from are closed; `None` if one is open or it takes from none.
@@ -82,10 +82,10 @@ impl Core {
         latest
     }
 
-    /// Closes every queue whose producers are all complete, and has the loops watched that nothing new can come into.
+    /// Closes every queue whose producers send no more, and has the loops watched that nothing new can come into.
     pub(super) fn close_queues(&mut self, now: Instant) {
         for queue in 0..self.plan.queues.len() {
-            if self.plan.queues[queue].producers.iter().all(|stage| self.is_complete(*stage)) {
+            if self.plan.queues[queue].producers.iter().all(|stage| self.sends_no_more(*stage)) {
                 self.close(queue, now);
             }
         }
@@ -112,7 +112,7 @@ impl Core {
         let circle = &self.plan.loops[ix];
         let inputs = circle.stages.iter().flat_map(|stage| &self.plan.stages[*stage].inputs);
         let mut feeders = inputs.chain(&circle.queues).flat_map(|queue| &self.plan.queues[*queue].producers);
-        feeders.all(|stage| circle.stages.contains(stage) || self.is_complete(*stage))
+        feeders.all(|stage| circle.stages.contains(stage) || self.sends_no_more(*stage))
     }
 
     fn close(&mut self, queue: QueueIx, now: Instant) {

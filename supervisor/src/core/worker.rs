@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::id::{Incarnation, Post};
 
-use super::action::{Ask, State};
+use super::action::{Ask, State, Verdict};
 use super::backoff::after;
 use super::event::{Actor, Exit};
 use super::intensity::Intensity;
+use super::trial::Trial;
 use crate::config::plan::{MANAGER_STAGE, MIN_UPTIME, RestartPolicy, Role, StageIx, StagePlan};
 
 /// A worker, as `status` shows it.
@@ -58,6 +59,10 @@ pub struct Worker {
     pub let_go: bool,
     /// Its stage grew by it while the pipeline was running, and it has never been ready.
     pub(super) is_addition: bool,
+    /// What is new about it, if it has not been ready since.
+    pub(super) trial: Option<Trial>,
+    /// Why it has failed alone, for the run's verdict.
+    pub(super) failure: Option<Verdict>,
     /// It was an addition that could not be started, and was dropped.
     pub dropped: bool,
     /// Its process was started with what an earlier plan says, and is to be started anew.
@@ -212,6 +217,8 @@ impl Worker {
             intensity: Intensity::default(),
             let_go: false,
             is_addition: false,
+            trial: None,
+            failure: None,
             dropped: false,
             stale: false,
             ended_well: None,
