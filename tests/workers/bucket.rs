@@ -2,6 +2,7 @@
 //!
 //! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket emit-then-wait N` (then does not end; the next run makes no more), `bucket drip` (for ever), `bucket pass`, `bucket tally` (passes, and changes shared state), `bucket keep`, `bucket hold FILE` (waits with each
 //! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket serve` (no queues),
+//! `bucket mark-at-stop WORD` (a source that makes its only checkpoint when it is told to stop),
 //! `bucket join` (pairs of `left` and `right`, in transactions), `bucket join-left FILE` (the same, until the end of `left`; leaves its pid in FILE),
 //! `bucket emit-beside FILE N` (then ends when the process whose pid is in FILE has ended), `bucket relay` and
 //! `bucket relay-runs` (pass with plain handles, one by one and eight at a time), `bucket emit-runs N` (eight at a time), `bucket babble N` (bytes that are no items), `bucket emit-floats N`, `bucket keep-float`, `bucket names FOLDER` (the paths in it), `bucket keep-sizes`, `bucket emit-exact FIRST N [FILE]` (so many from number FIRST, of
@@ -35,6 +36,10 @@ fn main() -> Exit {
             emit_exact(out, number(first), number(n))
         }),
         ["keep-exact", _] => KeepExact::main(),
+        ["mark-at-stop", _] => source(|out: &mut Output<Item>| {
+            while out.ctx().sleep(Duration::from_secs(1)) {}
+            out.checkpoint(&1u64)
+        }),
         ["drip"] => source(|out: &mut Output<Item>| emit(out, u64::MAX, 0)),
         ["pass"] => run(pass),
         ["tally"] => run(tally),

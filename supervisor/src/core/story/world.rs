@@ -14,6 +14,11 @@ use super::super::backoff::Random;
 use super::super::event::{Event, Exit, Left, StopLevel};
 use crate::config::plan::{Plan, Role};
 
+/// Why a worker waits for its turn though those that start after it still count on it.
+const STAYS_UP: [&str; 4] = ["its wait is over", "replaced: ", TRIED_AGAIN[0], TRIED_AGAIN[1]];
+/// Why a worker that has failed alone is started again.
+const TRIED_AGAIN: [&str; 2] = ["asked to start again", "its stage has changed"];
+
 /// A process, as the world knows it.
 #[derive(Debug)]
 pub(super) struct Process {
@@ -234,7 +239,7 @@ impl World {
                 assert_eq!(state, *from, "changes follow one another");
                 assert!(from != to && !cause.is_empty());
                 let is_called_back = cause.starts_with("its stage is scaled to ");
-                let is_tried_again = cause == "asked to start again" || cause == "its stage has changed";
+                let is_tried_again = TRIED_AGAIN.contains(&cause.as_str());
                 let may_come_back = match from {
                     State::Exited => is_called_back,
                     State::Failed => (is_called_back || is_tried_again) && self.level < Some(StopLevel::Now),
@@ -267,9 +272,7 @@ impl World {
     fn note_change(&mut self, post: Post, to: State, cause: &str) {
         match to {
             State::Ready | State::Draining => _ = self.up.insert(post),
-            State::Pending if !cause.starts_with("its wait is over") && !cause.starts_with("replaced: ") => {
-                _ = self.up.remove(&post)
-            }
+            State::Pending if !STAYS_UP.iter().any(|words| cause.starts_with(words)) => _ = self.up.remove(&post),
             State::Backoff => _ = self.crashed.insert(post, self.log.len()),
             State::Pending | State::Starting | State::Stopping | State::Exited | State::Failed => {}
         }
