@@ -37,7 +37,10 @@ impl Core {
         let ix = usize::from(post.0) - 1;
         let worker = &mut self.workers[ix];
         (worker.failures, worker.intensity) = (0, Intensity::default());
-        worker.trial.get_or_insert(Trial::Run);
+        // The manager runs the supervisor's own program, which has not changed.
+        if worker.stage.is_some() {
+            worker.trial.get_or_insert(Trial::Run);
+        }
         match worker.process {
             Process::None if worker.state == State::Failed => self.try_again(ix, "asked to start again", actor, now),
             Process::None => {

@@ -14,7 +14,7 @@ use super::action::{State, Verdict};
 use super::event::{Actor, StopLevel};
 use super::intensity::Intensity;
 use super::worker::{Process, Worker};
-use crate::config::plan::{Role, StageIx};
+use crate::config::plan::{MANAGER_STAGE, Role, StageIx};
 
 /// What is new about a worker that has not been ready since.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,7 +29,7 @@ impl Core {
     /// The worker alone has failed: the run continues without it.
     pub(super) fn fail_alone(&mut self, ix: usize, verdict: Verdict, cause: &str, now: Instant) {
         let worker = &mut self.workers[ix];
-        let stage = worker.name.split('/').next().unwrap_or(&worker.name);
+        let stage = worker.stage.map_or(MANAGER_STAGE, |stage| &self.plan.stages[stage].name);
         let words = format!(
             "{cause}; the run continues without it: correct the program and `brigade restart {stage}`, or the pipeline file \
              and `brigade reload`"

@@ -184,3 +184,14 @@ fn a_new_stage_that_waits_for_one_that_has_failed_is_given_up_at_the_end() {
     assert_eq!(story.unread.last(), Some(&Action::Finish(verdict)));
     assert_eq!(story.end_of("web/0"), "never started: it starts after stage db, which has failed");
 }
+
+#[test]
+fn a_manager_that_can_never_work_ends_the_run_also_when_it_was_restarted_by_hand() {
+    let mut story = Story::running(line());
+    story.tell(Event::WantManager);
+    story.up("manager/0");
+    story.tell(Event::Restart { post: story.id("manager/0").0, actor: Actor::Operator });
+    story.exits("manager/0", OK);
+    story.spawn_fails("manager/0", "no such file", true);
+    assert_eq!(story.core.level(), Some(StopLevel::Now));
+}
