@@ -1,4 +1,4 @@
-//! Changes of a running pipeline that fail: what works goes on working, and the change can be corrected.
+//! Changes of a running pipeline that fail: the rest works as before, and the change can be corrected.
 
 use brigade_tests::{Run, Sandbox, binary, until};
 
@@ -96,7 +96,7 @@ fn a_rolling_restart_ends_at_the_first_worker_whose_program_has_another_type() {
 #[test]
 fn a_stage_whose_only_worker_has_another_type_now_waits_for_its_old_program() {
     let sandbox = Sandbox::new();
-    // The source has more items than the queue has room for: it waits, and the run goes on.
+    // The source has more items than the queue has room for: it waits, and the run continues.
     let mut run = changed(&sandbox, "capacity = 4", 1);
     let code = ask_and_open_the_gate(&sandbox, &["restart", "taker", "--rolling"]);
     assert_eq!(code, Some(1));

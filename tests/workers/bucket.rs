@@ -165,7 +165,7 @@ fn relay(ctx: &Context) -> brigade_worker::Result {
     Ok(())
 }
 
-/// Takes one item of each side, and sends a pair that matches as its item, another as one that nobody made. Ends when the left
+/// Takes one item of each side, and sends a pair that matches as its item, another pair as `u64::MAX`. Ends when the left
 /// side does.
 fn join_left(ctx: &Context, right: &Receiver<Item>) -> brigade_worker::Result {
     let left = ctx.receiver::<Item>("left")?;
