@@ -48,8 +48,7 @@ impl Reactor {
             return Ok("nothing has changed".to_owned());
         }
         let made = self.make_queues(&found)?;
-        orders::keep(&self.dir, orders::of(&found.plan))
-            .map_err(|error| format!("cannot write {}: {error}", self.dir.orders().display()))?;
+        self.note_new_orders(&found.plan)?;
         let words = found.words.join("\n");
         self.queues.extend(made);
         self.loops = self.loops_of(&found);
@@ -117,7 +116,7 @@ impl Reactor {
             "it is a source, and its workers share the work by their numbers; stop it and run it again"
         } else if new.replicas > old.replicas && keeps_checkpoints {
             "its workers keep checkpoints, and a new one would begin with none; stop it and run it again"
-        } else if Order::of(new) != Order::of(old) && keeps_checkpoints {
+        } else if self.told.noted(&old.name) != Some(&Order::of(new)) && keeps_checkpoints {
             "its workers keep checkpoints, which mean nothing with another program, other arguments or elsewhere; stop it \
              and begin again with --fresh"
         } else {
