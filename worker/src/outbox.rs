@@ -172,17 +172,23 @@ impl Outbox {
         self.item = None;
     }
 
-    /// The handle of a shared container, which is made if it is not one of the last few that were asked for.
-    pub(crate) fn handle(&mut self, kind: Kind, name: &str, make: impl FnOnce(&Context) -> Handle) -> Handle {
-        if let Some(known) = self.handles.iter().find(|known| known.is(kind, name)) {
-            return known.clone();
+    /// The number of the handle of a shared container, which is made if it is not one of the last few that were asked for.
+    /// It holds until the next call.
+    pub(crate) fn handle(&mut self, kind: Kind, name: &str, make: impl FnOnce(&Context) -> Handle) -> usize {
+        if let Some(known) = self.handles.iter().position(|known| known.is(kind, name)) {
+            return known;
         }
         let handle = make(&self.ctx);
         if self.handles.len() >= KNOWN_HANDLES {
             self.handles.remove(0);
         }
-        self.handles.push(handle.clone());
-        handle
+        self.handles.push(handle);
+        self.handles.len() - 1
+    }
+
+    /// The handle of that number.
+    pub(crate) fn known(&self, handle: usize) -> &Handle {
+        &self.handles[handle]
     }
 
     /// The output of this name, or the first.
@@ -360,8 +366,13 @@ impl Outbox {
     fn forget(&mut self) {
         self.entries.clear();
         self.bytes.clear();
-        self.changes = Batch::default();
+        self.changes.clear();
         self.ports.iter_mut().for_each(|port| (port.waiting, port.earlier) = (0, 0));
+    }
+
+    /// Whether the next commit changes shared state.
+    pub(crate) fn changes_shared(&self) -> bool {
+        !self.changes.is_empty()
     }
 
     /// Whether an output has as much on its way as one commit should have to find room for.

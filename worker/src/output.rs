@@ -125,9 +125,10 @@ impl<T> Output<T> {
     /// }
     /// ```
     ///
-    /// Changes are combined before the manager hears of them, over all items of one commit (`batch` in the pipeline file):
-    /// additions to the same number become one, and so does what is pushed to the same list, in its order. What comes of
-    /// them, errors included, is what comes of them one by one. So a change costs little more than its encoding.
+    /// Changes are combined before the manager hears of them, over all items of one commit: additions to the same number
+    /// become one, and so does what is pushed to the same list, in its order. What comes of them, errors included, is what
+    /// comes of them one by one. So a change costs little more than its encoding. A commit covers the items of a `batch`, and
+    /// those of up to 16 batches that change shared state, if they are handled within 5 ms.
     ///
     /// A source that keeps [checkpoints](Output::checkpoint) changes it with the next one, and one that keeps none at once.
     pub fn list<U: Serialize + DeserializeOwned>(&mut self, name: &str) -> ListChange<'_, U> {

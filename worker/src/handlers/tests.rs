@@ -1,6 +1,7 @@
 //! The loop around a handler, in one process.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use brigade_protocol::control::Welcome;
 
