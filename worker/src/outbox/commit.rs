@@ -20,6 +20,8 @@ use crate::error::Refusal;
 use crate::shared::{Batch, SharedError, encoded, pause_before_retry};
 use crate::stop::Stop;
 
+/// How long a thread leaves the lane to other threads of its process before it waits for the room of its only result again.
+const LANE: Duration = Duration::from_millis(1);
 /// How long to wait for the disk to have room again.
 const DISK: Duration = Duration::from_millis(500);
 
@@ -152,6 +154,10 @@ impl Outbox {
             // The others wait for this one meanwhile.
             NotCommitted::Refused(Refused::Timeout) if self.members.iter().any(Member::has_turn) => {
                 Ok((Duration::ZERO, room_for(full, &self.entries)))
+            }
+            // It held no room. Another thread of the process may have the lane meanwhile.
+            NotCommitted::Refused(Refused::Timeout) if self.entries.len() == 1 => {
+                Ok((LANE, room_for(full, &self.entries)))
             }
             // Each worker after another time, so that they do not meet again and again.
             NotCommitted::Refused(Refused::Timeout) => {
