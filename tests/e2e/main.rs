@@ -47,5 +47,6 @@ mod stop;
 mod supervised;
 mod survivors;
 mod terminal;
+mod together;
 mod types;
 mod wait;

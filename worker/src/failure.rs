@@ -116,6 +116,7 @@ pub(crate) fn is_permanent(error: &(dyn std::error::Error + 'static)) -> bool {
             || cause.downcast_ref::<OpenError>().is_some_and(OpenError::is_permanent)
             || cause.downcast_ref::<SharedError>().is_some_and(SharedError::is_permanent)
             || matches!(cause.downcast_ref(), Some(Refusal::Unreadable { .. }))
+            || matches!(cause.downcast_ref(), Some(RecvError::HoldsAll { .. }))
             || matches!(cause.downcast_ref(), Some(DecodeError::OtherType { .. }))
     })
 }

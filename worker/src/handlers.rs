@@ -14,11 +14,11 @@ use signal_hook::low_level;
 use crate::context::Context;
 use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, RecvError, Result};
+use crate::failed_item::nack;
 use crate::failure::{in_words, is_outage, is_permanent, is_stop, retry_time};
 use crate::outbox::{InHand, Outbox};
 use crate::output::Output;
 use crate::panics::{self, Panic};
-use crate::raw_receiver::nack;
 use crate::shape;
 use crate::shared::show_waits_in;
 

@@ -244,8 +244,17 @@ fn source_output<O: DeserializeOwned>(ctx: &Context) -> Result<Output<O>> {
 fn at_work(body: impl FnOnce(&Context) -> Result) -> Exit {
     match boot() {
         Ok(ctx) => {
-            let report = |words| ctx.station().report(Report::Failed { words, permanent: false, outage: false });
-            let result = panics::passed_on(|| body(&ctx), report);
+            let station = ctx.station();
+            let result = panics::passed_on(
+                || body(&ctx),
+                |words| {
+                    let fault = station.take_fault().map(|fault| Err(fault.into()));
+                    if fault.is_none() {
+                        station.report(Report::Failed { words, permanent: false, outage: false });
+                    }
+                    fault
+                },
+            );
             end_if_copy();
             ended(&ctx, result)
         }
@@ -256,6 +265,7 @@ fn at_work(body: impl FnOnce(&Context) -> Result) -> Exit {
 /// What the process's exit says about how the work ended.
 fn ended(ctx: &Context, result: Result) -> Exit {
     let station = ctx.station();
+    let result = station.take_fault().map_or(result, |fault| Err(fault.into()));
     match result {
         Err(error) if !is_stop(&*error) => {
             let (words, permanent, outage) = (in_words(&*error), is_permanent(&*error), is_outage(&*error));
@@ -281,7 +291,7 @@ fn ended(ctx: &Context, result: Result) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Refusal;
+    use crate::error::{RecvError, Refusal};
     use crate::failure::{Misconfigured, Outage};
     use crate::sandbox::sandbox;
 
@@ -312,6 +322,19 @@ mod tests {
         ctx.station().stop.on_signal(15);
         assert_eq!(ended(ctx, Ok(())), Exit::of_signal(15));
         assert!(sandbox.reports().is_empty(), "a signal from elsewhere is no end of the work");
+    }
+
+    #[test]
+    fn a_fault_that_the_code_was_not_given_ends_the_worker_whatever_its_function_returns() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        let fault = || RecvError::HoldsAll { queue: "numbers".into(), held: 4, capacity: 4 };
+        assert!(panics::caught(|| -> () { sandbox.ctx.station().end_by(fault()) }).is_err());
+        assert_eq!(ended(&sandbox.ctx, Ok(())), Exit::MISCONFIGURED);
+        let reports = sandbox.reports();
+        assert!(
+            matches!(&reports[..], [Report::Failed { words, permanent: true, .. }] if *words == fault().to_string()),
+            "{reports:?}"
+        );
     }
 
     #[test]
