@@ -2,7 +2,7 @@
 
 use brigade_tests::Sandbox;
 
-use crate::pipelines::pair;
+use crate::pipelines::{finite, pair};
 
 const ITEMS: u64 = 40;
 
@@ -60,4 +60,20 @@ fn an_iterator_ends_when_all_that_is_left_is_in_its_handles_hands() {
     let text = pair(&["bucket", "emit", "5"], "capacity = 8", &["tangle", "collect"], "");
     sandbox.run(&text).wait().with_code(0);
     sandbox.ledger().assert_once("kept", 5);
+}
+
+#[test]
+fn an_item_with_more_results_than_the_output_can_hold_is_a_dead_letter_and_none_of_them_goes_out() {
+    let sandbox = Sandbox::new();
+    let ended = sandbox.run(&finite(3, &["bucket", "spread", "65"], "")).wait();
+    let report = ended.with_code(5);
+    assert_eq!((report.queues["raw"].dead, report.queues["done"].sent), (3, 0), "{}", ended.err);
+    let letters = sandbox.ask(&["dead", "list"]).out;
+    let words = "one commit would send more than 64 items to queue done, which is its capacity";
+    assert!(letters.contains(words), "{letters}");
+    let sandbox = Sandbox::new();
+    sandbox.run(&finite(3, &["bucket", "spread", "64"], "")).wait().with_code(0);
+    let kept: Vec<u64> =
+        sandbox.ledger().times("kept").into_iter().filter(|(_, times)| *times == 1).map(|(n, _)| n).collect();
+    assert_eq!(kept, (0..3).flat_map(|n| n * 1000..n * 1000 + 64).collect::<Vec<u64>>());
 }

@@ -121,6 +121,15 @@ pub(crate) fn is_permanent(error: &(dyn std::error::Error + 'static)) -> bool {
     })
 }
 
+/// An error of code that is called for no item. If it sends more by one commit than fits, it does so at each restart, and the
+/// worker ends for good.
+pub(crate) fn for_no_item(error: Error) -> Error {
+    let is_too_much = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(Refusal::MoreThanCapacity { .. }))
+    };
+    if causes(&*error).any(is_too_much) { Misconfigured::new(in_words(&*error)).into() } else { error }
+}
+
 /// Whether the error, or one of its causes, says that the item has no part in it.
 pub(crate) fn is_outage(error: &(dyn std::error::Error + 'static)) -> bool {
     causes(error).any(|cause| cause.is::<Outage>())

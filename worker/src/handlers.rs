@@ -15,7 +15,7 @@ use crate::context::Context;
 use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, RecvError, Result};
 use crate::failed_item::nack;
-use crate::failure::{in_words, is_outage, is_permanent, is_stop, retry_time};
+use crate::failure::{for_no_item, in_words, is_outage, is_permanent, is_stop, retry_time};
 use crate::outbox::{InHand, Outbox};
 use crate::output::Output;
 use crate::panics::{self, Panic};
@@ -121,7 +121,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
                     }
                     let finished = (self.finish)(state, out);
                     end_if_copy();
-                    finished?;
+                    finished.map_err(for_no_item)?;
                     return Ok(out.outbox().finish()?);
                 }
                 Err(RecvError::Stopped) => return inputs.commit(out.outbox()),
