@@ -2,7 +2,7 @@
 //!
 //! `tangle split` (a source: each item goes to `left` and to `pairs`), `tangle thin` (hands on every other item), `tangle join` (takes one
 //! item of `left`, then one of `right`), `tangle hoard N` (two handles at `items`, by turns, hold N items before any is
-//! acknowledged), `tangle greedy N` (one handle at `items` holds N before any is acknowledged), `tangle collect` (takes all of `items`
+//! acknowledged), `tangle poll N` (the same, and waits for 300 ms at a time), `tangle greedy N` (one handle at `items` holds N before any is acknowledged), `tangle collect` (takes all of `items`
 //! before any is acknowledged, by an iterator), `tangle commit N` and `tangle commit-at N` (one commit for N items; a commit
 //! with item $POISON fails, or kills the process if $DEADLY is set).
 
@@ -28,7 +28,11 @@ fn main() -> Exit {
         ["join"] => work(join),
         ["hoard", n] => {
             let n = n.parse().expect("a number");
-            work(move |ctx: &Context| hoard(ctx, n))
+            work(move |ctx: &Context| hoard(ctx, n, Duration::MAX))
+        }
+        ["poll", n] => {
+            let n = n.parse().expect("a number");
+            work(move |ctx: &Context| hoard(ctx, n, Duration::from_millis(300)))
         }
         ["greedy", n] => {
             let n = n.parse().expect("a number");
@@ -70,12 +74,13 @@ fn join(ctx: &Context) -> brigade_worker::Result {
     }
 }
 
-fn hoard(ctx: &Context, n: usize) -> brigade_worker::Result {
+fn hoard(ctx: &Context, n: usize, time: Duration) -> brigade_worker::Result {
     let handles = [ctx.receiver::<Item>("items")?, ctx.receiver::<Item>("items")?];
     let mut held = Vec::new();
-    for turn in 0..n {
-        match handles[turn % 2].recv() {
+    while held.len() < n {
+        match handles[held.len() % 2].recv_timeout(time) {
             Ok(item) => held.push(item),
+            Err(RecvError::Timeout) => continue,
             Err(RecvError::Ended | RecvError::Stopped) => break,
             Err(error) => return Err(error.into()),
         }

@@ -212,6 +212,10 @@ impl RawReceiver {
                         return Err(all);
                     } // Else it is only paused.
                 }
+                Err(RecvError::Timeout) => {
+                    waiting.end_without_success();
+                    return Err(RecvError::Timeout);
+                }
                 answer => return answer,
             }
         }
