@@ -120,7 +120,8 @@ fn transact(ctx: &Context, seed: u64, pause: u64) -> Result {
                         ended += 1;
                         break;
                     }
-                    Err(RecvError::Timeout) => break,
+                    // With `HoldsAll` the rest of the queue is in this transaction.
+                    Err(RecvError::Timeout | RecvError::HoldsAll { .. }) => break,
                     Err(RecvError::Stopped) => return Ok(()),
                     Err(error) => return Err(error.into()),
                 };

@@ -67,8 +67,9 @@ impl RawReceiver {
     ///
     /// # Errors
     /// [`RecvError::Ended`] at the end of the stream, [`RecvError::Stopped`] when the worker is told to stop,
-    /// [`RecvError::HoldsAll`] if nothing can come before this handle lets go of a delivery. That is a fault of the worker:
-    /// returned from its function, it ends the worker for good, and the items that are dropped then do not count as failed.
+    /// [`RecvError::HoldsAll`] if nothing can come before this handle lets go of a delivery: as at the end of the stream,
+    /// acknowledge what it holds. If it holds as many items as the queue has room for, the error ends a worker that returns it
+    /// for good. Items that are dropped because of this error do not count as failed.
     #[inline]
     pub fn recv(&self) -> Result<RawDelivery<'_>, RecvError> {
         self.recv_until(None)
