@@ -52,7 +52,8 @@ use crate::raw_receiver::RawReceiver;
 /// Dropped without a commit, it sends nothing, and the items come again as if their deliveries had been dropped. Several items
 /// of one queue are acknowledged together by [`commit_at`](Self::commit_at), or taken by
 /// [`recv_many`](crate::Receiver::recv_many): either way what failed together comes again one by one, and only an item that
-/// fails by itself becomes a dead letter.
+/// fails by itself becomes a dead letter. A worker that commits only whole groups of items, whether or not they came again,
+/// fails with the same group again, and then every item of it comes nearer to its `max_deliveries`.
 pub struct Transaction<'r> {
     outbox: Outbox,
     /// The receivers that it has taken from.
