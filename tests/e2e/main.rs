@@ -48,6 +48,7 @@ mod stop;
 mod supervised;
 mod survivors;
 mod terminal;
+mod together;
 mod trials;
 mod types;
 mod wait;

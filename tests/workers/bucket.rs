@@ -1,7 +1,7 @@
 //! Workers that behave: they make, hand on and keep items. Without them there would be nothing to disturb.
 //!
 //! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket emit-then-wait N` (then does not end; the next run makes no more), `bucket drip` (for ever), `bucket pass`, `bucket tally` (passes, and changes shared state), `bucket keep`, `bucket hold FILE` (waits with each
-//! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket round TIMES FILE` (the same by queue `round` and then to `done`, when FILE is there), `bucket serve` (no queues),
+//! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket spread N` (N results of each item), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket round TIMES FILE` (the same by queue `round` and then to `done`, when FILE is there), `bucket serve` (no queues),
 //! `bucket mark-at-stop WORD` (a source that makes its only checkpoint when it is told to stop),
 //! `bucket join` (pairs of `left` and `right`, in transactions), `bucket join-left FILE` (the same, until the end of `left`; leaves its pid in FILE),
 //! `bucket emit-beside FILE N` (then ends when the process whose pid is in FILE has ended), `bucket relay` and
@@ -50,6 +50,10 @@ fn main() -> Exit {
                 hold(Path::new(file), &item, out)?
             }
             pass(item, out)
+        }),
+        ["spread", n] => run(|item: Item, out: &mut Output<Item>| {
+            let results = item.n * 1000..item.n * 1000 + number(n);
+            results.into_iter().try_for_each(|n| Ok::<_, brigade_worker::Error>(out.send(Item::new(n, 0))?))
         }),
         ["bounce", times] => run(|item: Item, out: &mut Output<Item>| bounce(number(times), &item, out)),
         ["round", times, file] => run(|item: Item, out: &mut Output<Item>| {

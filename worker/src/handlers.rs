@@ -17,11 +17,11 @@ use self::quota::Quota;
 use crate::context::Context;
 use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, RecvError, Result};
-use crate::failure::{in_words, is_outage, is_permanent, is_stop, retry_time};
+use crate::failed_item::nack;
+use crate::failure::{for_no_item, in_words, is_outage, is_permanent, is_stop, retry_time};
 use crate::outbox::{InHand, Outbox};
 use crate::output::Output;
 use crate::panics::{self, Panic};
-use crate::raw_receiver::nack;
 use crate::shape;
 use crate::shared::show_waits_in;
 
@@ -124,7 +124,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
                     }
                     let finished = (self.finish)(state, out);
                     end_if_copy();
-                    finished?;
+                    finished.map_err(for_no_item)?;
                     return Ok(out.outbox().finish()?);
                 }
                 Err(RecvError::Stopped) => return inputs.commit(out.outbox()),

@@ -42,7 +42,6 @@ pub(crate) struct Outbox {
     handles: Vec<Handle>,
     /// The next commit is the last one.
     finishes: bool,
-    warned: bool,
     item: Option<InHand>,
 }
 
@@ -148,7 +147,6 @@ impl Outbox {
             changes: Batch::default(),
             handles: Vec::new(),
             finishes: false,
-            warned: false,
             item: None,
         })
     }
@@ -218,9 +216,10 @@ impl Outbox {
         if self.mode == Mode::AtOnce {
             return self.encode_now(port, item);
         }
-        if self.mode == Mode::WithTransaction && self.ports[port].waiting >= self.ports[port].capacity() {
-            let (queue, capacity) = (self.ports[port].name.clone(), self.ports[port].capacity());
-            return Err(Refusal::MoreThanCapacity { queue, capacity });
+        let Port { name, waiting, earlier, .. } = &self.ports[port];
+        if waiting - earlier >= self.ports[port].capacity() {
+            // What came from other items can be committed before, but this could never be committed together.
+            return Err(Refusal::MoreThanCapacity { queue: name.clone(), capacity: self.ports[port].capacity() });
         }
         let start = self.bytes.len();
         codec::encode(item, &mut self.bytes)?;
@@ -231,10 +230,6 @@ impl Outbox {
         }
         self.entries.push((port, start..self.bytes.len()));
         self.ports[port].waiting += 1;
-        let Port { waiting, earlier, .. } = self.ports[port];
-        if waiting - earlier > self.ports[port].capacity() {
-            return self.overflow(port);
-        }
         Ok(())
     }
 
@@ -248,37 +243,6 @@ impl Outbox {
         codec::encode_to(item, &mut draft)?;
         member.send_draft(&mut draft)?;
         Ok(())
-    }
-
-    fn send_now(&mut self, port: usize, range: Range<usize>) -> Result<(), Refusal> {
-        let stop = &self.ctx.station().stop;
-        let waiting = self.lane.waiting();
-        let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting, room_in(port, 1)) };
-        self.members[port].send(&self.bytes[range], &wait)?;
-        Ok(())
-    }
-
-    /// More from one item than the queue can hold at once: what it has sent so far goes out by itself. What came from
-    /// others before it stays for the commit.
-    fn overflow(&mut self, port: usize) -> Result<(), Refusal> {
-        if !self.warned {
-            self.warned = true;
-            let (queue, capacity) = (&self.ports[port].name, self.ports[port].capacity());
-            tracing::warn!(
-                queue,
-                capacity,
-                "more results at once than the queue has room for: they cannot be committed together, and may be sent again if this process dies now; raise the queue's capacity"
-            );
-        }
-        let earlier = self.ports.iter().map(|port| port.earlier).sum();
-        let entries = self.entries.split_off(earlier);
-        let mut sent = Ok(());
-        for (port, range) in entries {
-            sent = sent.and_then(|()| self.send_now(port, range));
-        }
-        self.bytes.truncate(self.entries.last().map_or(0, |(_, range)| range.end));
-        self.ports.iter_mut().for_each(|port| port.waiting = port.earlier);
-        sent
     }
 
     /// The last committed checkpoint. From now on what is sent goes out with the next checkpoint.
