@@ -65,6 +65,8 @@ pub fn cases(scale: Scale) -> Vec<Case> {
         typed(scale),
         large_values(scale),
         threads_alone(scale),
+        retries_wait(scale, 1 << 10),
+        retries_wait(scale, 1 << 17),
         many(scale),
         hand_on(scale),
         pipeline_of_three(scale),
@@ -204,10 +206,21 @@ fn large_values(scale: Scale) -> Case {
 fn threads_alone(scale: Scale) -> Case {
     let shape = scale.shape(64, 1);
     let contestants = vec![
-        Contestant::new("Brigade, bare queue", move || threads::run(shape, 1024)),
+        Contestant::new("Brigade, bare queue", move || threads::run(shape, 1024, 0)),
         Contestant::new(CROSSBEAM, move || crossbeam::run(shape)),
     ];
     case("threads", "64 B between two threads of one process", Unit::ItemsPerSecond, contestants)
+}
+
+/// Nine tenths of a queue wait for a retry, beside a queue of as many slots as are left.
+fn retries_wait(scale: Scale, capacity: u32) -> Case {
+    let (shape, waiting) = (scale.shape(64, 1), capacity / 10 * 9);
+    let contestants = vec![
+        Contestant::new(format!("{waiting} of {capacity} wait"), move || threads::run(shape, capacity, waiting)),
+        Contestant::new("none waits", move || threads::run(shape, capacity - waiting, 0)),
+    ];
+    let title = "64 B between two threads, beside items that wait for a retry";
+    case(format!("retries-wait-{capacity}"), title, Unit::ItemsPerSecond, contestants)
 }
 
 fn many(scale: Scale) -> Case {

@@ -121,7 +121,7 @@ pub fn shape_in_words(noted: &Noted) -> String {
     match noted {
         Noted::Nothing => "not checked".to_owned(),
         Noted::Shape(note) => note.to_string(),
-        Noted::TooLarge => "checked, and too large to be shown".to_owned(),
+        Noted::TooLarge { .. } => "checked, and too large to be shown".to_owned(),
         Noted::Unreadable => "cannot be read at the moment".to_owned(),
     }
 }

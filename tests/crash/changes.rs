@@ -54,7 +54,8 @@ fn worker_dies_at(point: &str, nth: u32, batch: u32) -> Report {
 
 #[test]
 fn batch_prepared() {
-    for (nth, batch) in [(50, 1), (5, 16)] {
+    // A commit may cover two batches: half of the queue.
+    for (nth, batch) in [(50, 1), (3, 16)] {
         let report = worker_dies_at("batch_prepared", nth, batch);
         assert!(report.queues["raw"].redelivered > 0, "{report:?}");
     }
@@ -64,7 +65,7 @@ fn batch_prepared() {
 fn a_change_is_made_once_wherever_its_worker_dies_in_the_commit() {
     for point in ["batch_staged_one", "batch_settled", "batch_noted", "batch_committed", "batch_published_one"] {
         worker_dies_at(point, 20, 1);
-        worker_dies_at(point, 5, 16);
+        worker_dies_at(point, 3, 16);
     }
 }
 
@@ -86,14 +87,14 @@ fn manager_dies_at(point: &str, nth: u32) {
 
 #[test]
 fn manager_batch_settling() {
-    manager_dies_at("manager_batch_settling", 6);
+    manager_dies_at("manager_batch_settling", 4);
 }
 
 #[test]
 fn a_manager_that_dies_beside_its_journal_makes_every_change_of_a_batch_once() {
-    manager_dies_at("manager_journal_before", 9);
-    manager_dies_at("manager_journal_copied", 9);
-    manager_dies_at("manager_journal_written", 9);
+    manager_dies_at("manager_journal_before", 7);
+    manager_dies_at("manager_journal_copied", 7);
+    manager_dies_at("manager_journal_written", 7);
 }
 
 #[test]

@@ -1,6 +1,8 @@
 //! Death of a worker at a point of a retry with a delay, in its first run: the item comes again, once.
 
-use crate::stage::failing_middle_dies_at;
+use brigade_tests::Sandbox;
+
+use crate::stage::{Line, failing_middle_dies_at};
 
 const WAITS: &str = "capacity = 16\nretry_delay = \"300ms\"";
 
@@ -45,4 +47,22 @@ fn late_hint_claimed_after_a_delay() {
 fn late_leased_after_a_delay() {
     let (_sandbox, report) = failing_middle_dies_at(WAITS, "late_leased");
     assert_eq!(report.queues["raw"].redelivered, 2);
+}
+
+/// The slot of the item that waits is passed for many laps. When the item is done, the stage in the middle claims the slot.
+#[test]
+fn loose_slot_claimed() {
+    const MANY: u64 = 5_000;
+    let sandbox = Sandbox::new();
+    let text = Line {
+        source: &["bucket", "emit", "5000"],
+        middle_env: "env.DIE_AT = \"loose_slot_claimed\"",
+        queue: "capacity = 16\nretry_delay = \"20ms\"",
+        ..Line::default()
+    };
+    let text = text.text().replace("[\"bucket\", \"keep\"]", "[\"misfit\", \"fail-once\", \"3\"]");
+    let ended = sandbox.run(&text).wait();
+    let report = ended.with_code(0);
+    assert_eq!(report.stages["middle"].restarts, 1, "it did not die at its point:\n{}", ended.err);
+    assert_eq!((report.queues["done"].sent, report.queues["done"].acked), (MANY, MANY), "{report:?}");
 }

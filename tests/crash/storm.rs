@@ -9,6 +9,7 @@ mod end;
 mod figures;
 mod ledger;
 mod plan;
+mod rename;
 mod weather;
 
 use std::time::{Duration, Instant};

@@ -3,6 +3,8 @@
 use brigade_tests::{Run, Sandbox, until, until_some};
 use nix::sys::signal::Signal;
 
+use crate::pipelines::pair;
+
 /// A source of exact items, another one that makes none, and a taker. An empty `source` leaves the first one out.
 fn text(name: &str, source: &[&str]) -> String {
     let first = format!("[stages.{name}]\ncommand = {source:?}\noutputs = [\"items\"]\n");
@@ -164,4 +166,28 @@ fn a_source_without_checkpoints_keeps_its_name_under_a_reload() {
     run.signal(Signal::SIGTERM);
     run.wait().with_code(0);
     sandbox.ledger().assert_once("kept", 64);
+}
+
+/// The old process makes its first checkpoint after the reload has looked for one.
+#[test]
+fn a_checkpoint_that_is_made_while_a_reload_is_under_way_is_not_used_under_the_new_orders() {
+    let sandbox = Sandbox::new();
+    let text = |word: &str| pair(&["bucket", "mark-at-stop", word], "", &["bucket", "keep"], "");
+    let mut run = sandbox.run(&text("old"));
+    run.pid_when("source/0", "ready");
+    sandbox.pipeline(&text("new"));
+    let reloaded = sandbox.ask(&["reload"]);
+    assert_eq!(reloaded.code, Some(0), "{}", reloaded.err);
+    let report = run.wait().with_code(1);
+    let why = "it would continue from its checkpoint, which was made when it was told [\"mark-at-stop\", \"old\"] and not \
+               [\"mark-at-stop\", \"new\"]";
+    assert!(report.verdict.contains(why), "{}", report.verdict);
+    // Nor by the next run.
+    let ended = sandbox.run(&text("new")).wait();
+    assert_eq!(ended.code, Some(2), "{}", ended.err);
+    assert!(ended.err.contains("would continue from the checkpoint of an earlier run"), "{}", ended.err);
+    let mut run = sandbox.run(&text("old"));
+    run.pid_when("source/0", "ready");
+    sandbox.stop("--now");
+    run.wait().with_code(0);
 }

@@ -167,6 +167,35 @@ fn a_drain_ends_circles_too() {
     assert_eq!(report.queues["out"].acked, report.queues["items"].sent);
 }
 
+/// The process that sends to the right side ends after the join, with nothing left to send.
+#[test]
+fn a_join_that_returns_at_the_end_of_its_first_queue_ends_the_run_well() {
+    let sandbox = Sandbox::new();
+    let text = r#"
+name = "join"
+[queues.left]
+[queues.right]
+[queues.done]
+[stages.left]
+command = ["bucket", "emit", "50"]
+outputs = ["left"]
+[stages.right]
+command = ["bucket", "emit-beside", "${here}/joined", "50"]
+outputs = ["right"]
+[stages.join]
+command = ["bucket", "join-left", "${here}/joined"]
+inputs = ["left", "right"]
+outputs = ["done"]
+[stages.sink]
+command = ["bucket", "keep"]
+inputs = ["done"]
+env = { LEDGER = "${ledger}" }
+"#;
+    let report = sandbox.run(text).wait().with_code(0);
+    assert_eq!((report.verdict.as_str(), report.queues["right"].left), ("complete", 0));
+    sandbox.ledger().assert_once("kept", 50);
+}
+
 #[test]
 fn services_start_first_and_stop_last_and_hold_up_no_end() {
     let sandbox = Sandbox::new();

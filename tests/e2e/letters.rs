@@ -115,13 +115,14 @@ fn ids(sandbox: &Sandbox) -> Vec<String> {
     letters.iter().map(|letter| letter["id"].as_str().expect("text").to_owned()).collect()
 }
 
-/// A source that keeps no checkpoint, and an exact file at the end.
-fn exact(source: &str) -> String {
+/// A source that keeps no checkpoint, a middle that cannot do item 3 at first, and a sink with these keys. `env` is further
+/// environment of the middle.
+fn line(source: &str, max_deliveries: u32, env: &str, sink: &str) -> String {
     format!(
         r#"
-name = "exact"
+name = "line"
 [queues.raw]
-max_deliveries = 1
+max_deliveries = {max_deliveries}
 [queues.done]
 [stages.source]
 command = ["bucket", "{source}", "10"]
@@ -131,12 +132,17 @@ env = {{ LEDGER = "${{ledger}}" }}
 command = {FAILING}
 inputs = ["raw"]
 outputs = ["done"]
-env = {{ LEDGER = "${{ledger}}", MENDED = "${{here}}/mended" }}
+env = {{ LEDGER = "${{ledger}}", MENDED = "${{here}}/mended"{env} }}
 [stages.sink]
-command = ["bucket", "keep-exact", "${{here}}/kept"]
 inputs = ["done"]
+{sink}
 "#
     )
+}
+
+/// With an exact file at the end.
+fn exact(source: &str) -> String {
+    line(source, 1, "", "command = [\"bucket\", \"keep-exact\", \"${here}/kept\"]")
 }
 
 fn kept(sandbox: &Sandbox) -> Vec<u64> {
@@ -247,29 +253,11 @@ fn keys(sandbox: &Sandbox) -> Vec<(String, String)> {
         .collect()
 }
 
-/// Two queues, and workers that note the key of each item that they meet; the middle cannot do item 3 at first.
+/// With workers that note the key of each item that they meet.
 fn keyed() -> String {
-    format!(
-        r#"
-name = "keyed"
-[queues.raw]
-max_deliveries = 2
-[queues.done]
-[stages.source]
-command = ["bucket", "emit", "10"]
-outputs = ["raw"]
-env = {{ LEDGER = "${{ledger}}" }}
-[stages.middle]
-command = {FAILING}
-inputs = ["raw"]
-outputs = ["done"]
-env = {{ LEDGER = "${{ledger}}", MENDED = "${{here}}/mended", KEYS = "${{here}}/keys" }}
-[stages.sink]
-command = {FAILING}
-inputs = ["done"]
-env = {{ LEDGER = "${{ledger}}", MENDED = "${{here}}/mended", KEYS = "${{here}}/keys" }}
-"#
-    )
+    let keys = ", KEYS = \"${here}/keys\"";
+    let env = format!("{{ LEDGER = \"${{ledger}}\", MENDED = \"${{here}}/mended\"{keys} }}");
+    line("emit", 2, keys, &format!("command = {FAILING}\nenv = {env}"))
 }
 
 #[test]

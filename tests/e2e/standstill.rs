@@ -65,8 +65,18 @@ fn a_standstill_ends_the_run_if_the_file_says_so() {
 
 #[test]
 fn a_worker_that_holds_every_item_of_a_queue_stands_still() {
+    stands_still_with_all("hoard");
+}
+
+#[test]
+fn a_worker_that_waits_for_a_short_time_again_and_again_stands_still_too() {
+    stands_still_with_all("poll");
+}
+
+#[track_caller]
+fn stands_still_with_all(how: &str) {
     let sandbox = Sandbox::new();
-    let text = pair(&["bucket", "emit", "100"], "capacity = 8", &["tangle", "hoard", "20"], "");
+    let text = pair(&["bucket", "emit", "100"], "capacity = 8", &["tangle", how, "20"], "");
     let mut run = sandbox.run(&text);
     let circle = "source/0 waits for room in queue items, taker/0 waits for an item of queue items (8 items of it are in \
                   workers' hands)";

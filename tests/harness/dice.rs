@@ -48,6 +48,19 @@ pub fn size_in_storm(seed: u64, n: u64) -> usize {
     size as usize
 }
 
+/// How often item `n` of a storm goes round the loop of a stage that feeds itself.
+pub fn hops_in_storm(seed: u64, n: u64) -> u8 {
+    Dice::new(seed.rotate_left(17) ^ n.wrapping_mul(0xBF58_476D_1CE4_E5B9)).below(8).saturating_sub(4) as u8
+}
+
+/// Whether item `n` of a storm goes round the loop of two stages: few do, so that the loop has room for all of them.
+pub fn goes_round_in_storm(n: u64) -> bool {
+    n.is_multiple_of(20) && n < 20 * LOOP_ROOM
+}
+
+/// The capacity of the queues in a loop of two stages: not fewer than the items that ever come there.
+pub const LOOP_ROOM: u64 = 600;
+
 /// The monotonic clock, which is the same in all processes, in nanoseconds.
 pub fn monotonic_ns() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);

@@ -8,6 +8,8 @@ use serde_bytes::ByteBuf;
 pub struct Item {
     /// Its number, from 0.
     pub n: u64,
+    /// How often it went round a loop.
+    pub hops: u8,
     /// As many as wanted.
     pub bytes: ByteBuf,
 }
@@ -15,7 +17,7 @@ pub struct Item {
 impl Item {
     /// The item of this number, with so many bytes.
     pub fn new(n: u64, len: usize) -> Self {
-        Self { n, bytes: ByteBuf::from(content(n, len)) }
+        Self { n, hops: 0, bytes: ByteBuf::from(content(n, len)) }
     }
 
     /// Whether its bytes are its own.

@@ -13,7 +13,7 @@ mod tree;
 mod until;
 
 pub use binaries::{binary, folder, workspace};
-pub use dice::{Dice, monotonic_ns, size_in_storm};
+pub use dice::{Dice, LOOP_ROOM, goes_round_in_storm, hops_in_storm, monotonic_ns, size_in_storm};
 pub use item::Item;
 pub use ledger::{Entry, Ledger, crash_only_in_the_first_run, note};
 pub use proc::{Process, is_alive, keeper_of, processes_of};

@@ -1,8 +1,10 @@
 //! Workers that behave: they make, hand on and keep items. Without them there would be nothing to disturb.
 //!
 //! `bucket emit N [BYTES]`, `bucket emit-after FILE N` (when FILE is there), `bucket emit-then-wait N` (then does not end; the next run makes no more), `bucket drip` (for ever), `bucket pass`, `bucket tally` (passes, and changes shared state), `bucket keep`, `bucket hold FILE` (waits with each
-//! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket round TIMES FILE` (the same by queue `round` and then to `done`, when FILE is there), `bucket serve` (no queues),
-//! `bucket join` (pairs of `left` and `right`, in transactions), `bucket relay` and
+//! item until FILE is there), `bucket hold-first FILE` (only with item 0, and hands on), `bucket spread N` (N results of each item), `bucket bounce TIMES` (a loop: an item goes round so often), `bucket round TIMES FILE` (the same by queue `round` and then to `done`, when FILE is there), `bucket serve` (no queues),
+//! `bucket mark-at-stop WORD` (a source that makes its only checkpoint when it is told to stop),
+//! `bucket join` (pairs of `left` and `right`, in transactions), `bucket join-left FILE` (the same, until the end of `left`; leaves its pid in FILE),
+//! `bucket emit-beside FILE N` (then ends when the process whose pid is in FILE has ended), `bucket relay` and
 //! `bucket relay-runs` (pass with plain handles, one by one and eight at a time), `bucket emit-runs N` (eight at a time), `bucket babble N` (bytes that are no items), `bucket emit-floats N`, `bucket keep-float`, `bucket names FOLDER` (the paths in it), `bucket keep-sizes`, `bucket emit-exact FIRST N [FILE]` (so many from number FIRST, of
 //! $ITEM_BYTES, each with a checkpoint, when FILE is there), `bucket emit-share FILE N` (those of N that are the worker's by its number, each with a checkpoint, the second half when FILE is there),
 //! `bucket emit-half-after FILE N` (half of N by each of two workers, by the second when FILE is there), `bucket keep-exact FILE` (a line with its number for each item in an exact file; %r and %t in its name are the replica and the thread).
@@ -12,7 +14,9 @@ use std::path::Path;
 use std::time::Duration;
 
 use brigade_tests::{Item, crash_only_in_the_first_run, note};
-use brigade_worker::{Context, ExactFile, Exit, Misconfigured, Output, RecvError, Worker, run, sink, source, work};
+use brigade_worker::{
+    Context, ExactFile, Exit, Misconfigured, Output, Receiver, RecvError, Worker, run, sink, source, work,
+};
 
 fn main() -> Exit {
     crash_only_in_the_first_run();
@@ -37,6 +41,10 @@ fn main() -> Exit {
             source(|out: &mut Output<Item>| emit_half_after(out, Path::new(file), number(n)))
         }
         ["keep-exact", _] => KeepExact::main(),
+        ["mark-at-stop", _] => source(|out: &mut Output<Item>| {
+            while out.ctx().sleep(Duration::from_secs(1)) {}
+            out.checkpoint(&1u64)
+        }),
         ["drip"] => source(|out: &mut Output<Item>| emit(out, u64::MAX, 0)),
         ["pass"] => run(pass),
         ["tally"] => run(tally),
@@ -48,6 +56,10 @@ fn main() -> Exit {
             }
             pass(item, out)
         }),
+        ["spread", n] => run(|item: Item, out: &mut Output<Item>| {
+            let results = item.n * 1000..item.n * 1000 + number(n);
+            results.into_iter().try_for_each(|n| Ok::<_, brigade_worker::Error>(out.send(Item::new(n, 0))?))
+        }),
         ["bounce", times] => run(|item: Item, out: &mut Output<Item>| bounce(number(times), &item, out)),
         ["round", times, file] => run(|item: Item, out: &mut Output<Item>| {
             while !Path::new(file).exists() && out.ctx().sleep(Duration::from_millis(5)) {}
@@ -55,6 +67,17 @@ fn main() -> Exit {
         }),
         ["relay"] => work(relay),
         ["join"] => work(join),
+        ["join-left", file] => work(|ctx: &Context| {
+            join_left(ctx, &ctx.receiver("right")?)?;
+            let own = format!("{file}.new");
+            std::fs::write(&own, std::process::id().to_string())?;
+            Ok::<_, brigade_worker::Error>(std::fs::rename(own, file)?)
+        }),
+        ["emit-beside", file, n] => source(|out: &mut Output<Item>| {
+            emit(out, number(n), 0)?;
+            while !has_ended(file) && out.ctx().sleep(Duration::from_millis(2)) {}
+            Ok::<_, brigade_worker::Error>(())
+        }),
         ["relay-runs"] => work(relay_runs),
         ["emit-runs", n] => work(|ctx: &Context| emit_runs(ctx, number(n))),
         ["emit-floats", n] => source(|out: &mut Output<f64>| {
@@ -183,9 +206,10 @@ fn relay(ctx: &Context) -> brigade_worker::Result {
     Ok(())
 }
 
-/// Takes one item of each side, and sends a pair that matches as its item, another as one that nobody made.
-fn join(ctx: &Context) -> brigade_worker::Result {
-    let (left, right) = (ctx.receiver::<Item>("left")?, ctx.receiver::<Item>("right")?);
+/// Takes one item of each side, and sends a pair that matches as its item, another pair as `u64::MAX`. Ends when the left
+/// side does.
+fn join_left(ctx: &Context, right: &Receiver<Item>) -> brigade_worker::Result {
+    let left = ctx.receiver::<Item>("left")?;
     let mut tx = ctx.transaction()?;
     for one in left.iter() {
         let (one, other) = (tx.ack(one), tx.ack(right.recv()?));
@@ -194,12 +218,23 @@ fn join(ctx: &Context) -> brigade_worker::Result {
         tx.counter("pairs").add(1)?;
         tx.commit()?;
     }
-    // A join reads both queues to their ends: one that ends with the first leaves the senders of the other nobody.
+    Ok(())
+}
+
+/// As `join_left`, and reads the right side to its end: an item without a partner is an error.
+fn join(ctx: &Context) -> brigade_worker::Result {
+    let right = ctx.receiver::<Item>("right")?;
+    join_left(ctx, &right)?;
     match right.recv() {
         Ok(other) => Err(format!("item {} of the right has no partner", other.n).into()),
         Err(RecvError::Ended | RecvError::Stopped) => Ok(()),
         Err(error) => Err(error.into()),
     }
+}
+
+/// Whether the file is there, and the process whose pid is in it is not.
+fn has_ended(file: &str) -> bool {
+    std::fs::read_to_string(file).is_ok_and(|pid| !Path::new("/proc").join(pid).exists())
 }
 
 /// As `relay`, eight at a time.

@@ -1,6 +1,7 @@
 //! Workers whose items are of the type that their arguments name, for tests of programs that changed.
 //!
 //! `typed send KIND N` (then ends), `typed take KIND` (notes each), `typed take KIND FILE` (each when FILE is there),
+//! `typed fail KIND` (fails with each), `typed wait KIND FILE` (a source that sends nothing, until FILE is there),
 //! `typed pass KIND KIND` (takes one, sends the other), `typed raw` (takes bytes), `typed count KIND N` (changes a shared
 //! map whose values are of that kind, with each of N items that it makes), `typed mark KIND FILE` (restores a checkpoint of
 //! that kind, sets another, and ends when FILE is there).
@@ -136,6 +137,8 @@ fn misused() -> Exit {
 fn of<T: Kind>(words: &[&str]) -> Exit {
     match *words {
         ["send", _, n] => source(|out: &mut Output<T>| send(out, n)),
+        ["fail", _] => sink(|item: T| fail(&item)),
+        ["wait", _, file] => source(|out: &mut Output<T>| wait(out, Path::new(file))),
         ["take", _] => sink(|item: T| take(&item, None)),
         ["take", _, file] => sink(|item: T| take(&item, Some(Path::new(file)))),
         ["pass", _, "u64"] => run(pass::<T, u64>),
@@ -160,6 +163,16 @@ fn take<T: Kind>(item: &T, file: Option<&Path>) -> brigade_worker::Result {
         std::thread::park_timeout(Duration::from_millis(2));
     }
     note("kept", item.number());
+    Ok(())
+}
+
+fn fail<T: Kind>(item: &T) -> brigade_worker::Result {
+    note("failed", item.number());
+    Err("it fails always".into())
+}
+
+fn wait<T: Kind>(out: &mut Output<T>, file: &Path) -> brigade_worker::Result {
+    while !file.exists() && out.ctx().sleep(Duration::from_millis(2)) {}
     Ok(())
 }
 

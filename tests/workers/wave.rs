@@ -5,7 +5,9 @@
 //! PAUSE` (asks for most of them to come again later), `wave rash SEED PAUSE` (ends its process at some of them), `wave transact
 //! SEED PAUSE` (by transactions of its own, from all of its inputs), `wave pass SEED PAUSE` (to its
 //! outputs in turn), `wave tally SEED PAUSE` (the same, and adds to a shared counter), `wave nack SEED PAUSE` (the same, and
-//! fails some once or twice), `wave poison SEED PAUSE` (the same, and fails some until `MENDED` is there), `wave relay SEED
+//! fails some once or twice), `wave round SEED PAUSE` (sends most of them back to its own queue, up to three times), `wave circle
+//! SEED PAUSE` (sends some of them round a loop, by the output whose name begins with `l`), `wave hop SEED PAUSE` (the other stage of
+//! that loop, which counts the round), `wave poison SEED PAUSE` (the same, and fails some until `MENDED` is there), `wave relay SEED
 //! PAUSE` (the same with plain handles, up to 64 at a time),
 //! `wave keep SEED PAUSE` (a line `NUMBER BYTES KEY` for each in the file `KEPT`), `wave hold` (with an item, until `ENOUGH`
 //! is there; it writes down when it began). PAUSE is in microseconds per item.
@@ -15,7 +17,7 @@ use std::io::Write;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use brigade_tests::{Dice, Item, monotonic_ns, size_in_storm};
+use brigade_tests::{Dice, Item, goes_round_in_storm, hops_in_storm, monotonic_ns, size_in_storm};
 use brigade_worker::{
     Context, ExactFile, Exit, Misconfigured, Output, RecvError, Result, RetryAfter, Worker, run, source, work,
 };
@@ -32,9 +34,11 @@ fn main() -> Exit {
             source(|out: &mut Output<Item>| emit(out, number(seed), number(chunk), number(pause), number(first)))
         }
         ["transact", seed, pause] => work(|ctx: &Context| transact(ctx, number(seed), number(pause))),
-        [mode @ ("pass" | "tally" | "nack" | "poison" | "later" | "rash"), seed, pause] => {
-            run(|item: Item, out: &mut Output<Item>| pass(item, out, mode, number(seed), number(pause)))
-        }
+        [
+            mode @ ("pass" | "tally" | "nack" | "poison" | "later" | "rash" | "round" | "circle" | "hop"),
+            seed,
+            pause,
+        ] => run(|item: Item, out: &mut Output<Item>| pass(item, out, mode, number(seed), number(pause))),
         ["relay", seed, pause] => work(|ctx: &Context| relay(ctx, number(seed), number(pause))),
         ["keep", ..] => Keep::main(),
         ["hold"] => run(hold),
@@ -73,7 +77,7 @@ fn check(item: &Item, seed: u64) -> Result {
     Ok(())
 }
 
-fn pass(item: Item, out: &mut Output<Item>, mode: &str, seed: u64, pause: u64) -> Result {
+fn pass(mut item: Item, out: &mut Output<Item>, mode: &str, seed: u64, pause: u64) -> Result {
     check(&item, seed)?;
     nap(pause);
     let is_first = out.deliveries() == Some(1);
@@ -99,7 +103,15 @@ fn pass(item: Item, out: &mut Output<Item>, mode: &str, seed: u64, pause: u64) -
         out.counter("items").add(1)?;
         out.counter("numbers").add(item.n as i64)?;
     }
-    let outputs: Vec<String> = out.ctx().outputs().map(str::to_owned).collect();
+    let goes_back =
+        item.hops < hops_in_storm(seed, item.n) && (mode == "round" || mode == "circle" && goes_round_in_storm(item.n));
+    if mode == "hop" || mode == "round" && goes_back {
+        item.hops += 1;
+    }
+    let inputs: Vec<String> = out.ctx().inputs().map(str::to_owned).collect();
+    let is_loop = |name: &String| name.starts_with('l') || inputs.contains(name);
+    let outputs = out.ctx().outputs().map(str::to_owned).filter(|name| is_loop(name) == goes_back);
+    let outputs: Vec<String> = outputs.collect();
     Ok(out.to(&outputs[item.n as usize % outputs.len()]).send(item)?)
 }
 
@@ -120,7 +132,8 @@ fn transact(ctx: &Context, seed: u64, pause: u64) -> Result {
                         ended += 1;
                         break;
                     }
-                    Err(RecvError::Timeout) => break,
+                    // All of a small queue, or the last of a closed one, may be in hand: nothing comes before the commit.
+                    Err(RecvError::Timeout | RecvError::HoldsAll { .. }) => break,
                     Err(RecvError::Stopped) => return Ok(()),
                     Err(error) => return Err(error.into()),
                 };

@@ -11,7 +11,7 @@ use brigade_protocol::shared::op::{CounterOp, Kind, ListOp, MapOp};
 use serde::{Serialize, de::DeserializeOwned};
 
 use crate::outbox::Outbox;
-use crate::shared::{Handle, SharedError, encoded};
+use crate::shared::{SharedError, encoded};
 
 /// A shared list, changed with the item in hand: [`Output::list`](crate::Output::list).
 pub struct ListChange<'a, T> {
@@ -32,12 +32,13 @@ pub struct CounterChange<'a> {
 
 struct To<'a> {
     outbox: &'a mut Outbox,
-    handle: Handle,
+    /// The number of the container's handle.
+    handle: usize,
 }
 
 impl To<'_> {
     fn make(&mut self, change: Change) -> Result<(), SharedError> {
-        self.outbox.change(&self.handle, change)
+        self.outbox.change(self.handle, change)
     }
 }
 
@@ -157,7 +158,7 @@ impl<K: Serialize + DeserializeOwned> MapChange<'_, K, i64> {
     where
         K: Borrow<Q>,
     {
-        self.to.make(Change::Add(encoded(key)?, number))
+        self.to.outbox.add(self.to.handle, key, number)
     }
 
     /// Adds to many numbers: to all of them, or, if one of the sums does not fit, to none.
@@ -200,18 +201,18 @@ impl<'a> CounterChange<'a> {
 
 impl<T> fmt::Debug for ListChange<'_, T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a change of {:?}", self.to.handle)
+        write!(f, "a change of {:?}", self.to.outbox.known(self.to.handle))
     }
 }
 
 impl<K, V> fmt::Debug for MapChange<'_, K, V> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a change of {:?}", self.to.handle)
+        write!(f, "a change of {:?}", self.to.outbox.known(self.to.handle))
     }
 }
 
 impl fmt::Debug for CounterChange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "a change of {:?}", self.to.handle)
+        write!(f, "a change of {:?}", self.to.outbox.known(self.to.handle))
     }
 }

@@ -65,9 +65,11 @@ pub enum Refusal {
     /// The queue's shared memory does not make sense any more.
     #[error("the queue is spoilt: its shared memory holds impossible values")]
     Spoilt,
-    /// A transaction sends more items to a queue than that can hold at once.
+    /// One commit would send more items to a queue than it can hold at once: a handler for one item, a source between two
+    /// checkpoints, a transaction.
     #[error(
-        "the transaction sends more items to queue {queue} than its capacity of {capacity}: commit more often, or raise the capacity in the pipeline file"
+        "one commit would send more than {} to queue {queue}, which is its capacity: send fewer for one item, or commit more often, or raise the queue's capacity in the pipeline file",
+        items(*capacity)
     )]
     MoreThanCapacity {
         /// Name of the queue.
@@ -346,6 +348,10 @@ impl OpenError {
             Self::Queue { .. } | Self::ShapeUnreadable { .. } => false,
         }
     }
+}
+
+fn items(number: usize) -> String {
+    if number == 1 { "1 item".to_owned() } else { format!("{number} items") }
 }
 
 fn deliveries(held: usize) -> String {

@@ -116,8 +116,18 @@ pub(crate) fn is_permanent(error: &(dyn std::error::Error + 'static)) -> bool {
             || cause.downcast_ref::<OpenError>().is_some_and(OpenError::is_permanent)
             || cause.downcast_ref::<SharedError>().is_some_and(SharedError::is_permanent)
             || matches!(cause.downcast_ref(), Some(Refusal::Unreadable { .. }))
+            || matches!(cause.downcast_ref(), Some(RecvError::HoldsAll { held, capacity, .. }) if held >= capacity)
             || matches!(cause.downcast_ref(), Some(DecodeError::OtherType { .. }))
     })
+}
+
+/// An error of code that is called for no item. If it sends more by one commit than fits, it does so at each restart, and the
+/// worker ends for good.
+pub(crate) fn for_no_item(error: Error) -> Error {
+    let is_too_much = |cause: &(dyn std::error::Error + 'static)| {
+        matches!(cause.downcast_ref(), Some(Refusal::MoreThanCapacity { .. }))
+    };
+    if causes(&*error).any(is_too_much) { Misconfigured::new(in_words(&*error)).into() } else { error }
 }
 
 /// Whether the error, or one of its causes, says that the item has no part in it.
@@ -198,6 +208,9 @@ mod tests {
         let nowhere =
             SendError { item: 7, reason: Refusal::NoQueue(OpenError::NoOutputs { stage: "hash".into() }.into()) };
         let passing: Error = "the disk is full".into();
+        let holds = |held| RecvError::HoldsAll { queue: "raw".into(), held, capacity: 4 };
+        assert!(is_permanent(&holds(4)));
+        assert!(!is_permanent(&holds(3)), "the end of the stream is no fault of the pipeline file");
         assert!(is_permanent(&*for_good));
         assert!(is_permanent(&*no_queue));
         assert!(is_permanent(&nowhere));

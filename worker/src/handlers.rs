@@ -1,8 +1,10 @@
 //! The loop around a handler: take an item, call, and settle it by what came of the call. `threads` of them run side
 //! by side, each with its own state, and end together.
 
+mod quota;
+
 use std::sync::atomic::{AtomicU16, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use brigade_protocol::codec;
 use brigade_protocol::control::Report;
@@ -11,14 +13,15 @@ use brigade_protocol::queue::{Lease, Member, Nothing, Take, Wait, recv_any, try_
 use serde::de::DeserializeOwned;
 use signal_hook::low_level;
 
+use self::quota::Quota;
 use crate::context::Context;
 use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, RecvError, Result};
-use crate::failure::{in_words, is_outage, is_permanent, is_stop, retry_time};
+use crate::failed_item::nack;
+use crate::failure::{for_no_item, in_words, is_outage, is_permanent, is_stop, retry_time};
 use crate::outbox::{InHand, Outbox};
 use crate::output::Output;
 use crate::panics::{self, Panic};
-use crate::raw_receiver::nack;
 use crate::shape;
 use crate::shared::show_waits_in;
 
@@ -121,7 +124,7 @@ impl<Build, Handle, Finish> Calls<Build, Handle, Finish> {
                     }
                     let finished = (self.finish)(state, out);
                     end_if_copy();
-                    finished?;
+                    finished.map_err(for_no_item)?;
                     return Ok(out.outbox().finish()?);
                 }
                 Err(RecvError::Stopped) => return inputs.commit(out.outbox()),
@@ -160,10 +163,8 @@ struct Inputs {
     taken: Vec<(usize, Lease)>,
     /// When the first of them was.
     since: Instant,
-    /// How many items one commit covers at most.
-    batch: usize,
-    /// How long an item that is dealt with may wait for others before it is committed.
-    batch_time: Duration,
+    /// How many items one commit covers.
+    quota: Quota,
 }
 
 impl Inputs {
@@ -173,15 +174,16 @@ impl Inputs {
             let member = line.queue.join(ctx.station().welcome.post, ctx.thread());
             member.map_err(|error| OpenError::Queue { queue: line.name.clone(), error })
         };
-        let members = ctx.station().inputs.iter().map(join).collect::<Result<_, _>>()?;
+        let members = ctx.station().inputs.iter().map(join).collect::<Result<Vec<_>, _>>()?;
+        let batch = usize::try_from(ctx.station().welcome.batch)?;
+        let capacity = members.iter().map(|member| member.queue().capacity()).min().unwrap_or(0);
         Ok(Self {
             members,
             turn: 0,
             lane: ctx.station().stop.page().lane(ctx.thread()),
             taken: Vec::new(),
             since: Instant::now(),
-            batch: usize::try_from(ctx.station().welcome.batch.max(1)).unwrap_or(1),
-            batch_time: ctx.station().welcome.batch_time,
+            quota: Quota::new(batch, ctx.station().welcome.batch_time, capacity),
         })
     }
 
@@ -217,7 +219,7 @@ impl Inputs {
             let waiting = self.lane.waiting();
             let interrupted = || stop.halts_or_waits(&waiting, WaitsFor::AnyItem);
             let wait = Wait { deadline: None, interrupted: &interrupted };
-            let take = if self.batch > 1 { Take::First } else { Take::Single };
+            let take = if self.quota.is_one() { Take::Single } else { Take::First };
             match recv_any(&mut self.members, &wait, &mut self.turn, take) {
                 Err(Nothing::Interrupted) if !stop.now() => {} // Only paused.
                 answer => return answer.map_err(RecvError::from),
@@ -275,12 +277,11 @@ impl Inputs {
                     self.members[queue].give_back(lease);
                     return Err(error.into());
                 }
-                if self.taken.is_empty() && self.batch > 1 {
+                if self.taken.is_empty() && !self.quota.is_one() {
                     self.since = Instant::now();
                 }
                 self.taken.push((queue, lease));
-                let is_full = self.taken.len() >= self.batch || out.outbox().is_laden();
-                if alone || is_full || self.since.elapsed() >= self.batch_time {
+                if alone || self.is_full(out.outbox()) {
                     self.commit(out.outbox())?;
                 }
                 self.lane.release();
@@ -292,6 +293,11 @@ impl Inputs {
                 self.failed(ctx, queue, lease, failure)
             }
         }
+    }
+
+    /// Whether it is time to commit what is dealt with.
+    fn is_full(&self, outbox: &Outbox) -> bool {
+        outbox.is_laden() || self.quota.is_reached(self.taken.len(), outbox.changes_shared(), || self.since.elapsed())
     }
 
     fn failed(&mut self, ctx: &Context, queue: usize, lease: Lease, outcome: Outcome) -> Result {

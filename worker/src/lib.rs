@@ -60,6 +60,7 @@ mod delivery;
 mod error;
 mod exact_file;
 mod exit;
+mod failed_item;
 mod failure;
 mod handlers;
 mod logs;

@@ -42,7 +42,6 @@ pub(crate) struct Outbox {
     handles: Vec<Handle>,
     /// The next commit is the last one.
     finishes: bool,
-    warned: bool,
     item: Option<InHand>,
 }
 
@@ -148,7 +147,6 @@ impl Outbox {
             changes: Batch::default(),
             handles: Vec::new(),
             finishes: false,
-            warned: false,
             item: None,
         })
     }
@@ -172,17 +170,23 @@ impl Outbox {
         self.item = None;
     }
 
-    /// The handle of a shared container, which is made if it is not one of the last few that were asked for.
-    pub(crate) fn handle(&mut self, kind: Kind, name: &str, make: impl FnOnce(&Context) -> Handle) -> Handle {
-        if let Some(known) = self.handles.iter().find(|known| known.is(kind, name)) {
-            return known.clone();
+    /// The number of the handle of a shared container, which is made if it is not one of the last few that were asked for.
+    /// It holds until the next call.
+    pub(crate) fn handle(&mut self, kind: Kind, name: &str, make: impl FnOnce(&Context) -> Handle) -> usize {
+        if let Some(known) = self.handles.iter().position(|known| known.is(kind, name)) {
+            return known;
         }
         let handle = make(&self.ctx);
         if self.handles.len() >= KNOWN_HANDLES {
             self.handles.remove(0);
         }
-        self.handles.push(handle.clone());
-        handle
+        self.handles.push(handle);
+        self.handles.len() - 1
+    }
+
+    /// The handle of that number.
+    pub(crate) fn known(&self, handle: usize) -> &Handle {
+        &self.handles[handle]
     }
 
     /// The output of this name, or the first.
@@ -212,9 +216,10 @@ impl Outbox {
         if self.mode == Mode::AtOnce {
             return self.encode_now(port, item);
         }
-        if self.mode == Mode::WithTransaction && self.ports[port].waiting >= self.ports[port].capacity() {
-            let (queue, capacity) = (self.ports[port].name.clone(), self.ports[port].capacity());
-            return Err(Refusal::MoreThanCapacity { queue, capacity });
+        let Port { name, waiting, earlier, .. } = &self.ports[port];
+        if waiting - earlier >= self.ports[port].capacity() {
+            // What came from other items can be committed before, but this could never be committed together.
+            return Err(Refusal::MoreThanCapacity { queue: name.clone(), capacity: self.ports[port].capacity() });
         }
         let start = self.bytes.len();
         codec::encode(item, &mut self.bytes)?;
@@ -225,10 +230,6 @@ impl Outbox {
         }
         self.entries.push((port, start..self.bytes.len()));
         self.ports[port].waiting += 1;
-        let Port { waiting, earlier, .. } = self.ports[port];
-        if waiting - earlier > self.ports[port].capacity() {
-            return self.overflow(port);
-        }
         Ok(())
     }
 
@@ -242,37 +243,6 @@ impl Outbox {
         codec::encode_to(item, &mut draft)?;
         member.send_draft(&mut draft)?;
         Ok(())
-    }
-
-    fn send_now(&mut self, port: usize, range: Range<usize>) -> Result<(), Refusal> {
-        let stop = &self.ctx.station().stop;
-        let waiting = self.lane.waiting();
-        let wait = Wait { deadline: None, interrupted: &|| stop.now_or_wait(&waiting, room_in(port, 1)) };
-        self.members[port].send(&self.bytes[range], &wait)?;
-        Ok(())
-    }
-
-    /// More from one item than the queue can hold at once: what it has sent so far goes out by itself. What came from
-    /// others before it stays for the commit.
-    fn overflow(&mut self, port: usize) -> Result<(), Refusal> {
-        if !self.warned {
-            self.warned = true;
-            let (queue, capacity) = (&self.ports[port].name, self.ports[port].capacity());
-            tracing::warn!(
-                queue,
-                capacity,
-                "more results at once than the queue has room for: they cannot be committed together, and may be sent again if this process dies now; raise the queue's capacity"
-            );
-        }
-        let earlier = self.ports.iter().map(|port| port.earlier).sum();
-        let entries = self.entries.split_off(earlier);
-        let mut sent = Ok(());
-        for (port, range) in entries {
-            sent = sent.and_then(|()| self.send_now(port, range));
-        }
-        self.bytes.truncate(self.entries.last().map_or(0, |(_, range)| range.end));
-        self.ports.iter_mut().for_each(|port| port.waiting = port.earlier);
-        sent
     }
 
     /// The last committed checkpoint. From now on what is sent goes out with the next checkpoint.
@@ -360,8 +330,13 @@ impl Outbox {
     fn forget(&mut self) {
         self.entries.clear();
         self.bytes.clear();
-        self.changes = Batch::default();
+        self.changes.clear();
         self.ports.iter_mut().for_each(|port| (port.waiting, port.earlier) = (0, 0));
+    }
+
+    /// Whether the next commit changes shared state.
+    pub(crate) fn changes_shared(&self) -> bool {
+        !self.changes.is_empty()
     }
 
     /// Whether an output has as much on its way as one commit should have to find room for.

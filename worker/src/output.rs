@@ -17,8 +17,9 @@ use crate::shape;
 /// Takes a handler's results to the stage's outputs.
 ///
 /// What a handler sends and the end of the item that it came from are committed together, by one store. If the process
-/// dies before it, nothing of both has happened; if it dies after it, all of both has. (A handler that sends more for
-/// one item than the output queue can hold at once is warned in the log: that cannot be committed together.)
+/// dies before it, nothing of both has happened; if it dies after it, all of both has. So a handler cannot send more for
+/// one item than the output queue has room for: the send is refused ([`Refusal::MoreThanCapacity`]), and nothing of the item
+/// goes out if the handler returns that error.
 ///
 /// ```no_run
 /// use brigade_worker::{Exit, Output, run};
@@ -65,7 +66,7 @@ impl<T> Output<T> {
     /// [checkpoints](Output::checkpoint), with the next one.
     ///
     /// # Errors
-    /// `TooLarge`, `Encode`; `NoQueue` if the stage has no outputs, or the queue holds items of another shape, which ends the worker when the handler returns it. For
+    /// `TooLarge`, `Encode`; [`Refusal::MoreThanCapacity`]; `NoQueue` if the stage has no outputs, or the queue holds items of another shape, which ends the worker when the handler returns it. For
     /// a source also [`Refusal::Stopped`] if the worker is told to stop while it waits, `Closed` and `NoSpace`.
     pub fn send(&mut self, item: T) -> Result<(), SendError<T>>
     where
@@ -104,8 +105,8 @@ impl<T> Output<T> {
 
     /// Sets the checkpoint, any serde value of up to 4 KiB. In a source, what was sent since the last one is committed
     /// together with it, by one store: if the process dies before, neither has happened, if it dies after, both have.
-    /// What is sent between two checkpoints must fit into the output's capacity. In a handler it is committed with the
-    /// item in hand.
+    /// What is sent between two checkpoints must fit into the output's capacity: [`Refusal::MoreThanCapacity`] ends a source
+    /// that returns it for good. In a handler it is committed with the item in hand.
     ///
     /// # Errors
     /// It is too large, or (in a source) the commit was interrupted: `Stopped`.
@@ -125,9 +126,10 @@ impl<T> Output<T> {
     /// }
     /// ```
     ///
-    /// Changes are combined before the manager hears of them, over all items of one commit (`batch` in the pipeline file):
-    /// additions to the same number become one, and so does what is pushed to the same list, in its order. What comes of
-    /// them, errors included, is what comes of them one by one. So a change costs little more than its encoding.
+    /// Changes are combined before the manager hears of them, over all items of one commit: additions to the same number
+    /// become one, and so does what is pushed to the same list, in its order. What comes of them, errors included, is what
+    /// comes of them one by one. So a change costs little more than its encoding. A commit covers the items of a `batch`, and
+    /// those of up to 16 batches that change shared state, if they are handled within 5 ms.
     ///
     /// A source that keeps [checkpoints](Output::checkpoint) changes it with the next one, and one that keeps none at once.
     pub fn list<U: Serialize + DeserializeOwned>(&mut self, name: &str) -> ListChange<'_, U> {

@@ -62,11 +62,12 @@ pub(crate) fn caught<R>(handler: impl FnOnce() -> R) -> Result<R, Panic> {
     result.map_err(|payload| last().unwrap_or_else(|| Panic::without_hook(&*payload)))
 }
 
-/// Calls what is no handler. A panic of it, which the hook has logged, is told in words and unwinds further.
-pub(crate) fn passed_on<R>(body: impl FnOnce() -> R, tell: impl FnOnce(String)) -> R {
+/// Calls what is no handler. A panic of it, which the hook has logged, is told in words and unwinds further, unless `tell`
+/// gives what to return instead.
+pub(crate) fn passed_on<R>(body: impl FnOnce() -> R, tell: impl FnOnce(String) -> Option<R>) -> R {
     std::panic::catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|payload| {
-        tell(last().unwrap_or_else(|| Panic::without_hook(&*payload)).to_string());
-        std::panic::resume_unwind(payload)
+        let words = last().unwrap_or_else(|| Panic::without_hook(&*payload)).to_string();
+        tell(words).unwrap_or_else(|| std::panic::resume_unwind(payload))
     })
 }
 
@@ -166,9 +167,14 @@ mod tests {
     #[test]
     fn a_panic_outside_of_a_handler_is_told_and_unwinds_further() {
         let mut told = String::new();
-        let body = || passed_on(|| panic!("no list"), |words| told = words);
+        let tell = |words| {
+            told = words;
+            None
+        };
+        let body = || passed_on(|| panic!("no list"), tell);
         let payload = std::panic::catch_unwind(AssertUnwindSafe::<_>(body)).map(|()| "nothing").expect_err("it panics");
         assert_eq!((told.as_str(), words_of(&*payload).as_str()), ("panicked: no list", "no list"));
+        assert_eq!(passed_on(|| panic!("no list"), Some), "panicked: no list");
     }
 
     #[test]

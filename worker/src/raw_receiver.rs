@@ -1,20 +1,22 @@
 //! The receiving end of a queue in bytes, read where they lie. The typed [`Receiver`](crate::Receiver) is this one with
 //! a decoder behind it.
 
-use std::cell::{Cell, RefCell, RefMut};
+mod settle;
+
+use std::cell::{Cell, RefCell};
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use brigade_protocol::id::ItemKey;
+use brigade_protocol::codec::DecodeError;
+use brigade_protocol::id::{ItemId, ItemKey};
 use brigade_protocol::page::{Lane, WaitsFor};
-use brigade_protocol::queue::{Lease, Member, Nothing, Queue, Returned, Wait};
+use brigade_protocol::queue::{Lease, Member, Nothing, Queue, Take, Wait, recv_any};
 
 use crate::context::Context;
-use crate::copies::{ignored, is_copy};
 use crate::deliveries::RawDeliveries;
 use crate::delivery::RawDelivery;
 use crate::error::{OpenError, RecvError};
-use crate::station::{Line, Station};
+use crate::station::Line;
 
 /// Takes bytes from a queue and reads them in place. Made by [`Context::raw_receiver`].
 ///
@@ -26,6 +28,8 @@ pub struct RawReceiver {
     index: u16,
     /// Deliveries that are neither acknowledged nor given back.
     held: Cell<usize>,
+    /// Whether the last answer to its owner was that it holds all that it could get.
+    was_told: Cell<bool>,
     /// Room for leases, kept from one [`RawReceiver::recv_many`] to the next.
     room: RefCell<Vec<Lease>>,
     lane: Lane,
@@ -43,6 +47,7 @@ impl RawReceiver {
             line: line.clone(),
             index,
             held: Cell::new(0),
+            was_told: Cell::new(false),
             room: RefCell::default(),
             lane: ctx.station().stop.page().lane(ctx.thread()),
             ctx: ctx.clone(),
@@ -56,9 +61,15 @@ impl RawReceiver {
 
     /// Takes the next item, and waits for it as long as it takes.
     ///
+    /// Items that this handle takes while it holds others are dealt with together: if that fails, by an error or the death of
+    /// the process, only the first of them has failed by itself and comes nearer to its `max_deliveries`. Those that came
+    /// again ([`RawDelivery::deliveries`] above 1) should be acknowledged one by one, as only then the one at fault is found.
+    ///
     /// # Errors
     /// [`RecvError::Ended`] at the end of the stream, [`RecvError::Stopped`] when the worker is told to stop,
-    /// [`RecvError::HoldsAll`] if nothing can come before this handle lets go of a delivery.
+    /// [`RecvError::HoldsAll`] if nothing can come before this handle lets go of a delivery: as at the end of the stream,
+    /// acknowledge what it holds. If it holds as many items as the queue has room for, the error ends a worker that returns it
+    /// for good. Items that are dropped because of this error do not count as failed.
     #[inline]
     pub fn recv(&self) -> Result<RawDelivery<'_>, RecvError> {
         self.recv_until(None)
@@ -72,7 +83,7 @@ impl RawReceiver {
         if self.ctx.station().stop.is_held() {
             return Err(RecvError::Empty);
         }
-        let lease = self.take(Member::try_recv)?;
+        let lease = self.take(|member| member.try_take(self.next_take()))?;
         Ok(self.taken(lease))
     }
 
@@ -92,9 +103,15 @@ impl RawReceiver {
         self.recv_until(Some(deadline))
     }
 
-    /// The items one after the other, until the end of the stream or until the worker is told to stop.
+    /// The items one after the other, until the end of the stream or until the worker is told to stop. It ends as well when
+    /// all that is left are items that this handle holds.
+    ///
+    /// # Panics
+    /// The thread unwinds, and the worker ends with the error that [`recv`](Self::recv) would give, if that is
+    /// [`RecvError::HoldsAll`] for another reason, or [`RecvError::Spoilt`]: the code behind a loop over the items runs only
+    /// when the stream is at its end or the worker is told to stop.
     pub fn iter(&self) -> impl Iterator<Item = RawDelivery<'_>> {
-        std::iter::from_fn(|| going_on(self.recv(), &self.line.name)).flatten()
+        std::iter::from_fn(|| self.next_of(self.recv())).flatten()
     }
 
     /// Takes up to `most` items in one go, and waits for the first of them as long as it takes: much faster than one by
@@ -105,9 +122,14 @@ impl RawReceiver {
     /// As [`recv`](Self::recv).
     pub fn recv_many(&self, most: usize) -> Result<RawDeliveries<'_>, RecvError> {
         self.take_many(most, |most, leases| {
-            self.take_until(None, |member, wait| match member.try_recv_many(most, leases) {
-                Err(Nothing::Empty) => member.recv_many(most, leases, wait),
-                answer => answer,
+            self.take_until(None, |member, wait| {
+                if most == 1 {
+                    return self.next(member, wait).map(|lease| leases.push(lease));
+                }
+                match member.try_recv_many(most, leases) {
+                    Err(Nothing::Empty) => member.recv_many(most, leases, wait),
+                    answer => answer,
+                }
             })
         })
     }
@@ -120,7 +142,12 @@ impl RawReceiver {
         if self.ctx.station().stop.is_held() {
             return Err(RecvError::Empty);
         }
-        self.take_many(most, |most, leases| self.take(|member| member.try_recv_many(most, leases)))
+        self.take_many(most, |most, leases| {
+            self.take(|member| match most {
+                1 => member.try_take(self.next_take()).map(|lease| leases.push(lease)),
+                _ => member.try_recv_many(most, leases),
+            })
+        })
     }
 
     #[inline]
@@ -140,8 +167,28 @@ impl RawReceiver {
 
     #[inline]
     fn recv_until(&self, deadline: Option<Instant>) -> Result<RawDelivery<'_>, RecvError> {
-        let lease = self.take_until(deadline, |member, wait| member.recv(wait))?;
+        let lease = self.take_until(deadline, |member, wait| self.next(member, wait))?;
         Ok(self.taken(lease))
+    }
+
+    #[inline]
+    fn next(&self, member: &mut Member, wait: &Wait<'_>) -> Result<Lease, Nothing> {
+        match self.next_take() {
+            Take::Single => member.recv(wait),
+            take => match member.try_take(take) {
+                Err(Nothing::Empty) => {
+                    recv_any(std::slice::from_mut(member), wait, &mut 0, take).map(|(_, lease)| lease)
+                }
+                answer => answer,
+            },
+        }
+    }
+
+    /// Several items that are held at the same time are a run, whose failure tells nothing about each of them. The first is
+    /// taken as one that is alone, since it may stay so.
+    #[inline]
+    fn next_take(&self) -> Take {
+        if self.held.get() == 0 { Take::Single } else { Take::First }
     }
 
     /// Takes, and waits for it until the deadline.
@@ -162,8 +209,13 @@ impl RawReceiver {
             match self.take(|member| take(member, &Wait { deadline, interrupted: &interrupted })) {
                 Err(RecvError::Stopped) if !stop.now() => {
                     if let Some(all) = self.holds_all() {
+                        self.set_told(true);
                         return Err(all);
                     } // Else it is only paused.
+                }
+                Err(RecvError::Timeout) => {
+                    waiting.end_without_success();
+                    return Err(RecvError::Timeout);
                 }
                 answer => return answer,
             }
@@ -173,9 +225,43 @@ impl RawReceiver {
     /// Nothing can come because of what this handle itself holds: every slot of the queue, or all that is left in a queue
     /// to which nothing is sent any more.
     fn holds_all(&self) -> Option<RecvError> {
-        let (held, queue) = (self.held.get(), &self.line.queue);
-        let is_all = held > 0 && (held >= queue.capacity() || queue.is_closed() && queue.depth().left() <= held as u64);
-        is_all.then(|| RecvError::HoldsAll { queue: self.line.name.clone(), held, capacity: queue.capacity() })
+        let (held, capacity) = (self.held.get(), self.capacity());
+        let is_all = held > 0 && (held >= capacity || self.holds_the_rest());
+        is_all.then(|| RecvError::HoldsAll { queue: self.line.name.clone(), held, capacity })
+    }
+
+    /// Whether nothing is left in the queue but what this handle holds, and nothing more will be sent to it.
+    fn holds_the_rest(&self) -> bool {
+        let queue = &self.line.queue;
+        queue.is_closed() && queue.depth().left() <= self.held.get() as u64
+    }
+
+    /// What an iterator makes of a result: `None` ends it, `Some(None)` passes over an item.
+    pub(crate) fn next_of<D>(&self, taken: Result<D, RecvError>) -> Option<Option<D>> {
+        match taken {
+            Ok(delivery) => Some(Some(delivery)),
+            Err(RecvError::Undecodable { id, deliveries, error }) => {
+                self.tell_undecodable(id, deliveries, &error);
+                Some(None)
+            }
+            Err(RecvError::Ended | RecvError::Stopped) => None,
+            Err(RecvError::HoldsAll { .. }) if self.holds_the_rest() => {
+                self.forget_told();
+                None
+            }
+            Err(error @ RecvError::ForkedCopy) => {
+                tracing::error!(queue = self.queue(), "cannot take more items: {error}");
+                None // The copy ends when it returns to the SDK.
+            }
+            Err(error @ (RecvError::Empty | RecvError::Timeout | RecvError::HoldsAll { .. } | RecvError::Spoilt)) => {
+                self.ctx.station().end_by(error)
+            }
+        }
+    }
+
+    #[cold]
+    pub(crate) fn tell_undecodable(&self, item: ItemId, deliveries: u16, error: &DecodeError) {
+        tracing::error!(%item, queue = self.queue(), deliveries, "the item cannot be decoded: {error}");
     }
 
     #[inline]
@@ -202,90 +288,6 @@ impl RawReceiver {
         self.line.queue.key(lease)
     }
 
-    #[inline]
-    pub(crate) fn ack(&self, lease: Lease) {
-        if !self.member.borrow_mut().ack(lease) {
-            return ignored();
-        }
-        self.let_go(1);
-        self.ctx.station().dealt_with_one();
-    }
-
-    #[inline]
-    pub(crate) fn ack_many(&self, leases: &mut Vec<Lease>) {
-        if is_copy() {
-            leases.clear();
-            return ignored();
-        }
-        let items = leases.len();
-        self.member.borrow_mut().ack_many(leases);
-        self.let_go(items);
-        self.ctx.station().dealt_with(items as u64);
-    }
-
-    /// The receiver's member at the queue, for the commit of a transaction.
-    pub(crate) fn member(&self) -> RefMut<'_, Member> {
-        self.member.borrow_mut()
-    }
-
-    /// Items of this receiver were committed with a transaction.
-    pub(crate) fn committed(&self, items: usize) {
-        self.let_go(items);
-        self.ctx.station().dealt_with(items as u64);
-    }
-
-    /// The leases are done with; their memory is used again.
-    pub(crate) fn keep_room(&self, leases: Vec<Lease>) {
-        self.room.replace(leases);
-    }
-
-    /// `after`: when it is to come again; `None`: as the queue's policy says.
-    pub(crate) fn nack(&self, lease: Lease, after: Option<Duration>, why: &str) {
-        if is_copy() {
-            return ignored();
-        }
-        nack(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, after, why);
-        self.let_go(1);
-        self.ctx.station().dealt_with_one();
-    }
-
-    /// A run failed as a whole. `after`: as for [`RawReceiver::nack`].
-    pub(crate) fn nack_run(&self, leases: &mut Vec<Lease>, after: Option<Duration>, why: &str) {
-        if is_copy() {
-            leases.clear();
-            return ignored();
-        }
-        let items = leases.len();
-        for lease in leases.drain(..) {
-            fail_with_others(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, after, why);
-        }
-        self.let_go(items);
-        self.ctx.station().dealt_with(items as u64);
-    }
-
-    /// A delivery was dropped without a word. One of a run: the run has failed.
-    pub(crate) fn dropped(&self, lease: Lease) {
-        if is_copy() {
-            return; // It is still in the worker's hands.
-        }
-        if self.ctx.station().stop.now() && !std::thread::panicking() {
-            // It was to be stopped: that is not the item's fault.
-            self.member.borrow_mut().give_back(lease);
-        } else {
-            let why = "the delivery was dropped without an ack";
-            fail_with_others(self.ctx.station(), &mut self.member.borrow_mut(), lease, &self.line, None, why);
-        }
-        self.let_go(1);
-    }
-
-    #[inline]
-    fn let_go(&self, items: usize) {
-        self.held.set(self.held.get() - items);
-        if self.held.get() == 0 {
-            self.lane.release_of(self.index);
-        }
-    }
-
     /// Name of the queue.
     pub fn queue(&self) -> &str {
         &self.line.name
@@ -310,74 +312,6 @@ impl RawReceiver {
 impl fmt::Debug for RawReceiver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RawReceiver").field("queue", &self.line.name).field("held", &self.held).finish_non_exhaustive()
-    }
-}
-
-/// Gives the item back as failed, to come again after this time or when the queue's policy says so, and tells if it will
-/// not come again.
-pub(crate) fn nack(
-    station: &Station,
-    member: &mut Member,
-    lease: Lease,
-    line: &Line,
-    after: Option<Duration>,
-    why: &str,
-) {
-    fail(station, line, lease, after, why, |lease, wait| member.nack_after(lease, wait));
-}
-
-/// The same for an item of a run that failed: it is not known to be at fault, and comes again by itself.
-pub(crate) fn fail_with_others(
-    station: &Station,
-    member: &mut Member,
-    lease: Lease,
-    line: &Line,
-    after: Option<Duration>,
-    why: &str,
-) {
-    fail(station, line, lease, after, why, |lease, wait| member.fail_with_others(lease, wait));
-}
-
-fn fail(
-    station: &Station,
-    line: &Line,
-    lease: Lease,
-    after: Option<Duration>,
-    why: &str,
-    give_back: impl FnOnce(Lease, Duration) -> Option<Returned>,
-) {
-    let (item, deliveries, queue) = (lease.id(), lease.deliveries(), line.name.as_str());
-    station.item_failed(queue, item, why);
-    let wait = after.unwrap_or_else(|| line.retry.wait(item, deliveries));
-    match give_back(lease, wait) {
-        Some(Returned::Dead) => {
-            tracing::error!(%item, queue, deliveries, "the item is a dead letter now: every delivery of it failed");
-        }
-        Some(Returned::Late) if wait.is_zero() => {}
-        Some(Returned::Late) => tracing::info!(%item, queue, deliveries, "the item comes again in {wait:.1?}"),
-        None => tracing::error!(%item, queue, "the item is gone: the queue's shared memory is spoilt"),
-    }
-}
-
-/// What an iterator makes of a result: `None` ends it, `Some(None)` passes over an item.
-pub(crate) fn going_on<D>(taken: Result<D, RecvError>, queue: &str) -> Option<Option<D>> {
-    match taken {
-        Ok(delivery) => Some(Some(delivery)),
-        Err(RecvError::Undecodable { id, deliveries, error }) => {
-            tracing::error!(item = %id, queue, deliveries, "the item cannot be decoded: {error}");
-            Some(None)
-        }
-        Err(RecvError::Ended | RecvError::Stopped) => None,
-        Err(
-            error @ (RecvError::Empty
-            | RecvError::Timeout
-            | RecvError::HoldsAll { .. }
-            | RecvError::Spoilt
-            | RecvError::ForkedCopy),
-        ) => {
-            tracing::error!(queue, "cannot take more items: {error}");
-            None
-        }
     }
 }
 

@@ -177,7 +177,11 @@ impl RawSender {
             deadline,
             interrupted: &|| stop.now_or_wait(&waiting, WaitsFor::Room { queue: self.index, slots: 1 }),
         };
-        Ok(act(&mut self.member.borrow_mut(), &wait)?)
+        let answer = act(&mut self.member.borrow_mut(), &wait);
+        if matches!(answer, Err(Refused::Timeout)) {
+            waiting.end_without_success();
+        }
+        Ok(answer?)
     }
 
     /// This handle sends no more. The queue itself is closed by the supervisor, when all its producers are complete.

@@ -10,7 +10,7 @@ use serde::de::DeserializeOwned;
 use crate::deliveries::{Deliveries, RawDeliveries};
 use crate::delivery::{Delivery, RawDelivery};
 use crate::error::{OpenError, RecvError};
-use crate::raw_receiver::{RawReceiver, going_on};
+use crate::raw_receiver::RawReceiver;
 use crate::shape;
 
 /// Takes items of one type from a queue. Made by [`Context::receiver`](crate::Context::receiver).
@@ -43,11 +43,13 @@ impl<T: DeserializeOwned> Receiver<T> {
         Ok(Self { raw, items: PhantomData })
     }
 
-    /// Takes the next item, and waits for it as long as it takes.
+    /// Takes the next item, and waits for it as long as it takes. What holds of several items in the hands of one handle is
+    /// said at [`RawReceiver::recv`].
     ///
     /// # Errors
     /// [`RecvError::Ended`] at the end of the stream, [`RecvError::Stopped`] when the worker is told to stop,
-    /// [`RecvError::Undecodable`] for an item that is no `T` (it goes back: nack).
+    /// [`RecvError::Undecodable`] for an item that is no `T` (it goes back: nack), [`RecvError::HoldsAll`] if nothing can come
+    /// before this handle lets go of a delivery.
     pub fn recv(&self) -> Result<Delivery<'_, T>, RecvError> {
         decoded(self.raw.recv())
     }
@@ -114,8 +116,9 @@ impl<T: DeserializeOwned> Receiver<T> {
             match codec::decode(bytes) {
                 Ok(item) => items.push(item),
                 Err(error) => {
-                    let undecodable = undecodable(raw.remove(items.len()), error);
-                    let _ = going_on::<()>(Err(undecodable), self.queue()); // Says it.
+                    let delivery = raw.remove(items.len());
+                    self.raw.tell_undecodable(delivery.id(), delivery.deliveries(), &error);
+                    let _ = undecodable(delivery, error);
                 }
             }
         }
@@ -123,9 +126,13 @@ impl<T: DeserializeOwned> Receiver<T> {
     }
 
     /// The items one after the other, until the end of the stream or until the worker is told to stop. Items that are
-    /// no `T` go back (nack) and are named in the log.
+    /// no `T` go back (nack) and are named in the log. It ends as well when all that is left are items that this handle
+    /// holds.
+    ///
+    /// # Panics
+    /// The thread unwinds, and the worker ends with the error, if it cannot take the next item: see [`RawReceiver::iter`].
     pub fn iter(&self) -> impl Iterator<Item = Delivery<'_, T>> {
-        std::iter::from_fn(|| going_on(self.recv(), self.queue())).flatten()
+        std::iter::from_fn(|| self.raw.next_of(self.recv())).flatten()
     }
 }
 
@@ -178,6 +185,7 @@ mod tests {
     use super::*;
     use brigade_protocol::retry::RetryPolicy;
 
+    use crate::failure::is_permanent;
     use crate::sandbox::{MAX_DELIVERIES, sandbox, sandbox_with};
 
     #[test]
@@ -264,6 +272,50 @@ mod tests {
         assert_eq!(numbers.recv().expect_err("nothing else will come").to_string(), words);
         held.pop().expect("the first one").ack();
         assert!(matches!(numbers.recv(), Err(RecvError::Ended)));
+    }
+
+    #[test]
+    fn what_a_worker_drops_because_it_holds_too_much_has_not_failed() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", 1..=4u64);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        for _ in 0..MAX_DELIVERIES {
+            let held: Vec<_> = (0..4).map(|_| numbers.recv().expect("an item")).collect();
+            let error = numbers.recv().expect_err("the queue has four slots");
+            assert!(is_permanent(&error), "{error}");
+            drop(held);
+        }
+        let mut held: Vec<_> = (0..4).map(|_| numbers.recv().expect("an item")).collect();
+        assert_eq!(held[0].deliveries(), 1);
+        assert!(numbers.recv().is_err());
+        held.remove(0).ack();
+        drop(held);
+        assert_eq!(numbers.recv().expect("an item").deliveries(), 2, "it has let go of one, and then failed");
+    }
+
+    #[test]
+    fn an_iterator_does_not_end_as_at_the_end_of_the_stream_when_its_handle_holds_too_much() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", 1..=4u64);
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        let collect = || numbers.iter().collect::<Vec<_>>().len();
+        let unwound = crate::panics::caught(collect).expect_err("it unwinds");
+        assert!(unwound.message.contains("this handle holds 4 deliveries"), "{unwound}");
+        let station = sandbox.ctx.station();
+        assert!(matches!(station.take_fault(), Some(RecvError::HoldsAll { .. })) && station.stop.now());
+        assert_eq!(sandbox.take::<u64>("numbers"), [(1, 1), (1, 2), (1, 3), (1, 4)], "they have not failed");
+    }
+
+    #[test]
+    fn an_iterator_ends_when_all_that_is_left_is_in_its_handles_hands() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        sandbox.feed("numbers", 1..=4u64);
+        sandbox.queue("numbers").close();
+        let numbers = sandbox.ctx.receiver::<u64>("numbers").expect("an input");
+        let all: Vec<_> = numbers.iter().collect();
+        assert!(!sandbox.ctx.station().holds_too_much());
+        assert_eq!(all.into_iter().map(crate::Delivery::ack).collect::<Vec<_>>(), [1, 2, 3, 4]);
+        assert_eq!(numbers.iter().count(), 0);
     }
 
     #[test]

@@ -2,7 +2,7 @@
 //! exists per process, and every [`Context`](crate::Context) points at it.
 
 use std::path::Path;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -15,7 +15,7 @@ use brigade_protocol::retry::RetryPolicy;
 use ipc_channel::ipc::{IpcReceiver, IpcSender};
 
 use crate::copies::is_copy;
-use crate::error::OpenError;
+use crate::error::{OpenError, RecvError};
 use crate::shared::{ManagerDoor, Shared};
 use crate::stop::Stop;
 
@@ -42,6 +42,10 @@ pub(crate) struct Station {
     committing: Mutex<()>,
     /// When failures were last counted from zero, and how many have been told of since.
     told: Mutex<(Instant, u32)>,
+    /// A handle of this worker holds all that it could get, and has been told so.
+    holds_too_much: AtomicBool,
+    /// The error by which the worker ends, whatever its function returns.
+    fault: Mutex<Option<RecvError>>,
 }
 
 /// Not more failed items than this are told of within the period.
@@ -102,6 +106,8 @@ impl Station {
             told,
             dealt: AtomicU64::new(0),
             committing: Mutex::new(()),
+            holds_too_much: AtomicBool::new(false),
+            fault: Mutex::new(None),
         })
     }
 
@@ -128,6 +134,33 @@ impl Station {
             let words = words.chars().take(TELL_CHARS).collect();
             self.report(Report::ItemFailed { queue: queue.to_owned(), item, words });
         }
+    }
+
+    /// Whether a handle of this worker holds all that it could get, and the worker was told so and has done nothing about it.
+    pub(crate) fn holds_too_much(&self) -> bool {
+        self.holds_too_much.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_holds_too_much(&self, holds: bool) {
+        self.holds_too_much.store(holds, Ordering::Relaxed);
+    }
+
+    /// Ends the worker by an error that its code cannot be given. The thread unwinds, so that no code runs which takes this
+    /// for the end of the stream; the other threads finish what they hold.
+    pub(crate) fn end_by(&self, error: RecvError) -> ! {
+        let words = error.to_string();
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).get_or_insert(error);
+        self.stop.give_up();
+        if cfg!(panic = "abort") {
+            tracing::error!("the worker failed: {words}");
+            self.report(Report::Failed { words: words.clone(), permanent: false, outage: false });
+        }
+        std::panic::resume_unwind(Box::new(words))
+    }
+
+    /// The error by which the worker has to end, if there is one.
+    pub(crate) fn take_fault(&self) -> Option<RecvError> {
+        self.fault.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     /// Nobody else of this process commits a transaction meanwhile.

@@ -49,7 +49,11 @@ use crate::raw_receiver::RawReceiver;
 /// }
 /// ```
 ///
-/// Dropped without a commit, it sends nothing, and the items come again as if their deliveries had been dropped.
+/// Dropped without a commit, it sends nothing, and the items come again as if their deliveries had been dropped. Several items
+/// of one queue are acknowledged together by [`commit_at`](Self::commit_at), or taken by
+/// [`recv_many`](crate::Receiver::recv_many): either way what failed together comes again one by one, and only an item that
+/// fails by itself becomes a dead letter. A worker that commits only whole groups of items, whether or not they came again,
+/// fails with the same group again, and then every item of it comes nearer to its `max_deliveries`.
 pub struct Transaction<'r> {
     outbox: Outbox,
     /// The receivers that it has taken from.
@@ -145,6 +149,34 @@ impl<'r> Transaction<'r> {
         Ok(())
     }
 
+    /// Commits if at least so many items are to be acknowledged, or one that came again, which gets a commit of its own. Says
+    /// whether it did. So one commit covers many items, and an item that makes the commit fail, or kills the process, takes no
+    /// others along for more than its first delivery:
+    ///
+    /// ```no_run
+    /// # fn example(ctx: &brigade_worker::Context) -> brigade_worker::Result {
+    /// let lines = ctx.receiver::<String>("lines")?;
+    /// let mut tx = ctx.transaction()?;
+    /// for line in lines.iter() {
+    ///     let line = tx.ack(line);
+    ///     tx.to("words").send(line.split_whitespace().count())?;
+    ///     tx.commit_at(100)?;
+    /// }
+    /// tx.commit()?; // What is left at the end of the stream.
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`commit`](Self::commit).
+    pub fn commit_at(&mut self, items: usize) -> Result<bool, Refusal> {
+        let is_due = self.taken.len() >= items || self.taken.iter().any(|(_, lease)| lease.deliveries() > 1);
+        if is_due {
+            self.commit()?;
+        }
+        Ok(is_due)
+    }
+
     /// Forgets what was sent, and gives the items back as if their deliveries had been dropped.
     pub fn roll_back(&mut self) {
         self.outbox.roll_back();
@@ -202,7 +234,7 @@ impl fmt::Debug for TransactionPort<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sandbox::sandbox;
+    use crate::sandbox::{MAX_DELIVERIES, sandbox};
 
     #[test]
     fn items_of_two_queues_and_what_is_sent_for_them_are_committed_together() {
@@ -258,7 +290,7 @@ mod tests {
     fn a_commit_that_waits_for_room_lets_another_thread_make_it() {
         let sandbox = sandbox(&["names"], &["people"]);
         sandbox.feed("names", ["ada"]);
-        sandbox.feed("people", 0..crate::sandbox::CAPACITY);
+        sandbox.feed("people", ["cy", "dan", "eve", "fay"]);
         let ctx = &sandbox.ctx;
         std::thread::scope(|scope| {
             let waits = scope.spawn(|| {
@@ -272,8 +304,55 @@ mod tests {
             tx.ack(names.recv().expect("a name"));
             tx.checkpoint(&1u8).expect("small");
             tx.commit().expect("it has its turn while the other one waits");
-            assert_eq!(sandbox.take::<u32>("people").len(), 4);
+            // The other commit may find its room while these are being taken.
+            let mut people = sandbox.take::<String>("people");
             waits.join().expect("no panic").expect("there is room now");
+            people.extend(sandbox.take::<String>("people"));
+            assert_eq!(people.last(), Some(&(1, "bob".to_owned())));
+            assert_eq!(people.len(), 5);
         });
+    }
+
+    #[test]
+    fn of_items_that_fail_together_only_the_first_has_failed_by_itself() {
+        let sandbox = sandbox(&["names"], &["people"]);
+        sandbox.feed("names", ["ada", "bob", "cy"]);
+        let names = sandbox.ctx.receiver::<String>("names").expect("an input");
+        for _ in 0..MAX_DELIVERIES {
+            let mut tx = sandbox.ctx.transaction().expect("outputs");
+            (0..3).for_each(|_| drop(tx.ack(names.recv().expect("a name"))));
+        }
+        assert_eq!(sandbox.dead("names"), 1);
+        assert_eq!(names.recv_many(1).expect("a name").ack(), ["bob"]);
+    }
+
+    #[test]
+    fn whichever_item_makes_a_commit_fail_it_alone_becomes_a_dead_letter() {
+        for poison in 0..4u64 {
+            let sandbox = sandbox(&["numbers"], &["sums"]);
+            sandbox.feed("numbers", 0..4u64);
+            sandbox.queue("numbers").close();
+            let mut runs = 0;
+            let serve = || -> crate::Result {
+                let numbers = sandbox.ctx.receiver::<u64>("numbers")?;
+                let mut tx = sandbox.ctx.transaction()?;
+                for number in numbers.iter() {
+                    let number = tx.ack(number);
+                    if number == poison {
+                        return Err("it cannot be done".into());
+                    }
+                    tx.to("sums").send(number)?;
+                    tx.commit_at(3)?;
+                }
+                Ok(tx.commit()?)
+            };
+            while serve().is_err() {
+                runs += 1;
+                assert!(runs < 10, "item {poison} comes again and again");
+            }
+            let done: Vec<u64> = sandbox.take("sums").into_iter().map(|(_, n)| n).collect();
+            let others: Vec<u64> = (0..4).filter(|n| *n != poison).collect();
+            assert_eq!((done, sandbox.dead("numbers")), (others, 1), "item {poison}");
+        }
     }
 }

@@ -10,7 +10,7 @@ use crate::context::Context;
 use crate::copies::end_if_copy;
 use crate::error::{Error, OpenError, Result};
 use crate::exit::Exit;
-use crate::failure::{in_words, is_outage, is_permanent, is_stop};
+use crate::failure::{for_no_item, in_words, is_outage, is_permanent, is_stop};
 use crate::handlers::Calls;
 use crate::output::Output;
 use crate::panics;
@@ -96,7 +96,7 @@ where
     at_work(|ctx| {
         let mut out = source_output(ctx)?;
         ctx.station().report(Report::Ready);
-        run(&mut out).map_err(Into::into)
+        run(&mut out).map_err(|error| for_no_item(error.into()))
     })
 }
 
@@ -161,10 +161,11 @@ pub trait Worker: Sized {
     /// once, after the queue's `retry_delay`, or when a [`RetryAfter`](crate::RetryAfter) says.
     fn handle(&mut self, item: Self::Item, out: &mut Output<Self::Output>) -> Result;
 
-    /// Called once when the inputs are at their end, and not when the worker is stopped before.
+    /// Called once when the inputs are at their end, and not when the worker is stopped before. What it sends goes out by one
+    /// commit, and must fit into the output's `capacity`.
     ///
     /// # Errors
-    /// Any error fails the process.
+    /// Any error fails the process; [`Refusal::MoreThanCapacity`](crate::Refusal::MoreThanCapacity) for good.
     fn finish(&mut self, out: &mut Output<Self::Output>) -> Result {
         let _ = out;
         Ok(())
@@ -228,7 +229,7 @@ pub trait Source: Sized {
             let mut this = Self::build(ctx)?;
             let mut out = source_output(ctx)?;
             ctx.station().report(Report::Ready);
-            this.run(&mut out)
+            this.run(&mut out).map_err(for_no_item)
         })
     }
 }
@@ -244,8 +245,17 @@ fn source_output<O: DeserializeOwned>(ctx: &Context) -> Result<Output<O>> {
 fn at_work(body: impl FnOnce(&Context) -> Result) -> Exit {
     match boot() {
         Ok(ctx) => {
-            let report = |words| ctx.station().report(Report::Failed { words, permanent: false, outage: false });
-            let result = panics::passed_on(|| body(&ctx), report);
+            let station = ctx.station();
+            let result = panics::passed_on(
+                || body(&ctx),
+                |words| {
+                    let fault = station.take_fault().map(|fault| Err(fault.into()));
+                    if fault.is_none() {
+                        station.report(Report::Failed { words, permanent: false, outage: false });
+                    }
+                    fault
+                },
+            );
             end_if_copy();
             ended(&ctx, result)
         }
@@ -256,6 +266,7 @@ fn at_work(body: impl FnOnce(&Context) -> Result) -> Exit {
 /// What the process's exit says about how the work ended.
 fn ended(ctx: &Context, result: Result) -> Exit {
     let station = ctx.station();
+    let result = station.take_fault().map_or(result, |fault| Err(fault.into()));
     match result {
         Err(error) if !is_stop(&*error) => {
             let (words, permanent, outage) = (in_words(&*error), is_permanent(&*error), is_outage(&*error));
@@ -281,7 +292,7 @@ fn ended(ctx: &Context, result: Result) -> Exit {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::error::Refusal;
+    use crate::error::{RecvError, Refusal};
     use crate::failure::{Misconfigured, Outage};
     use crate::sandbox::sandbox;
 
@@ -312,6 +323,32 @@ mod tests {
         ctx.station().stop.on_signal(15);
         assert_eq!(ended(ctx, Ok(())), Exit::of_signal(15));
         assert!(sandbox.reports().is_empty(), "a signal from elsewhere is no end of the work");
+    }
+
+    #[test]
+    fn a_fault_that_the_code_was_not_given_ends_the_worker_whatever_its_function_returns() {
+        let sandbox = sandbox(&["numbers"], &[]);
+        let fault = || RecvError::HoldsAll { queue: "numbers".into(), held: 4, capacity: 4 };
+        assert!(panics::caught(|| -> () { sandbox.ctx.station().end_by(fault()) }).is_err());
+        assert_eq!(ended(&sandbox.ctx, Ok(())), Exit::MISCONFIGURED);
+        let reports = sandbox.reports();
+        assert!(
+            matches!(&reports[..], [Report::Failed { words, permanent: true, .. }] if *words == fault().to_string()),
+            "{reports:?}"
+        );
+    }
+
+    #[test]
+    fn a_source_that_sends_more_between_two_checkpoints_than_the_output_can_hold_fails_for_good() {
+        let sandbox = sandbox(&[], &["numbers"]);
+        let mut out = source_output::<u64>(&sandbox.ctx).expect("an output");
+        assert_eq!(out.restore::<u8>().expect("no other type"), None);
+        (0..4).for_each(|n| out.send(n).expect("there is room for so many"));
+        let error = for_no_item(out.send(4).expect_err("it would be sent again after a kill").into());
+        assert!(is_permanent(&*error), "{error}");
+        assert!(sandbox.queue("numbers").is_empty());
+        out.checkpoint(&4u8).expect("committed");
+        assert_eq!(sandbox.take::<u64>("numbers").len(), 4);
     }
 
     #[test]

@@ -26,7 +26,6 @@ pub fn pair(kind: &str, shape: Shape, copies: bool) -> io::Result<f64> {
             command = [{own:?}, "worker", "{kind}-send", {numbers}]
             outputs = ["items"]
             [stages.recv]
-            significant = true
             command = [{own:?}, "worker", "{kind}-recv", {numbers}]
             env = {{ RESULT = "${{result}}" }}
             inputs = ["items"]
@@ -80,7 +79,6 @@ pub fn line(part: &str, batch: u64, items: u64) -> io::Result<f64> {
             inputs = ["items"]
             outputs = ["passed"]
             [stages.recv]
-            significant = true
             command = [{own:?}, "worker", "typed-recv", "{items}", "64", "{ends}"]
             env = {{ RESULT = "${{result}}" }}
             inputs = ["passed"]
@@ -105,7 +103,6 @@ pub fn log(part: &str, lines: u64) -> io::Result<f64> {
             inputs = ["lines"]
             outputs = ["visits"]
             [stages.recv]
-            significant = true
             command = [{own:?}, "worker", "log-recv", "{lines}"]
             env = {{ RESULT = "${{result}}" }}
             inputs = ["visits"]
@@ -126,7 +123,6 @@ pub fn tasks(items: u64) -> io::Result<f64> {
             command = [{own:?}, "worker", "nothing"]
             outputs = ["tasks"]
             [stages.driver]
-            significant = true
             command = [{own:?}, "worker", "tasks", "{items}"]
             env = {{ RESULT = "${{result}}" }}
             inputs = ["results"]
@@ -157,7 +153,6 @@ pub fn round_trip(items: u64, spins: bool, pause: u64) -> io::Result<(f64, f64)>
             command = [{own:?}, "worker", "nothing"]
             outputs = ["there"]
             [stages.ping]
-            significant = true
             command = [{own:?}, "worker", "ping", {numbers}]
             env = {{ RESULT = "${{result}}" }}
             inputs = ["back"]

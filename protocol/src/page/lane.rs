@@ -27,6 +27,10 @@ pub(super) const SHARED: usize = 10;
 pub(super) const WAITS_FOR: usize = 16;
 /// Since when it waits for that, by the machine's clock.
 pub(super) const WAITS_SINCE: usize = 17;
+/// When that wait ended without success, by the machine's clock; 0 if it has not, or ended with success.
+pub(super) const WAITS_ENDED: usize = 18;
+/// How far the thread was then, see [`Lane::step`].
+pub(super) const WAITS_STEP: usize = 19;
 
 /// Whether it is not known which checkpoint was committed last.
 pub(super) const UNKNOWN: usize = 11;
@@ -189,6 +193,11 @@ impl Lane {
         // Not counted exactly, should threads share the lane: it is enough that the number changes.
         let begun = self.word(BEGUN);
         begun.store(begun.load(Ordering::Relaxed).wrapping_add(1), Ordering::Relaxed);
+    }
+
+    /// Changes with each item that its thread begins with, and with each commit.
+    pub(super) fn step(&self) -> u64 {
+        self.word(BEGUN).load(Ordering::Relaxed).wrapping_add(self.committed())
     }
 
     /// It holds nothing.

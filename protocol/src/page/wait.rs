@@ -5,7 +5,7 @@
 use std::cell::Cell;
 
 use super::Lane;
-use super::lane::{WAITING, WAITS_FOR, WAITS_SINCE};
+use super::lane::{WAITING, WAITS_ENDED, WAITS_FOR, WAITS_SINCE, WAITS_STEP};
 use crate::shm::clock;
 use crate::sync::Ordering;
 
@@ -28,6 +28,9 @@ pub enum WaitsFor {
     /// Space on the disk that holds the queues.
     Disk,
 }
+
+/// A thread that waits again for the same within this time, in nanoseconds, has done nothing else meanwhile.
+const SAME_WAIT: u64 = 1_000_000_000;
 
 const ROOM: u64 = 1;
 const ITEM: u64 = 2;
@@ -77,7 +80,7 @@ impl Lane {
     /// To be kept while it sends or takes: says, once it is told that this takes longer, that the thread waits.
     #[inline]
     pub fn waiting(&self) -> Waiting<'_> {
-        Waiting { lane: self, said: Cell::new(false) }
+        Waiting { lane: self, said: Cell::new(false), without_success: Cell::new(false) }
     }
 
     /// What its thread waits for; `None` if it does not wait, or if several threads share the lane and wait for more than one
@@ -100,15 +103,17 @@ impl Lane {
     pub(super) fn forget_waits(&self) {
         self.word(WAITING).store(0, Ordering::Relaxed);
         self.word(WAITS_FOR).store(0, Ordering::Relaxed);
+        self.word(WAITS_ENDED).store(0, Ordering::Relaxed);
     }
 }
 
-/// A wait that may or may not come about. It is over when this is dropped. If the process dies before, it is said to wait
+/// A wait that may or may not come about. It is over when this is dropped, with success unless the thread says otherwise. If the process dies before, it is said to wait
 /// until its next run begins.
 #[derive(Debug)]
 pub struct Waiting<'a> {
     lane: &'a Lane,
     said: Cell<bool>,
+    without_success: Cell<bool>,
 }
 
 impl Waiting<'_> {
@@ -127,10 +132,27 @@ impl Waiting<'_> {
         // nothing that could be written there is true of all of them until all have gone.
         let is_first = self.lane.word(WAITING).fetch_add(1, Ordering::Release) == 0;
         match self.lane.word(WAITS_FOR).load(Ordering::Relaxed) {
-            before if before == word && !is_first => {}
+            before if before == word && (!is_first || self.continues()) => {}
             _ if is_first => self.write(word),
             _ => self.write(SEVERAL),
         }
+    }
+
+    /// The time given for it is over. If the thread waits for the same again at once, that is the same wait: a worker that
+    /// waits for a short time in a loop waits as long as one that waits once.
+    pub fn end_without_success(&self) {
+        if self.said.get() {
+            self.lane.word(WAITS_STEP).store(self.lane.step(), Ordering::Relaxed);
+            self.lane.word(WAITS_ENDED).store(clock(), Ordering::Relaxed);
+            self.without_success.set(true);
+        }
+    }
+
+    /// Whether the wait before ended without success, and the thread has done nothing since.
+    fn continues(&self) -> bool {
+        let ended = self.lane.word(WAITS_ENDED).load(Ordering::Relaxed);
+        let has_paused = clock().saturating_sub(ended) > SAME_WAIT;
+        ended != 0 && !has_paused && self.lane.word(WAITS_STEP).load(Ordering::Relaxed) == self.lane.step()
     }
 
     fn write(&self, word: u64) {
@@ -142,6 +164,9 @@ impl Waiting<'_> {
 impl Drop for Waiting<'_> {
     fn drop(&mut self) {
         if self.said.get() {
+            if !self.without_success.get() {
+                self.lane.word(WAITS_ENDED).store(0, Ordering::Relaxed);
+            }
             self.lane.word(WAITING).fetch_sub(1, Ordering::Relaxed);
         }
     }
@@ -178,6 +203,35 @@ mod tests {
             assert_eq!(lane.waits(), Some(seen), "the time counts from the first word");
         }
         assert_eq!(lane.waits(), None);
+    }
+
+    #[test]
+    fn a_wait_that_ends_without_success_and_begins_again_is_one_wait() {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let page = Page::create(&dir.path().join("1.page"), Post(1), 1).expect("created");
+        let lane = page.lane(0);
+        // Waits, and tells whether the wait begins now.
+        let is_new = |what, ends_without_success: bool| {
+            let now = clock();
+            let waiting = lane.waiting();
+            waiting.say(what);
+            if ends_without_success {
+                waiting.end_without_success();
+            }
+            lane.waits().expect("it waits").since >= now
+        };
+        let (item, other) = (WaitsFor::Item(0), WaitsFor::Item(1));
+        assert!(is_new(item, true) && !is_new(item, true) && !is_new(item, false));
+        assert!(is_new(item, true), "the wait before ended with success");
+        assert!(is_new(other, true) && is_new(item, true), "it has waited for something else");
+        lane.hold(0, crate::id::ItemId(7));
+        assert!(is_new(item, true), "it has taken an item");
+        lane.commit(1);
+        assert!(is_new(item, true), "it has committed");
+        lane.word(WAITS_ENDED).store(clock() - 2 * SAME_WAIT, Ordering::Relaxed);
+        assert!(is_new(item, true), "it has done something else");
+        page.begin(Incarnation(2));
+        assert!(is_new(item, true), "it is another run of the worker");
     }
 
     #[test]

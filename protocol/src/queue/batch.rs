@@ -22,7 +22,7 @@ impl Ring {
     /// The slot that `owner` was filling is part of its batch now. Gives it back with its new word.
     pub fn stage(&self, held: Held, owner: u16) -> Option<Held> {
         let staged = |word: Word| {
-            let staged = Word::new(Kind::Staged, word.lap(), owner, 0);
+            let staged = word.turned(Kind::Staged, owner, 0);
             if word.is_late() { staged.passed_over() } else { staged }
         };
         let word = self.leave(held.slot, |word| word.is(Kind::Filling, owner), staged)?;
@@ -31,8 +31,7 @@ impl Ring {
 
     /// The leased item is dealt with in `owner`'s batch. Gives its slot back with its new word.
     pub fn settle(&self, held: Held, owner: u16) -> Option<Held> {
-        let settled =
-            |word: Word| Word::new(Kind::Settled, word.lap(), owner, word.deliveries()).with_alone(word.is_alone());
+        let settled = |word: Word| word.turned(Kind::Settled, owner, word.deliveries()).with_alone(word.is_alone());
         let word = self.leave(held.slot, |word| word.is(Kind::Leased, owner), settled)?;
         Some(Held { slot: held.slot, word })
     }
@@ -41,7 +40,7 @@ impl Ring {
     pub fn publish_staged(&self, held: Held, owner: u16) -> bool {
         let published = |word: Word| {
             let kind = if word.is_late() { Kind::Late } else { Kind::Ready };
-            Word::new(kind, word.lap(), 0, 0)
+            word.turned(kind, 0, 0)
         };
         let word = self.leave(held.slot, |word| word.is(Kind::Staged, owner), published);
         if word.is_some_and(|word| word.kind() == Kind::Late) {
@@ -53,22 +52,19 @@ impl Ring {
 
     /// A settled item of a batch that will not be committed is leased again. Gives its slot back with its new word.
     pub fn unsettle(&self, held: Held, owner: u16) -> Option<Held> {
-        let leased =
-            |word: Word| Word::new(Kind::Leased, word.lap(), owner, word.deliveries()).with_alone(word.is_alone());
+        let leased = |word: Word| word.turned(Kind::Leased, owner, word.deliveries()).with_alone(word.is_alone());
         let word = self.leave(held.slot, |word| word.is(Kind::Settled, owner), leased)?;
         Some(Held { slot: held.slot, word })
     }
 
     /// A settled item of a committed batch is gone.
     pub fn free_settled(&self, held: Held, owner: u16) -> bool {
-        let free = |word: Word| Word::new(Kind::Free, word.lap().next(), 0, 0);
-        self.leave(held.slot, |word| word.is(Kind::Settled, owner), free).is_some()
+        self.leave(held.slot, |word| word.is(Kind::Settled, owner), Word::freed).is_some()
     }
 
     /// A staged slot of a batch that will not be committed is free again.
     pub fn unstage(&self, held: Held, owner: u16) {
-        let free = |word: Word| Word::new(Kind::Free, word.lap().next(), 0, 0);
-        self.leave(held.slot, |word| word.is(Kind::Staged, owner), free);
+        self.leave(held.slot, |word| word.is(Kind::Staged, owner), Word::freed);
     }
 }
 

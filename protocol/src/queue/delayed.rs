@@ -24,8 +24,8 @@ use crate::sync::Ordering;
 /// A due time, or a time to look, in nanoseconds of the [clock](crate::shm::clock). 0: at once.
 pub type Instant = u64;
 
-/// How often receivers look for items that are due: 10 ms. So much later than due an item may come, if somebody is there
-/// to take it.
+/// How often receivers look for items that are due: 10 ms. So much later than due an item may come, and by a tick of the clock
+/// that they look at, if there is a receiver to take it.
 pub const LOOK_EVERY: u64 = 10_000_000;
 
 /// The hints of slots that wait, when each is due, and when somebody looks next.
@@ -74,6 +74,12 @@ impl Delayed {
         if left > LOOK_EVERY { 0 } else { left }
     }
 
+    /// Whether it may be time to look, by a clock that is up to some ticks late.
+    fn is_time_to_look(&self, now: Instant) -> bool {
+        let left = self.next_look.at(0).load(Ordering::Relaxed).saturating_sub(now);
+        left == 0 || left > 4 * LOOK_EVERY
+    }
+
     /// Whether it is the caller's turn to look. Everybody else passes by for a while, also if it dies now.
     fn wins_look(&self, now: Instant) -> bool {
         let next = self.next_look.at(0).load(Ordering::Relaxed);
@@ -104,6 +110,12 @@ impl Ring {
     #[inline]
     pub fn has_delayed(&self) -> bool {
         self.delayed.lane.may_hold()
+    }
+
+    /// Whether an item may wait for its time and it may be time to look. The clock is asked only if one may, and may be late.
+    #[inline]
+    pub fn may_promote(&self, now: impl Fn() -> Instant) -> bool {
+        self.has_delayed() && self.delayed.is_time_to_look(now())
     }
 
     /// Puts the items that are due where receivers find them, if it is time to look; gives how many those were. One load

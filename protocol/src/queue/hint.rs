@@ -7,6 +7,7 @@
 
 use super::ring::{Ring, TRIES};
 use super::slot::{Compared, Kind, Position, Word};
+use super::spare::Behind;
 use crate::shm::Words;
 use crate::sync::Ordering;
 
@@ -16,6 +17,9 @@ use crate::sync::Ordering;
 pub struct Cursor {
     been: u64,
     stopped: u64,
+    /// A receiver may pass loose slots up to here.
+    limit: u64,
+    pub(super) behind: Behind,
 }
 
 impl Cursor {
@@ -23,6 +27,17 @@ impl Cursor {
     #[inline]
     pub(super) fn set(&mut self, position: Position) {
         self.been = position.word();
+    }
+
+    /// Loose slots may be passed up to this position.
+    pub(super) fn limit(&mut self, limit: Position) {
+        self.limit = limit.word();
+    }
+
+    /// Whether a loose slot at this position may be passed, as far as is known.
+    #[inline]
+    pub(super) fn is_before_limit(self, position: Position, capacity: u32) -> bool {
+        Position::read(self.limit, capacity).is_some_and(|limit| limit.since(position, capacity) > 0)
     }
 
     /// A sender's try to claim a slot has found none: its walk stopped at the slot of this position.
@@ -91,19 +106,26 @@ impl Ring {
 
     /// Where the tail would be if every claim moved it on.
     pub(super) fn real_tail(&self, hint: Position) -> Position {
-        self.walk(hint, |word| word.kind() != Kind::Free)
+        self.walk(hint, |word| !word.is_loose_and_free(), |word| word.kind() != Kind::Free)
     }
 
     /// Where the head would be if every lease moved it on.
     pub(super) fn real_head(&self, hint: Position) -> Position {
-        self.walk(hint, Word::is_passed)
+        self.walk(hint, |_| true, Word::is_passed)
     }
 
     /// Goes on over the positions that are passed: at most those by which the hint is behind, and what was given up there.
-    fn walk(&self, hint: Position, passed: impl Fn(Word) -> bool) -> Position {
+    fn walk(&self, hint: Position, passes: impl Fn(Word) -> bool, passed: impl Fn(Word) -> bool) -> Position {
         let mut at = hint;
         for _ in 0..self.capacity {
             let word = self.word(at.index());
+            if word.is_loose() {
+                if !passes(word) {
+                    break;
+                }
+                at = at.next(self.capacity);
+                continue;
+            }
             match word.lap().compared_to(at.lap()) {
                 Compared::Same if !passed(word) => break,
                 Compared::Earlier => break,

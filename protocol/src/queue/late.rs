@@ -10,20 +10,11 @@
 use super::delayed::Instant;
 use super::oldest::{Hinted, Oldest};
 use super::ring::{Held, Met, Ring, TRIES};
-use super::slot::{Kind, Word};
+use super::slot::Kind;
 use super::take::Take;
 use crate::crash_point;
 use crate::shm::Words;
 use crate::sync::{Ordering, fence};
-
-/// Which late items a receiver may take.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Turn {
-    /// Those before which no item waits in the ring.
-    Mine,
-    /// All of them: no item waits in the ring.
-    Any,
-}
 
 /// Hints in one word. In the models, whose queues have a few slots, a look at all hints must be several steps, too.
 const WORD: usize = if cfg!(any(model_loom, model_shuttle)) { 2 } else { 64 };
@@ -179,9 +170,8 @@ impl Ring {
         take: Take,
         oldest: &mut Oldest,
         now: impl Fn() -> Instant,
-        turn: Turn,
     ) -> Option<Met> {
-        let may_take = |hinted| turn == Turn::Any || self.is_in_turn(hinted);
+        let may_take = |hinted| self.is_in_turn(hinted);
         // An item that came back meanwhile comes before one that stands behind items of the ring.
         oldest.refresh(self.hints.at(0).load(Ordering::Acquire), may_take); // Pairs with `hint_late`.
         // Each further round is a hint that was outdated. The bound is for a broken process that keeps setting them.
@@ -207,7 +197,7 @@ impl Ring {
                     self.returned(oldest, slot);
                     return Some(Met::Empty);
                 }
-                let leased = Word::new(Kind::Leased, word.lap(), owner, take.of_late(word)).with_alone(word.is_alone());
+                let leased = word.turned(Kind::Leased, owner, take.of_late(word)).with_alone(word.is_alone());
                 if self.change(slot, word, leased) {
                     crash_point!("late_leased");
                     self.delayed.forget(slot);

@@ -12,13 +12,12 @@ use super::oldest::Oldest;
 use super::place::{Count, Place};
 use super::recovery::Fate;
 use super::ring::{Held, Met, NoSlot};
-use super::spare::Behind;
 use super::take::Take;
 use super::turn::Turn;
 use super::wait::Unhurried;
 use crate::crash_point;
 use crate::id::{ItemId, ItemKey, Post};
-use crate::shm::{Patience, clock, is_forked_copy};
+use crate::shm::{Patience, clock, is_forked_copy, recently};
 use crate::sync::Ordering;
 
 /// One thread's place at a queue. Moves between threads, but is used by one at a time.
@@ -37,7 +36,6 @@ pub struct Member {
     pub(super) first_not_free: usize,
     pub(super) send_cursor: Cursor,
     pub(super) recv_cursor: Cursor,
-    pub(super) behind: Behind,
     pub(super) was_full: bool,
     /// The late items that it takes next.
     pub(super) oldest: Oldest,
@@ -67,7 +65,6 @@ impl Queue {
             first_not_free: 0,
             send_cursor: Cursor::default(),
             recv_cursor: Cursor::default(),
-            behind: Behind::default(),
             was_full: false,
             oldest: Oldest::default(),
             patience: Patience::with_room(self.shared.geometry.capacity),
@@ -207,7 +204,7 @@ impl Member {
     #[inline]
     fn take_ready(&mut self, take: Take) -> Option<Lease> {
         let ring = &self.queue.shared.ring;
-        if ring.has_delayed() || is_forked_copy() {
+        if ring.may_promote(recently) || is_forked_copy() {
             return None;
         }
         let mut taken = None;

@@ -9,6 +9,7 @@
 //! and what comes back goes to the front.
 
 mod batch;
+mod claim;
 mod content;
 mod delayed;
 mod depth;
@@ -62,6 +63,8 @@ mod batch_tests;
 mod draft_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod fuzz_tests;
+#[cfg(all(test, not(any(model_loom, model_shuttle))))]
+mod loose_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod order_tests;
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]

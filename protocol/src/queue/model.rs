@@ -11,6 +11,7 @@ mod deaths;
 mod ledger;
 mod line;
 mod loops;
+mod loose;
 mod order;
 mod rest;
 mod retries;

@@ -144,7 +144,7 @@ impl Ring {
     /// A slot whose item was never sent is free again.
     fn take_back(&self, slot: usize, owner: u16) -> bool {
         let mine = |word: Word| word.is(Kind::Filling, owner) || word.is(Kind::Staged, owner);
-        self.leave(slot, mine, |word| Word::new(Kind::Free, word.lap().next(), 0, 0)).is_some()
+        self.leave(slot, mine, Word::freed).is_some()
     }
 
     /// An item whose owner did not come to finish it goes back without this delivery being counted.

@@ -66,13 +66,12 @@ impl Ring {
 
     /// The item of a dead slot has been put aside: the slot is free.
     pub fn bury(&self, slot: usize) -> bool {
-        self.leave(slot, |word| word.kind() == Kind::Dead, |word| Word::new(Kind::Free, word.lap().next(), 0, 0))
-            .is_some()
+        self.leave(slot, |word| word.kind() == Kind::Dead, Word::freed).is_some()
     }
 
     /// The word of an item that comes back as if the present lease had not been.
     pub(super) fn uncounted(word: Word) -> Word {
-        Word::new(Kind::Late, word.lap(), 0, word.deliveries().saturating_sub(1))
+        word.turned(Kind::Late, 0, word.deliveries().saturating_sub(1))
     }
 
     /// The word of an item that failed by itself, as one of a run or not: the delivery counts.
@@ -80,7 +79,7 @@ impl Ring {
         let deliveries = word.deliveries().max(1);
         let out_of_deliveries = self.max_deliveries != 0 && deliveries >= self.max_deliveries;
         let kind = if out_of_deliveries { Kind::Dead } else { Kind::Late };
-        Word::new(kind, word.lap(), 0, deliveries).with_alone(word.is_alone())
+        word.turned(kind, 0, deliveries).with_alone(word.is_alone())
     }
 
     /// The word of an item whose receiver died. One of a run comes back to be leased by itself, uncounted.

@@ -8,11 +8,16 @@
 //! owner, so that a slot whose owner died can be told from one that is in use, and a slot that is not free when its turn
 //! comes is skipped (its lap is *bumped*) instead of holding up everybody behind it.
 //!
+//! A slot whose item waits for the time of its retry would be skipped in every lap, by a write each. So the first sender that
+//! skips it marks it as *loose* ([`Word::is_loose`]), and from then on senders and receivers pass it by reading alone. A loose slot
+//! that becomes free may be claimed at any position: its item goes by the late lane and stands *behind* that position (see
+//! [`spare`](super::spare)), and the slot is in step with the ring again.
+//!
 //! The ring knows no payloads, no waiting and no counters.
 
 use super::delayed::{Delayed, Instant};
 use super::hint::{Cursor, stride};
-use super::late::{LateLane, Turn};
+use super::late::LateLane;
 use super::oldest::Oldest;
 use super::slot::{Compared, Kind, Position, Word};
 use super::spare::SPARES;
@@ -122,95 +127,6 @@ impl Ring {
         self.states.at(slot << self.apart)
     }
 
-    /// Claims the next free slot for `owner`, to be filled.
-    #[inline]
-    pub fn claim(&self, owner: u16, cursor: &mut Cursor) -> Result<Held, NoSlot> {
-        let mut claimed = None;
-        self.claim_many(owner, 1, cursor, |held| claimed = Some(held))?;
-        claimed.ok_or(NoSlot::Full)
-    }
-
-    /// Claims up to `count` free slots for `owner`, in the order of their positions, and moves the tail on once at most. Fewer
-    /// if there are no more; an error if there is none.
-    #[inline]
-    pub fn claim_many(
-        &self,
-        owner: u16,
-        count: usize,
-        cursor: &mut Cursor,
-        mut claimed: impl FnMut(Held),
-    ) -> Result<(), NoSlot> {
-        let read = || Position::read(self.tail.at(0).load(Ordering::Relaxed), self.capacity).ok_or(NoSlot::Spoilt);
-        let mut seen = read()?;
-        let mut tail = self.begin(seen, *cursor);
-        let mut left = count;
-        let mut room = None;
-        while left > 0 {
-            let word = self.word(tail.index());
-            match word.lap().compared_to(tail.lap()) {
-                Compared::Same if word.kind() == Kind::Free => {
-                    let filling = Word::new(Kind::Filling, tail.lap(), owner, 0);
-                    if self.change(tail.index(), word, filling) {
-                        crash_point!("slot_claimed");
-                        // Relaxed: released with the word when the slot is published.
-                        self.born.at(tail.index()).store(tail.word(), Ordering::Relaxed);
-                        claimed(Held { slot: tail.index(), word: filling });
-                        left -= 1;
-                        tail = tail.next(self.capacity);
-                    }
-                }
-                Compared::Same => tail = tail.next(self.capacity),
-                Compared::Later => {
-                    // Others are more than a lap ahead of what we have read.
-                    self.move_on(&self.tail, seen, tail.next(self.capacity));
-                    seen = read()?;
-                    tail = seen;
-                }
-                Compared::Earlier => {
-                    // Still taken from an earlier lap. One that receivers have passed is skipped, but only towards a
-                    // free slot: else a waiting sender and a waiting receiver would chase each other round the ring.
-                    if !word.is_passed() {
-                        cursor.stopped_at(tail);
-                        break;
-                    }
-                    // What was found once holds for all slots up to there: a lap never goes back.
-                    if room.is_none_or(|room: Position| room.since(tail, self.capacity) == 0) {
-                        match self.room_ahead(tail) {
-                            Ok(found) => room = Some(found),
-                            Err(full) => {
-                                cursor.stopped_at(full);
-                                break;
-                            }
-                        }
-                    }
-                    if self.change(tail.index(), word, word.in_lap(tail.lap())) {
-                        crash_point!("lap_bumped");
-                        tail = tail.next(self.capacity);
-                    }
-                }
-            }
-        }
-        cursor.set(tail);
-        self.follow(&self.tail, seen, tail, left > 0);
-        if left < count { Ok(()) } else { Err(NoSlot::Full) }
-    }
-
-    /// The first free slot to which a sender comes that skips the slot at `tail`; the error is the slot that waits in front
-    /// of it, or `tail` if all slots are in hands.
-    fn room_ahead(&self, tail: Position) -> Result<Position, Position> {
-        let mut ahead = tail.next(self.capacity);
-        while ahead.index() != tail.index() {
-            let word = self.word(ahead.index());
-            match word.lap().compared_to(ahead.lap()) {
-                // Free; or the tail has moved on meanwhile, and the caller is to look again.
-                Compared::Same | Compared::Later => return Ok(ahead),
-                Compared::Earlier if word.is_passed() => ahead = ahead.next(self.capacity),
-                Compared::Earlier => return Err(ahead),
-            }
-        }
-        Err(tail)
-    }
-
     /// The slot that `owner` was filling holds an item now. False if the word is not as it should be.
     #[inline]
     pub fn publish(&self, held: Held, owner: u16) -> bool {
@@ -219,8 +135,9 @@ impl Ring {
             if !word.is(Kind::Filling, owner) {
                 return false;
             }
-            let kind = if word.is_late() { Kind::Late } else { Kind::Ready };
-            if self.change(held.slot, word, Word::new(kind, word.lap(), 0, 0)) {
+            let next =
+                if word.is_late() { word.turned(Kind::Late, 0, 0) } else { Word::new(Kind::Ready, word.lap(), 0, 0) };
+            if self.change(held.slot, word, next) {
                 if word.is_late() {
                     crash_point!("published_late");
                     self.hint_late(held.slot);
@@ -233,11 +150,7 @@ impl Ring {
 
     /// The slot that `owner` was filling is free again, unsent.
     pub fn abandon(&self, held: Held, owner: u16) {
-        self.leave(
-            held.slot,
-            |word| word.is(Kind::Filling, owner),
-            |word| Word::new(Kind::Free, word.lap().next(), 0, 0),
-        );
+        self.leave(held.slot, |word| word.is(Kind::Filling, owner), Word::freed);
     }
 
     /// Leases the next item to `owner`: one of the late lane if there is one, else the one at the head. What waits in
@@ -247,7 +160,7 @@ impl Ring {
     pub fn lease(&self, owner: u16, take: Take, oldest: &mut Oldest, now: impl Fn() -> Instant + Copy) -> Met {
         loop {
             if self.late.may_hold()
-                && let Some(met) = self.lease_late(owner, take, oldest, now, Turn::Mine)
+                && let Some(met) = self.lease_late(owner, take, oldest, now)
             {
                 return met;
             }
@@ -255,16 +168,33 @@ impl Ring {
                 return Met::Spoilt;
             };
             let word = self.word(head.index());
+            if word.is_loose() {
+                let past = self.past_loose(head);
+                if past != head {
+                    self.move_on(&self.head, head, past);
+                } else if let Some(met) = self.lease_last(head, owner, take, oldest, now) {
+                    return met;
+                }
+                continue;
+            }
             match word.lap().compared_to(head.lap()) {
-                Compared::Earlier => return self.lease_last(owner, take, oldest, now),
+                Compared::Earlier => {
+                    if let Some(met) = self.lease_last(head, owner, take, oldest, now) {
+                        return met;
+                    }
+                }
                 Compared::Later => self.step(&self.head, head),
                 Compared::Same => match word.kind() {
-                    Kind::Free => return self.lease_last(owner, take, oldest, now),
+                    Kind::Free => {
+                        if let Some(met) = self.lease_last(head, owner, take, oldest, now) {
+                            return met;
+                        }
+                    }
                     Kind::Ready => {
                         // An item that its sender finished late was sent before this one, if by the same sender: having
                         // acquired this one's word, we see the hint of that one.
                         if self.late.may_hold()
-                            && let Some(met) = self.lease_late(owner, take, oldest, now, Turn::Mine)
+                            && let Some(met) = self.lease_late(owner, take, oldest, now)
                         {
                             return met;
                         }
@@ -286,10 +216,52 @@ impl Ring {
         }
     }
 
-    /// Nothing waits at a position of the ring: what is left stands behind it.
-    fn lease_last(&self, owner: u16, take: Take, oldest: &mut Oldest, now: impl Fn() -> Instant) -> Met {
-        let last = || self.lease_late(owner, take, oldest, now, Turn::Any);
-        self.late.may_hold().then(last).flatten().unwrap_or(Met::Empty)
+    /// Nothing waits at `head`: what is left stands behind it. `None` if something waits there after all: its sender may have
+    /// sent it before what stands behind.
+    fn lease_last(
+        &self,
+        head: Position,
+        owner: u16,
+        take: Take,
+        oldest: &mut Oldest,
+        now: impl Fn() -> Instant,
+    ) -> Option<Met> {
+        if !self.late.may_hold() {
+            return Some(Met::Empty);
+        }
+        let met = self.lease_late(owner, take, oldest, now);
+        met.or_else(|| self.is_nothing_at(head).then_some(Met::Empty))
+    }
+
+    /// Whether no item waits at this position of the head, or may come to wait there before its sender comes to it.
+    pub(super) fn is_nothing_at(&self, head: Position) -> bool {
+        let word = self.word(head.index());
+        match word.lap().compared_to(head.lap()) {
+            _ if word.is_loose() => self.past_loose(head) == head,
+            Compared::Earlier => true,
+            Compared::Same => word.is_free(),
+            Compared::Later => false,
+        }
+    }
+
+    /// The position behind the loose slots that begin at `head`, as far as a receiver may pass them.
+    fn past_loose(&self, head: Position) -> Position {
+        let (mut past, mut cursor) = (head, Cursor::default());
+        while self.word(past.index()).is_loose() && self.may_pass_loose(past, &mut cursor) {
+            past = past.next(self.capacity);
+        }
+        past
+    }
+
+    /// Whether a receiver may pass a loose slot here. Nothing tells whether the tail has come to that position, and it need not
+    /// have. But receivers stay within a lap of it, or they would go round and round a ring of loose slots.
+    #[inline]
+    fn may_pass_loose(&self, head: Position, cursor: &mut Cursor) -> bool {
+        cursor.is_before_limit(head, self.capacity) || {
+            let tail = Position::read(self.tail.at(0).load(Ordering::Relaxed), self.capacity);
+            cursor.limit(tail.map_or(head, Position::next_lap));
+            cursor.is_before_limit(head, self.capacity)
+        }
     }
 
     /// Leases up to `count` more items to `owner`: those at the head that are ready, up to the first that is not, and moves
@@ -303,9 +275,10 @@ impl Ring {
             let word = self.word(head.index());
             // As in `lease`: the late lane after the word.
             if word.lap() != head.lap() || self.late.may_hold() {
-                break;
-            }
-            if word.kind() == Kind::Ready {
+                if !word.is_loose() || self.late.may_hold() || !self.may_pass_loose(head, cursor) {
+                    break;
+                }
+            } else if word.kind() == Kind::Ready {
                 let lease = Word::new(Kind::Leased, word.lap(), owner, take.of_ready());
                 if !self.change(head.index(), word, lease) {
                     break;
@@ -313,7 +286,7 @@ impl Ring {
                 crash_point!("leased");
                 leased(Held { slot: head.index(), word: lease });
                 left -= 1;
-            } else if !word.is_passed() {
+            } else if !word.is_passed() || word.is_loose() && !self.may_pass_loose(head, cursor) {
                 break;
             }
             head = head.next(self.capacity);
@@ -340,7 +313,7 @@ impl Ring {
             if !word.is(Kind::Leased, owner) {
                 return false;
             }
-            if self.change(held.slot, word, Word::new(Kind::Free, word.lap().next(), 0, 0)) {
+            if self.change(held.slot, word, word.freed()) {
                 return true;
             }
             word = self.word(held.slot);
@@ -351,7 +324,7 @@ impl Ring {
     /// writes into it, and if `owner` dies, the sweep frees it. False if `owner` does not hold it.
     pub fn ack_unfreed(&self, held: Held, owner: u16) -> bool {
         // Receivers have passed the slot; for senders it is one that is filled slowly.
-        let emptied = |word: Word| Word::new(Kind::Filling, word.lap(), owner, 0).passed_over();
+        let emptied = |word: Word| word.turned(Kind::Filling, owner, 0).passed_over();
         self.leave(held.slot, |word| word.is(Kind::Leased, owner), emptied).is_some()
     }
 

@@ -26,7 +26,10 @@ pub enum Noted {
     /// Their shape.
     Shape(TypeNote),
     /// A hash alone: the shape is larger than the room for it.
-    TooLarge,
+    TooLarge {
+        /// Of the shape.
+        hash: u64,
+    },
     /// A hash alone: the shape is being written, or was damaged.
     Unreadable,
 }
@@ -57,7 +60,7 @@ impl Queue {
         }
         let length = text.at(0).load(Ordering::Acquire);
         if length == TOO_LARGE {
-            return Noted::TooLarge;
+            return Noted::TooLarge { hash };
         }
         let Some(length) = usize::try_from(length).ok().filter(|length| *length <= ROOM) else {
             return Noted::Unreadable;
@@ -84,7 +87,7 @@ impl Queue {
             return match self.shape() {
                 Noted::Shape(held) => shape::compare(&held, note)
                     .map_err(|difference| Mismatch::Other { held: Box::new(held), difference }),
-                Noted::TooLarge => Err(Mismatch::OtherTooLarge),
+                Noted::TooLarge { .. } => Err(Mismatch::OtherTooLarge),
                 Noted::Nothing | Noted::Unreadable => Err(Mismatch::Unreadable),
             };
         }
@@ -197,7 +200,8 @@ mod tests {
         };
         assert_eq!(join(&queue, &large("one")), Ok(()));
         assert_eq!(join(&queue, &large("one")), Ok(()));
-        assert_eq!(queue.shape(), Noted::TooLarge);
+        let hash = note(large("one")).1.hash;
+        assert_eq!(queue.shape(), Noted::TooLarge { hash });
         assert_eq!(join(&queue, &large("another")), Err(Mismatch::OtherTooLarge));
     }
 

@@ -11,6 +11,8 @@
 //! deliveries. When its receiver dies, nothing tells which item of the run was at fault, so each comes back marked *alone*:
 //! it is leased by itself from then on, and counted.
 //!
+//! `late` and `alone` mean something else in some kinds, where they mean nothing of their own: see [`Word::is_loose`].
+//!
 //! A word of zeroes is `{ kind: free, lap: 0 }`, so that a fresh file is a fresh ring.
 
 use std::fmt;
@@ -124,6 +126,64 @@ impl Word {
         self.0 & LATE_BIT != 0
     }
 
+    /// Whether the slot is *loose*: its lap says nothing, and senders and receivers pass it in every lap. See [`Ring`].
+    ///
+    /// The mark is the bit of `late`, which is a mark of its own only while a slot is being filled or staged. Then it is that
+    /// bit and the bit of `alone`, which only an item has that was delivered.
+    ///
+    /// [`Ring`]: super::ring::Ring
+    #[inline]
+    pub const fn is_loose(self) -> bool {
+        self.is_late()
+            && match self.kind() {
+                Kind::Ready => false,
+                Kind::Filling | Kind::Staged => self.is_alone(),
+                Kind::Free | Kind::Leased | Kind::Settled | Kind::Late | Kind::Dead => true,
+            }
+    }
+
+    /// Marked as loose. Never an item that waits at its position.
+    #[must_use]
+    pub const fn loosened(self) -> Self {
+        match self.kind() {
+            Kind::Filling | Kind::Staged => Self(self.0 | LATE_BIT | ALONE_BIT),
+            Kind::Free | Kind::Ready | Kind::Leased | Kind::Settled | Kind::Late | Kind::Dead => {
+                Self(self.0 | LATE_BIT)
+            }
+        }
+    }
+
+    /// The word of the slot when it is something else, in the same lap and as loose as before.
+    #[inline]
+    #[must_use]
+    pub const fn turned(self, kind: Kind, owner: u16, deliveries: u16) -> Self {
+        let turned = Self::new(kind, self.lap(), owner, deliveries);
+        if self.is_loose() { turned.loosened() } else { turned }
+    }
+
+    /// The word of the slot when it is free again: in the next lap, or loose as before.
+    #[inline]
+    #[must_use]
+    pub const fn freed(self) -> Self {
+        if self.is_loose() {
+            Self::new(Kind::Free, self.lap(), 0, 0).loosened()
+        } else {
+            Self::new(Kind::Free, self.lap().next(), 0, 0)
+        }
+    }
+
+    /// Whether a sender whose position has the word's lap may claim the slot.
+    #[inline]
+    pub const fn is_free(self) -> bool {
+        self.0 >> KIND_SHIFT == Kind::Free as u64
+    }
+
+    /// Whether the slot is loose and free: a sender may claim it at any position.
+    #[inline]
+    pub const fn is_loose_and_free(self) -> bool {
+        self.0 >> KIND_SHIFT == (LATE_BIT >> KIND_SHIFT) | Kind::Free as u64
+    }
+
     /// Marked as passed over.
     pub const fn passed_over(self) -> Self {
         Self(self.0 | LATE_BIT)
@@ -137,7 +197,8 @@ impl Word {
     /// Whether it is of this kind and belongs to this owner.
     #[inline]
     pub const fn is(self, kind: Kind, owner: u16) -> bool {
-        self.kind() as u8 == kind as u8 && self.owner() == owner
+        const MASK: u64 = 7 << KIND_SHIFT | 0xffff << OWNER_SHIFT;
+        self.0 & MASK == (kind as u64) << KIND_SHIFT | (owner as u64) << OWNER_SHIFT
     }
 
     /// Whether receivers are past a slot of this kind in its own lap: it is in somebody's hands, or in the late lane.
@@ -155,19 +216,20 @@ impl fmt::Debug for Word {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{{ kind: {:?}, lap: {}, owner: {}, deliveries: {}, alone: {}, late: {} }}",
+            "{{ kind: {:?}, lap: {}, owner: {}, deliveries: {}, alone: {}, late: {}, loose: {} }}",
             self.kind(),
             self.lap().0,
             self.owner(),
             self.deliveries(),
             self.is_alone(),
-            self.is_late()
+            self.is_late(),
+            self.is_loose()
         )
     }
 }
 
 /// How often a slot's position has come round, modulo 2²⁸. Laps are compared on the circle: two that are compared are
-/// never half a circle (134 million laps) apart, or a process would have to be stopped for that long between two of
+/// never half a circle (134 million laps) apart unless the slot is loose, or a process would have to be stopped for that long between two of
 /// its own steps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Lap(u32);
@@ -188,6 +250,12 @@ impl Lap {
     #[must_use]
     pub const fn next(self) -> Self {
         Self((self.0 + 1) & LAP_MASK as u32)
+    }
+
+    /// The one so many laps later.
+    #[must_use]
+    pub const fn after(self, laps: u32) -> Self {
+        Self(self.0.wrapping_add(laps) & LAP_MASK as u32)
     }
 
     /// This lap as seen from `position`'s.
@@ -239,6 +307,13 @@ impl Position {
     #[must_use]
     pub const fn next(self, capacity: u32) -> Self {
         if self.0 as u32 + 1 == capacity { Self((self.0 >> 32).wrapping_add(1) << 32) } else { Self(self.0 + 1) }
+    }
+
+    /// The same slot, one lap later.
+    #[inline]
+    #[must_use]
+    pub const fn next_lap(self) -> Self {
+        Self(self.0.wrapping_add(1 << 32))
     }
 
     /// How many positions lie from `earlier` to this one; 0 if it is not earlier.

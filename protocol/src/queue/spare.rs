@@ -70,7 +70,7 @@ impl Room {
 
 impl Behind {
     /// The next result that stands behind this position, as a word beside its slot.
-    fn next(&mut self, position: Position) -> u64 {
+    pub(super) fn next(&mut self, position: Position) -> u64 {
         let number = if self.number > 0 && self.position == position.word() { self.number + 1 } else { 1 };
         *self = Self { position: position.word(), number: number.min(LAST_NUMBER) };
         position.word() & !NUMBER_MASK | self.number << NUMBER_SHIFT
@@ -93,7 +93,7 @@ pub(super) enum Tail {
 }
 
 impl Ring {
-    /// Whether no item waits in the ring before this one.
+    /// Whether no item waits in the ring before this one. Its hint was seen before, and with it all that its sender had sent.
     pub(super) fn is_in_turn(&self, hinted: Hinted) -> bool {
         if hinted.born & NUMBER_MASK == 0 {
             return true;
@@ -101,7 +101,7 @@ impl Ring {
         let head = Position::read(self.head.at(0).load(Ordering::Relaxed), self.capacity);
         let behind = Position::read(hinted.born & !NUMBER_MASK, self.capacity);
         match (head, behind) {
-            (Some(head), Some(behind)) => behind.since(head, self.capacity) == 0,
+            (Some(head), Some(behind)) => behind.since(head, self.capacity) == 0 || self.is_nothing_at(head),
             (None, _) | (_, None) => true, // Garbage in shared memory is no reason to wait.
         }
     }
@@ -116,27 +116,41 @@ impl Ring {
     }
 
     /// Finds the place in the order of a result that takes no slot of its own.
-    pub(super) fn stand_behind(&self, cursor: &mut Cursor, last: &mut Behind) -> Option<Tail> {
+    pub(super) fn stand_behind(&self, cursor: &mut Cursor) -> Option<Tail> {
         for _ in 0..TRIES {
             let seen = Position::read(self.tail.at(0).load(Ordering::Relaxed), self.capacity)?;
             let tail = self.begin(seen, *cursor);
             let word = self.word(tail.index());
             let next = tail.next(self.capacity);
             match word.lap().compared_to(tail.lap()) {
-                Compared::Same if word.kind() == Kind::Free => return Some(Tail::Free),
+                _ if word.is_loose_and_free() => return Some(Tail::Free),
+                Compared::Same if word.is_free() => return Some(Tail::Free),
+                _ if word.is_loose() => match self.end_of_loose(tail) {
+                    Some(end) => self.move_on(&self.tail, seen, end),
+                    None => return Some(Tail::Behind(cursor.behind.next(tail))),
+                },
                 Compared::Same | Compared::Later => self.move_on(&self.tail, seen, next),
                 Compared::Earlier if word.is_passed() => {
                     if self.change(tail.index(), word, word.in_lap(tail.lap())) {
                         crash_point!("lap_bumped_for_a_result");
                         cursor.set(next);
                         self.move_on(&self.tail, seen, next);
-                        return Some(Tail::Behind(last.next(tail)));
+                        return Some(Tail::Behind(cursor.behind.next(tail)));
                     }
                 }
-                Compared::Earlier => return Some(Tail::Behind(last.next(tail))),
+                Compared::Earlier => return Some(Tail::Behind(cursor.behind.next(tail))),
             }
         }
         None
+    }
+
+    /// The first position behind this one whose slot is free or not loose.
+    fn end_of_loose(&self, from: Position) -> Option<Position> {
+        let next = |at: &Position| Some(at.next(self.capacity)).filter(|next| next.index() != from.index());
+        std::iter::successors(next(&from), next).find(|at| {
+            let word = self.word(at.index());
+            !word.is_loose() || word.is_loose_and_free()
+        })
     }
 
     /// Notes beside a spare slot whose room its result takes, and where it stands in the order.
@@ -166,7 +180,7 @@ impl Ring {
                 // Relaxed: released with the word.
                 self.born.at(room.slot).store(self.born.at(spare.slot).load(Ordering::Relaxed), Ordering::Relaxed);
                 crash_point!("exchange_copied");
-                let late = |word: Word| Word::new(Kind::Late, word.lap(), 0, 0);
+                let late = |word: Word| word.turned(Kind::Late, 0, 0);
                 if self.leave(room.slot, is_settled, late).is_some() {
                     crash_point!("exchanged");
                     // Not counted among the hints: it comes after all that is late.
@@ -175,8 +189,7 @@ impl Ring {
             }
         }
         crash_point!("exchange_hinted");
-        let free = |word: Word| Word::new(Kind::Free, word.lap().next(), 0, 0);
-        self.leave(spare.slot, |word| word.is(Kind::Staged, owner), free).is_some()
+        self.leave(spare.slot, |word| word.is(Kind::Staged, owner), Word::freed).is_some()
     }
 }
 
@@ -198,7 +211,7 @@ impl Member {
             ring.abandon(held, self.index);
             return Err(Refused::NoSpace);
         }
-        match ring.stand_behind(&mut self.send_cursor, &mut self.behind) {
+        match ring.stand_behind(&mut self.send_cursor) {
             Some(Tail::Behind(born)) => ring.note_room(held.slot, room, born),
             Some(Tail::Free) => {
                 ring.abandon(held, self.index);

@@ -1,6 +1,7 @@
 //! Whether what stands in a queue's shared words can be the work of processes that keep the rules. Without this, a
 //! broken worker's scribbling would show itself only in items that never come, and in numbers that lie.
 
+use super::claim::LOOSE_LAPS;
 use super::file::Queue;
 use super::geometry::{HAS_ORIGIN, MEMBERS, SLOT_HEAD};
 use super::slot::{Compared, Kind, Word};
@@ -33,9 +34,11 @@ impl Queue {
                 let lap = word.lap();
                 let (_, now) = shared.ring.ends()?;
                 // Each lap that a slot misses is added by who passes it; one more for what is seen out of order.
-                let is_ahead = lap.compared_to(now.lap().next().next()) == Compared::Later;
+                // A slot that was loose is put laps ahead of a position that is ahead of the hint, and freed in the next one.
+                let most = now.lap().after(LOOSE_LAPS + 3);
+                let is_ahead = lap.compared_to(most) == Compared::Later;
                 let is_behind = lap.next().next().compared_to(tail.lap()) == Compared::Earlier;
-                (is_ahead || is_behind).then_some("is in a lap that does not fit the others")
+                (!word.is_loose() && (is_ahead || is_behind)).then_some("is in a lap that does not fit the others")
             });
             if let Some(fault) = fault {
                 return Some(format!("its slot {slot} {fault}"));
@@ -82,8 +85,9 @@ impl Queue {
             Kind::Late => (false, most.is_none_or(|most| deliveries < most)),
             Kind::Dead => (false, most.is_some_and(|most| deliveries == most)),
         };
-        let may_be_late = word.kind() == Kind::Filling || word.kind() == Kind::Staged;
-        let may_be_alone = matches!(word.kind(), Kind::Leased | Kind::Settled | Kind::Late | Kind::Dead);
+        let may_be_late = word.kind() != Kind::Ready;
+        let may_be_alone =
+            matches!(word.kind(), Kind::Leased | Kind::Settled | Kind::Late | Kind::Dead) || word.is_loose();
         if is_owned && usize::from(word.owner()) >= MEMBERS || !is_owned && word.owner() != 0 {
             Some("has an owner that cannot be")
         } else if !delivered {

@@ -101,7 +101,7 @@ impl Member {
 
     /// Whether it is its turn, as far as it knows: it should not let time pass then.
     pub fn has_turn(&self) -> bool {
-        now() < self.turn.until
+        self.turn.until > 0 && now() < self.turn.until
     }
 
     /// Its transaction is committed or given up: the others may send.

@@ -19,11 +19,17 @@ impl Addends {
         Self { runs: vec![(number, 1)] }
     }
 
-    /// Adds a number behind the others.
-    pub fn push(&mut self, number: i64) {
+    /// Adds a number behind the others. Gives how many more bytes they take in their encoding at most.
+    pub fn push(&mut self, number: i64) -> usize {
         match self.runs.last_mut() {
-            Some((last, times)) if *last == number && *times < u64::MAX => *times += 1,
-            Some(_) | None => self.runs.push((number, 1)),
+            Some((last, times)) if *last == number && *times < u64::MAX => {
+                *times += 1;
+                0
+            }
+            Some(_) | None => {
+                self.runs.push((number, 1));
+                RUN_BYTES
+            }
         }
     }
 
@@ -41,6 +47,12 @@ impl Addends {
     pub fn applied(&self, mut to: i64) -> (i64, u64) {
         let mut refused = 0u64;
         for (number, times) in &self.runs {
+            // Mostly all of them fit: what comes between lies between the first and the last sum.
+            let all = i64::try_from(*times).ok().and_then(|times| number.checked_mul(times));
+            if let Some(sum) = all.and_then(|all| to.checked_add(all)) {
+                to = sum;
+                continue;
+            }
             // So many of them fit; after the first that does not fit none of the same run does.
             let fit = fitting(to, *number).min(*times);
             // Between `to` and the limit that it moves to, as `fitting` says.
@@ -85,7 +97,7 @@ mod tests {
                 for third in NUMBERS {
                     let all = [first, first, second, second, second, third, first];
                     let mut addends = Addends::default();
-                    all.iter().for_each(|number| addends.push(*number));
+                    all.iter().for_each(|number| _ = addends.push(*number));
                     assert_eq!(addends.count(), all.len() as u64);
                     for to in NUMBERS {
                         assert_eq!(addends.applied(to), one_by_one(&all, to), "{all:?} to {to}");

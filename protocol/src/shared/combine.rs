@@ -60,6 +60,11 @@ impl Change {
         }
     }
 
+    /// The most bytes that an addition to one number of a map takes in its encoding, by the bytes of its key.
+    pub fn bytes_of_add(key: usize) -> usize {
+        OP_BYTES + key + ENTRY_BYTES
+    }
+
     /// The most bytes that it takes in its encoding, beside the name.
     pub fn bytes(&self) -> usize {
         OP_BYTES
@@ -67,7 +72,8 @@ impl Change {
                 Self::List(ListOp::Extend(items)) | Self::Map(MapOp::Extend(items)) => items.bytes(),
                 Self::List(ListOp::Set(_, value) | ListOp::Insert(_, value)) => value.len(),
                 Self::Map(MapOp::Insert(key, value)) => key.len() + value.len() + 2 * ENTRY_BYTES,
-                Self::Map(MapOp::Remove(key) | MapOp::Get(key)) | Self::Add(key, _) => key.len() + ENTRY_BYTES,
+                Self::Map(MapOp::Remove(key) | MapOp::Get(key)) => key.len() + ENTRY_BYTES,
+                Self::Add(key, _) => return Self::bytes_of_add(key.len()),
                 Self::Map(MapOp::Add(entries)) => entries.iter().map(|(key, _)| key.len() + ENTRY_BYTES).sum(),
                 Self::Map(MapOp::AddEach(entries)) => {
                     entries.iter().map(|(key, addends)| key.len() + ENTRY_BYTES + addends.bytes()).sum()
@@ -120,11 +126,11 @@ struct ByKey<V> {
 
 impl<V> ByKey<V> {
     /// The value at a key, if there is one.
-    fn get_mut(&mut self, key: &Bytes) -> Option<&mut V> {
+    fn get_mut(&mut self, key: &[u8]) -> Option<&mut V> {
         if self.entries.len() <= FEW {
-            return self.entries.iter_mut().find(|(known, _)| known == key).map(|(_, value)| value);
+            return self.entries.iter_mut().find(|(known, _)| known.as_slice() == key).map(|(_, value)| value);
         }
-        let at = *self.at.get(key)?;
+        let at = *self.at.get(serde_bytes::Bytes::new(key))?;
         self.entries.get_mut(at).map(|(_, value)| value)
     }
 
@@ -171,6 +177,19 @@ impl Combined {
             }
         }
         false
+    }
+
+    /// Adds an addition to one number of the map of that name behind all others, like [`push`](Self::push) of a
+    /// [`Change::Add`]. An addition to a number that is added to already copies no key.
+    pub fn push_add(&mut self, name: &str, key: &[u8], number: i64) -> bool {
+        if let Some(subject) = self.subject(name, Kind::Map)
+            && let (_, Part::Adds(adds)) = &mut self.parts[self.subjects[subject].last]
+            && let Some(addends) = adds.get_mut(key)
+        {
+            self.bytes += addends.push(number);
+            return false;
+        }
+        self.push(name, Change::Add(Bytes::from(key), number))
     }
 
     fn begin(&mut self, subject: usize, change: Change) {
@@ -253,11 +272,7 @@ impl Part {
 fn joined(last: &mut Part, change: Change) -> Result<usize, Change> {
     match (last, change) {
         (Part::Adds(adds), Change::Add(key, number)) => Ok(match adds.get_mut(&key) {
-            Some(addends) => {
-                let before = addends.bytes();
-                addends.push(number);
-                addends.bytes() - before
-            }
+            Some(addends) => addends.push(number),
             None => {
                 let addends = Addends::one(number);
                 let bytes = key.len() + ENTRY_BYTES + addends.bytes();
@@ -282,11 +297,7 @@ fn joined(last: &mut Part, change: Change) -> Result<usize, Change> {
             items.append(&more);
             Ok(more.bytes())
         }
-        (Part::Counts(addends), Change::Counter(CounterOp::Add(number))) => {
-            let before = addends.bytes();
-            addends.push(number);
-            Ok(addends.bytes() - before)
-        }
+        (Part::Counts(addends), Change::Counter(CounterOp::Add(number))) => Ok(addends.push(number)),
         (Part::Other(Change::Counter(CounterOp::Swap(before))), Change::Counter(CounterOp::Swap(number))) => {
             *before = number;
             Ok(0)

@@ -19,6 +19,7 @@ pub use clock::clock;
 pub use futex::{EventCount, Ticket};
 pub use guard::survive_cut_files;
 pub use inherited::inherited;
+pub use kernel::recently;
 pub use lookout::Lookout;
 pub use original::is_forked_copy;
 pub use patience::Patience;

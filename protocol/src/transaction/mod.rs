@@ -15,7 +15,7 @@
 #[cfg(all(test, not(any(model_loom, model_shuttle))))]
 mod tests;
 
-use std::borrow::BorrowMut;
+use std::borrow::{BorrowMut, Cow};
 use std::ops::Range;
 use std::time::{Duration, Instant};
 
@@ -129,20 +129,27 @@ impl<I: BorrowMut<Member>> Transaction<'_, I> {
         self.inputs.iter_mut().for_each(|input| act(input.borrow_mut()));
     }
 
-    /// Writes all results into their queues, where nobody sees them yet.
+    /// Writes all results into their queues, where no receiver sees them before the commit.
+    ///
+    /// Every transaction claims room in the same order of queues. So of two transactions that send to the same two queues, none
+    /// holds room in the one while it waits for room that the other one holds.
     fn stage(&mut self, number: u64, interrupted: &dyn Fn(usize) -> bool) -> Result<(), Refused> {
-        let mut deadline = self.shares_lane.then(|| Instant::now() + HOLD);
+        // A member that has the turn renews it in time.
+        let is_short = self.shares_lane || self.outputs.iter().any(Member::has_turn);
+        let mut deadline = is_short.then(|| Instant::now() + HOLD);
         let is_loop = self.outputs.iter().any(|output| self.inputs.iter().any(|input| is_same(output, input.borrow())));
-        for (output, range) in self.results {
-            let wait = Wait { deadline, interrupted: &|| interrupted(*output) };
-            let output = &mut self.outputs[*output];
+        let results = in_claiming_order(self.results, self.outputs);
+        for (nth, (port, range)) in results.iter().enumerate() {
+            let wait = Wait { deadline, interrupted: &|| interrupted(*port) };
+            let output = &mut self.outputs[*port];
             let room = is_loop.then(|| given_up_for(output, self.inputs, self.taken)).flatten();
-            output.stage(&self.bytes[range.clone()], number, room, &wait).inspect_err(|refused| {
-                if *refused == Refused::Timeout {
-                    output.take_turn();
+            if let Err(refused) = output.stage(&self.bytes[range.clone()], number, room, &wait) {
+                if refused == Refused::Timeout {
+                    take_turns(&results[..=nth], results.len(), self.outputs);
                 }
-            })?;
-            if deadline.is_none() && self.results.len() > 1 {
+                return Err(refused);
+            }
+            if deadline.is_none() && results.len() > 1 {
                 deadline = Some(Instant::now() + HOLD);
             }
         }
@@ -168,6 +175,39 @@ impl<I: BorrowMut<Member>> Transaction<'_, I> {
     fn unsettle(&mut self) {
         for (number, input) in self.inputs.iter_mut().enumerate() {
             input.borrow_mut().unsettle(|lease| self.taken.push((number, lease)));
+        }
+    }
+}
+
+/// A result: number of the output, and where it stands.
+type Sent = (usize, Range<usize>);
+
+/// The results in the order of their queues, which is the same in every process; to one queue, in the order of sending.
+fn in_claiming_order<'r>(results: &'r [Sent], outputs: &[Member]) -> Cow<'r, [Sent]> {
+    let queue = |(port, _): &Sent| outputs[*port].queue().life();
+    if results.is_sorted_by_key(queue) {
+        return Cow::Borrowed(results);
+    }
+    let mut ordered = results.to_vec();
+    ordered.sort_by_key(queue);
+    Cow::Owned(ordered)
+}
+
+/// Takes the turn at each queue of these results, up to the one that had too little room, in the order of claiming. A
+/// transaction that cannot have the first turn takes no later one: its owner could not use that, and others would wait for it.
+/// A transaction of one result needs no turn, as it holds no room while it waits.
+fn take_turns(results: &[Sent], all: usize, outputs: &mut [Member]) {
+    if all < 2 {
+        return;
+    }
+    let mut last = None;
+    for (port, _) in results {
+        if last.replace(*port) == Some(*port) {
+            continue;
+        }
+        outputs[*port].take_turn();
+        if !outputs[*port].has_turn() {
+            return;
         }
     }
 }

@@ -198,3 +198,73 @@ fn a_transaction_that_wants_all_of_a_queue_gets_its_turn_beside_busy_senders() {
         assert_eq!(large, 5 * u64::from(ROOM));
     });
 }
+
+/// A transaction with one result for each of these outputs, in this order; its only item is byte 7. `waits` is called with the
+/// output for which it waits, and ends it.
+fn commit_to(bench: &mut Bench, ports: &[usize], waits: impl Fn(usize) -> bool) -> Result<(), NotCommitted<()>> {
+    let results: Vec<_> = ports.iter().map(|port| (*port, 0..1)).collect();
+    let mut transaction = Transaction {
+        lane: &bench.lane,
+        inputs: &mut bench.inputs,
+        taken: &mut Vec::new(),
+        outputs: &mut bench.outputs,
+        results: &results,
+        bytes: &[7],
+        checkpoint: None,
+        changes_shared: false,
+        shares_lane: true,
+        is_last: false,
+    };
+    transaction.commit(|_| Ok(()), &waits)
+}
+
+/// A bench with two outputs of one slot, and the numbers of the outputs in the order of claiming.
+fn two_outputs() -> (Bench, [usize; 2]) {
+    let mut bench = bench(1);
+    let geometry = Geometry { capacity: 1, item_bytes: 8, max_item_bytes: 8, max_deliveries: None };
+    let second = Queue::create(&bench._dir.path().join("second"), &geometry).expect("created");
+    bench.outputs.push(second.join(POST, 0).expect("a place"));
+    let mut order = [0, 1];
+    order.sort_by_key(|port| bench.outputs[*port].queue().life());
+    (bench, order)
+}
+
+#[test]
+fn room_is_claimed_in_the_same_order_whatever_was_sent_first() {
+    let (mut bench, [first, second]) = two_outputs();
+    let other = bench.outputs[first].queue().clone();
+    other.join(Post(2), 0).expect("a place").try_send(&[1]).expect("room");
+    let later = bench.outputs[second].queue().clone();
+    for ports in [[first, second], [second, first]] {
+        let waits = |port| {
+            assert_eq!(port, first, "the first queue is full");
+            assert_eq!(later.depth().staged, 0, "it holds room in the second queue while it waits for the first");
+            true
+        };
+        assert_eq!(commit_to(&mut bench, &ports, waits), Err(NotCommitted::Refused(Refused::Interrupted)));
+    }
+}
+
+#[test]
+fn the_turn_at_a_full_queue_comes_with_that_at_the_queues_claimed_before() {
+    let (mut bench, [first, second]) = two_outputs();
+    let mut others = [first, second].map(|port| bench.outputs[port].queue().join(Post(2), 0).expect("a place"));
+    others[1].try_send(&[1]).expect("room");
+    let full = Err(NotCommitted::Refused(Refused::Timeout));
+    assert_eq!(commit_to(&mut bench, &[second, first], FREE), full);
+    assert_eq!([first, second].map(|port| bench.outputs[port].has_turn()), [true, true]);
+    assert_eq!(others[0].try_send(&[1]), Err(Refused::Full), "it would take the room that the turn is for");
+    // A transaction that cannot have the first turn leaves the second one alone.
+    bench.outputs.iter_mut().for_each(Member::end_turn);
+    others[0].take_turn();
+    assert_eq!(commit_to(&mut bench, &[second, first], FREE), full);
+    assert_eq!([first, second].map(|port| bench.outputs[port].has_turn()), [false, false]);
+}
+
+#[test]
+fn a_transaction_of_one_result_takes_no_turn() {
+    let (mut bench, _) = two_outputs();
+    bench.outputs[0].try_send(&[1]).expect("room");
+    assert_eq!(commit_to(&mut bench, &[0], FREE), Err(NotCommitted::Refused(Refused::Timeout)));
+    assert!(!bench.outputs[0].has_turn(), "others would wait for a member that holds no room");
+}

@@ -75,7 +75,8 @@ pub const AFTER_HELP: &str = "\
 Works while the pipeline runs, and when it does not: then what is sent again waits in its queue
 for the next run. If the last run was complete, the next one continues it: it does what was sent
 again, and its sources stay complete. The item keeps its id; the numbers of a run count it as sent
-once more, and it stays counted as dead, but not as kept.
+once more, and it stays counted as dead, but not as kept. An item is not sent to a queue whose items
+have another type by now: the item stays, and both types are named.
 
 Examples:
   brigade dead list               what could not be done, and why

@@ -17,8 +17,9 @@ pub struct Reload {
 /// Shown after the options.
 pub const AFTER_HELP: &str = "\
 Stages and queues are added and removed, stages get more or fewer workers, and those whose command or settings have changed
-are started anew one by one, each when the others of its stage are at work. It prints what has changed, and returns; `brigade
-wait --for ready` waits. If the file has a fault, or if a part of it cannot be had while the pipeline runs, nothing is
+are started again one by one, each when the others of its stage are at work and all new stages have come up. It prints what
+has changed, and returns; `brigade wait --for ready` waits. A new or changed worker that does not come up is shown as failed,
+and the others work on: correct it, and reload again or `brigade restart` the stage. If the file has a fault, or if a part of it cannot be had while the pipeline runs, nothing is
 changed, and it says why. The values of `--set` are those of `brigade run`.
 
 What takes a stop and a new run: another name, other numbers of a queue, other threads of a stage, other replicas of a

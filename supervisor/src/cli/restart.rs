@@ -43,7 +43,8 @@ Without --rolling it returns at once; `brigade wait --for ready` waits. With it,
 comes of them first gets one worker more, so that it never has fewer ready than it should; that one goes when all others
 are new. Sources, plain processes, a single last stage and stages whose workers keep checkpoints have one less meanwhile,
 as two at a time may not be meant there. It ends with exit code 1 at the first worker that does not come up; the others
-stay as they are, the additional one too, until `brigade scale`.
+stay as they are, the additional one too, until `brigade scale`. A worker whose program can never work has then failed, and
+the run continues without it: correct the program, and restart it again.
 
 Examples:
   brigade restart hash

@@ -186,7 +186,7 @@ pub struct StagePlan {
     pub replicas: u16,
     /// Handler threads in each, 1 to 1,024. Default 1.
     pub threads: u16,
-    /// Items that one commit covers at most, 1 to 4,096. Default 1.
+    /// Items that one commit covers at most, 1 to 4,096. Default 1. Several batches that change shared state may share one.
     pub batch: u32,
     /// The first of them waits at most so long for the others, 0 to 1 min. Default 20 ms.
     pub batch_time: Duration,

@@ -75,10 +75,15 @@ impl Core {
         self.take_along(ix, now);
     }
 
-    /// It is not started again, and the whole pipeline stops.
+    /// It is not started again, and the whole pipeline stops, unless it is on trial.
     pub(super) fn give_up(&mut self, ix: usize, reason: String, cause: String, now: Instant) {
         let words = format!("{cause}; given up: {reason}");
-        self.ladder.blame(Verdict::GaveUp { worker: self.workers[ix].name.clone(), reason, words: cause });
+        let verdict = Verdict::GaveUp { worker: self.workers[ix].name.clone(), reason, words: cause };
+        if self.workers[ix].trial.is_some() {
+            self.fail_alone(ix, verdict, &words, now);
+            return;
+        }
+        self.ladder.blame(verdict);
         self.change(ix, State::Failed, words, Actor::Core, now);
         self.raise(StopLevel::Now, Actor::Core, now);
     }

@@ -6,7 +6,7 @@ use std::time::Instant;
 use brigade_protocol::id::{Incarnation, Post};
 
 use super::Core;
-use super::action::{Action, Ask, State};
+use super::action::{Action, Ask, State, Verdict};
 use super::backoff::after;
 use super::event::{Actor, Exit, Left, Progress, StopLevel};
 use super::exit::Meaning;
@@ -46,6 +46,7 @@ impl Core {
         worker.run = Run::default();
         worker.ended_well = None;
         worker.left_behind = None;
+        worker.failure = None;
         worker.stale = false;
         worker.next_start = None;
         let (post, incarnation) = (worker.post, worker.incarnation);
@@ -87,6 +88,10 @@ impl Core {
         worker.run.ready.get_or_insert(now);
         worker.was_ready = true;
         worker.is_addition = false;
+        // Not the process that is to go.
+        if !worker.run.at_will {
+            worker.trial = None;
+        }
         if worker.state == State::Starting && !worker.run.failing {
             let drains = self.ladder.level().is_some() && worker.rules.role == Role::Consumer;
             let state = if drains { State::Draining } else { State::Ready };
@@ -105,7 +110,7 @@ impl Core {
         self.lose_patience(ix, "it said that it cannot work", now);
         if permanent {
             self.workers[ix].run.hopeless = true;
-            if !self.is_dispensable(ix) {
+            if !self.is_dispensable(ix) && self.workers[ix].trial.is_none() {
                 self.hopeless(ix, None, now);
             }
         }
@@ -144,6 +149,7 @@ impl Core {
         let never_introduced = exit.is_some() && !self.is_introduced(ix);
         let worker = &mut self.workers[ix];
         (worker.process, worker.pid, worker.paused) = (Process::None, None, None);
+        worker.left_items = left.items_left;
         let ending = Ending {
             meaning,
             asked,
@@ -187,6 +193,11 @@ impl Core {
             Next::Restart => self.restart(ix, cause, left.progress, now),
             Next::GiveUp => self.give_up(ix, "a temporary stage is not restarted".to_owned(), cause, now),
             Next::Hopeless if self.is_dispensable(ix) => self.drop_addition(ix, &cause, now),
+            Next::Hopeless if self.workers[ix].trial.is_some() => {
+                let worker = &self.workers[ix];
+                let verdict = Verdict::Hopeless { worker: worker.name.clone(), words: worker.end_in_words(exit) };
+                self.fail_alone(ix, verdict, &cause, now);
+            }
             Next::Hopeless => {
                 self.change(ix, State::Failed, cause, Actor::Core, now);
                 self.hopeless(ix, exit, now);

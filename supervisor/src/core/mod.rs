@@ -11,6 +11,7 @@
 //! changes any more; they look at how things stand, not at how they came about, so that no order of events escapes
 //! them.
 
+mod abandoned;
 pub mod action;
 mod backoff;
 pub mod event;
@@ -34,6 +35,7 @@ mod stage;
 pub mod standstill;
 #[cfg(test)]
 mod story;
+mod trial;
 mod worker;
 
 use std::sync::Arc;
@@ -45,6 +47,7 @@ pub use self::exit::signal_name;
 pub use self::stage::StageState;
 pub use self::worker::Worker;
 
+use self::abandoned::Takers;
 use self::action::{Action, State};
 use self::backoff::Random;
 use self::event::{Actor, Event, StopLevel};
@@ -68,8 +71,8 @@ pub struct Core {
     manager_wanted: bool,
     /// Since when a queue is closed.
     closed: Vec<Option<Instant>>,
-    /// Queues that nobody takes from any more.
-    abandoned: Vec<bool>,
+    /// Whether each queue has a stage that takes from it.
+    takers: Vec<Takers>,
     /// Loops that are being watched.
     watched: Vec<bool>,
     /// Stages that send to nobody any more.
@@ -109,7 +112,7 @@ impl Core {
             manager,
             manager_wanted: false,
             closed: vec![None; plan.queues.len()],
-            abandoned: vec![false; plan.queues.len()],
+            takers: vec![Takers::default(); plan.queues.len()],
             watched: vec![false; plan.loops.len()],
             in_vain: vec![false; plan.stages.len()],
             group_intensity: vec![GroupIntensity::default(); plan.groups.len()],
@@ -156,6 +159,7 @@ impl Core {
             self.settle(now);
             if (self.begun || self.level() >= Some(StopLevel::Now)) && self.is_over() {
                 self.finished = true;
+                self.blame_failures();
                 self.out.push(Action::Finish(self.ladder.verdict().clone()));
             }
         }
@@ -168,7 +172,7 @@ impl Core {
             return None;
         }
         let workers = self.workers.iter().filter_map(|worker| self.due(worker));
-        workers.map(|(at, _)| at).chain(self.ladder.drain_until()).min()
+        workers.map(|(at, _)| at).chain(self.ladder.drain_until()).chain(self.grace_until()).min()
     }
 
     /// All workers by post; the manager, once it is wanted, is one of them.
@@ -360,6 +364,7 @@ impl Core {
             self.notice_significant(now);
             self.notice_abandoned(now);
             self.give_up_waiting(now);
+            self.end_trials(now);
             self.wind_down();
             self.stop_stages(now);
             self.bring_down(now);

@@ -20,7 +20,10 @@ impl Core {
         }
         // A stage that was started once relied on it when it was ready; it is not held back when it crashes.
         let counts_failure = plan.depends_on.contains(&needed) && !self.was_started(stage);
-        self.crew(needed).all(|worker| worker.is_up() && !(counts_failure && worker.has_failed()))
+        // It worked before the needed stage was added, or changed.
+        let does_without = |worker: &Worker| worker.state == State::Failed && self.was_started(stage);
+        self.crew(needed)
+            .all(|worker| (worker.is_up() || does_without(worker)) && !(counts_failure && worker.has_failed()))
     }
 
     /// What a worker that has not been started yet waits for, in words.
@@ -63,6 +66,9 @@ impl Core {
         plan.depends_on.iter().find_map(|needed| {
             let must_complete = plan.needs_completed.contains(needed);
             let lacks = |worker: &&Worker| {
+                if worker.state == State::Failed {
+                    return false; // It may be tried again: see `end_trials`.
+                }
                 let failed = worker.has_failed() && !was_started;
                 failed || must_complete && worker.is_over() && !worker.let_go && !worker.is_done()
             };

@@ -8,9 +8,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use super::Core;
+use super::abandoned::Takers;
 use super::action::State;
 use super::event::Actor;
 use super::intensity::GroupIntensity;
+use super::trial::Trial;
 use super::worker::{Process, Rules};
 use crate::config::plan::StageIx;
 use crate::config::plan::difference::Difference;
@@ -20,7 +22,7 @@ impl Core {
     pub(super) fn reload(&mut self, difference: Difference, actor: Actor, now: Instant) {
         let before = std::mem::replace(&mut self.plan, Arc::new(difference.plan));
         self.closed.resize(self.plan.queues.len(), None);
-        self.abandoned.resize(self.plan.queues.len(), false);
+        self.takers.resize(self.plan.queues.len(), Takers::default());
         self.in_vain.resize(self.plan.stages.len(), false);
         self.crews.resize(self.plan.stages.len(), Vec::new());
         let was_watched = |circle| before.loops.iter().position(|old| old == circle).is_some_and(|ix| self.watched[ix]);
@@ -30,11 +32,19 @@ impl Core {
             old.map_or_else(GroupIntensity::default, |ix| self.group_intensity[ix].clone())
         };
         self.group_intensity = self.plan.groups.iter().map(|group| intensity(&group.name)).collect();
+        let mut tried = Vec::new();
         for stage in 0..self.plan.stages.len() {
             let (rules, removed) = (Rules::of(&self.plan.stages[stage]), self.plan.stages[stage].removed);
             for ix in self.posts_of(stage) {
+                let is_renewed = difference.renewed.contains(&stage);
                 let worker = &mut self.workers[ix];
-                worker.stale |= difference.renewed.contains(&stage) && worker.process != Process::None;
+                worker.stale |= is_renewed && worker.process != Process::None;
+                if is_renewed && !worker.is_over() {
+                    worker.trial.get_or_insert(Trial::Run);
+                }
+                if is_renewed && worker.failure.is_some() && !worker.let_go {
+                    tried.push(ix);
+                }
                 if !removed {
                     worker.rules = rules;
                 }
@@ -44,10 +54,18 @@ impl Core {
                 if removed { "its stage is removed".to_owned() } else { format!("its stage is scaled to {replicas}") };
             self.resize(stage, replicas, &why, actor, now);
         }
+        for ix in tried {
+            if self.workers[ix].state == State::Failed && self.why_not_again(&self.workers[ix]).is_none() {
+                self.try_again(ix, "its stage has changed", actor, now);
+            }
+        }
     }
 
-    /// Starts stale workers anew, one of a stage at a time.
+    /// Starts stale workers again, one of a stage at a time, when all new stages have come up.
     pub(super) fn renew_stale(&mut self, now: Instant) {
+        if self.awaits_new_stage() {
+            return;
+        }
         for stage in 0..self.plan.stages.len() {
             if let Some(ix) = self.next_stale(stage) {
                 self.restart_at_will(self.workers[ix].post, Actor::Operator, now);
@@ -63,7 +81,9 @@ impl Core {
             }
         };
         let crew = || self.crews[stage].iter().filter(|ix| !self.workers[**ix].is_over());
-        if !crew().all(at_work) {
+        // The first that fails with the new orders is the last that gets them.
+        let has_failed = self.crew(stage).any(|worker| worker.state == State::Failed && !worker.let_go);
+        if has_failed || !crew().all(at_work) {
             return None;
         }
         crew().copied().find(|ix| self.workers[*ix].stale)

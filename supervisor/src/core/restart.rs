@@ -10,6 +10,7 @@ use super::Core;
 use super::action::{Action, Ask, State};
 use super::event::{Actor, StopLevel};
 use super::intensity::Intensity;
+use super::trial::Trial;
 use super::worker::{Process, Worker};
 
 impl Core {
@@ -21,7 +22,7 @@ impl Core {
         }
         match worker.state {
             State::Exited => Some("it has ended for good"),
-            State::Failed => Some("it was given up"),
+            State::Failed => self.why_not_again(worker),
             State::Pending => Some("it waits for its turn to be started"),
             State::Stopping if is_stopped_for_good(worker) => Some("it is being stopped for good"),
             State::Starting | State::Ready | State::Draining | State::Stopping | State::Backoff => None,
@@ -36,7 +37,12 @@ impl Core {
         let ix = usize::from(post.0) - 1;
         let worker = &mut self.workers[ix];
         (worker.failures, worker.intensity) = (0, Intensity::default());
+        // The manager runs the supervisor's own program, which has not changed.
+        if worker.stage.is_some() {
+            worker.trial.get_or_insert(Trial::Run);
+        }
         match worker.process {
+            Process::None if worker.state == State::Failed => self.try_again(ix, "asked to start again", actor, now),
             Process::None => {
                 self.go_on(ix, "its wait is over: asked to start again", actor, now);
             }

@@ -8,9 +8,10 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use super::action::{Ask, State};
+use super::action::Ask;
 use super::event::{Actor, StopLevel};
 use super::intensity::Intensity;
+use super::trial::Trial;
 use super::worker::{Process, Rules, Worker};
 use super::{Core, post_at};
 use crate::config::plan::{MOST_MEMBERS, MOST_WORKERS, QueueIx, Role, StageIx};
@@ -30,7 +31,7 @@ impl Core {
                     .to_owned(),
             );
         }
-        if self.is_complete(stage) {
+        if self.sends_no_more(stage) {
             return Some("it has come to its end".to_owned());
         }
         // Whoever was let go keeps its post.
@@ -75,7 +76,7 @@ impl Core {
                 (true, false) | (false, true) => {}
             }
         }
-        // The workers of a stage that is new as a whole are no additions: nobody does its work without them.
+        // The workers of a stage that is new as a whole are no additions: its work is not done without them.
         let grows = !self.crews[stage].is_empty();
         for replica in self.crews[stage].len()..usize::from(replicas) {
             let plan = &self.plan.stages[stage];
@@ -83,6 +84,7 @@ impl Core {
             let ix = self.workers.len();
             let mut worker = Worker::new(post_at(ix), Some(stage), &plan.name, replica, Rules::of(plan));
             worker.is_addition = grows;
+            worker.trial = Some(if grows { Trial::Run } else { Trial::Stage });
             self.workers.push(worker);
             self.crews[stage].push(ix);
         }
@@ -119,7 +121,8 @@ impl Core {
         let worker = &mut self.workers[ix];
         (worker.let_go, worker.dropped) = (false, false);
         (worker.failures, worker.intensity) = (0, Intensity::default());
-        if worker.process == Process::None && worker.state == State::Exited {
+        worker.trial = Some(Trial::Run);
+        if worker.process == Process::None && worker.is_over() {
             (worker.saw_end, worker.was_ready, worker.is_addition) = (false, false, true);
             self.pend(ix, why, actor, now);
         }

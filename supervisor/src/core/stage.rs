@@ -1,5 +1,4 @@
-//! Stages and the queues between them: what is complete, which queue is to be closed, and whom nobody
-//! takes from any more. Without it no stream would ever have an end.
+//! Stages and the queues between them: which stage is complete, and which queue is closed.
 
 use std::time::Instant;
 
@@ -70,9 +69,9 @@ impl Core {
         self.plan.stages[stage].role() == Role::Service
     }
 
-    /// Whether everything that is waited for is complete: all stages but the services.
+    /// Whether everything that is waited for has ended: all stages but the services.
     pub(super) fn work_is_complete(&self) -> bool {
-        (0..self.plan.stages.len()).all(|stage| self.is_service(stage) || self.is_complete(stage))
+        (0..self.plan.stages.len()).all(|stage| self.is_service(stage) || self.crew(stage).all(Worker::is_over))
     }
 
     /// Since when all queues that a stage takes from are closed; `None` if one is open or it takes from none.
@@ -85,10 +84,10 @@ impl Core {
         latest
     }
 
-    /// Closes every queue whose producers are all complete, and has the loops watched that nothing new can come into.
+    /// Closes every queue whose producers send no more, and has the loops watched that nothing new can come into.
     pub(super) fn close_queues(&mut self, now: Instant) {
         for queue in 0..self.plan.queues.len() {
-            if self.plan.queues[queue].producers.iter().all(|stage| self.is_complete(*stage)) {
+            if self.plan.queues[queue].producers.iter().all(|stage| self.sends_no_more(*stage)) {
                 self.close(queue, now);
             }
         }
@@ -115,7 +114,7 @@ impl Core {
         let circle = &self.plan.loops[ix];
         let inputs = circle.stages.iter().flat_map(|stage| &self.plan.stages[*stage].inputs);
         let mut feeders = inputs.chain(&circle.queues).flat_map(|queue| &self.plan.queues[*queue].producers);
-        feeders.all(|stage| circle.stages.contains(stage) || self.is_complete(*stage))
+        feeders.all(|stage| circle.stages.contains(stage) || self.sends_no_more(*stage))
     }
 
     fn close(&mut self, queue: QueueIx, now: Instant) {
@@ -148,33 +147,6 @@ impl Core {
         worker.stage.is_some_and(|stage| self.crew(stage).any(|other| other.post != worker.post && !other.is_over()))
     }
 
-    /// Notices queues that nobody takes from any more though somebody still feeds them.
-    pub(super) fn notice_abandoned(&mut self, now: Instant) {
-        for queue in 0..self.plan.queues.len() {
-            let plan = &self.plan.queues[queue];
-            // The stages of a loop end one after the other when their queues were closed together: that is in order.
-            if self.abandoned[queue]
-                || self.closed[queue].is_some()
-                || !plan.consumers.iter().all(|stage| self.is_complete(*stage))
-                || plan.producers.iter().all(|stage| self.is_complete(*stage))
-            {
-                continue;
-            }
-            self.abandoned[queue] = true;
-            let left = |stage: &StageIx| self.crew(*stage).filter_map(|worker| worker.since).max();
-            // The end of a significant stage is meant to be the end of all.
-            let last = plan.consumers.iter().copied().max_by_key(left);
-            if let Some(stage) = last.filter(|stage| !self.plan.stages[*stage].significant) {
-                let stage = self.plan.stages[stage].name.clone();
-                self.ladder.blame(Verdict::Abandoned { stage });
-            }
-            for stage in self.upstream_of(queue) {
-                self.in_vain[stage] = true;
-            }
-            self.raise(StopLevel::Drain, Actor::Core, now);
-        }
-    }
-
     /// Notices that a stage whose end is the end of the pipeline has ended, while others would go on.
     pub(super) fn notice_significant(&mut self, now: Instant) {
         let goes_on =
@@ -187,21 +159,6 @@ impl Core {
             self.ladder.blame(Verdict::Ended { stage: ended.name.clone() });
             self.raise(StopLevel::Drain, Actor::Core, now);
         }
-    }
-
-    /// The stages that feed a queue, directly or through others.
-    fn upstream_of(&self, queue: QueueIx) -> Vec<StageIx> {
-        let mut found: Vec<StageIx> = Vec::new();
-        let mut queues = vec![queue];
-        while let Some(queue) = queues.pop() {
-            for stage in &self.plan.queues[queue].producers {
-                if !found.contains(stage) {
-                    found.push(*stage);
-                    queues.extend(&self.plan.stages[*stage].inputs);
-                }
-            }
-        }
-        found
     }
 
     /// Whether every worker is over and no process lives.

@@ -21,6 +21,7 @@ mod scale;
 mod standstill;
 mod start;
 mod told;
+mod trial;
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};

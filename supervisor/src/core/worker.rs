@@ -5,10 +5,11 @@ use std::time::{Duration, Instant};
 
 use brigade_protocol::id::{Incarnation, Post};
 
-use super::action::{Ask, State};
+use super::action::{Ask, State, Verdict};
 use super::backoff::after;
 use super::event::{Actor, Exit};
 use super::intensity::Intensity;
+use super::trial::Trial;
 use crate::config::plan::{MANAGER_STAGE, MIN_UPTIME, RestartPolicy, Role, StageIx, StagePlan};
 
 /// A worker, as `status` shows it.
@@ -58,6 +59,10 @@ pub struct Worker {
     pub let_go: bool,
     /// Its stage grew by it while the pipeline was running, and it has never been ready.
     pub(super) is_addition: bool,
+    /// What is new about it, if it has not been ready since.
+    pub(super) trial: Option<Trial>,
+    /// Why it has failed alone, for the run's verdict.
+    pub(super) failure: Option<Verdict>,
     /// It was an addition that could not be started, and was dropped.
     pub dropped: bool,
     /// Its process was started with what an earlier plan says, and is to be started anew.
@@ -66,6 +71,8 @@ pub struct Worker {
     pub(super) has_worked: bool,
     /// Whether its last run ended well; `None` if it has not ended, or was asked to stop.
     pub(super) ended_well: Option<bool>,
+    /// Items were in the queues that its stage takes from when its last run ended.
+    pub(super) left_items: bool,
     /// It exited 0 when all its inputs were closed and nothing was left in them.
     pub(super) saw_end: bool,
     /// It was ready once, in whichever run, since its group went down last: who starts after it need not wait for it
@@ -212,10 +219,13 @@ impl Worker {
             intensity: Intensity::default(),
             let_go: false,
             is_addition: false,
+            trial: None,
+            failure: None,
             dropped: false,
             stale: false,
             has_worked: false,
             ended_well: None,
+            left_items: false,
             saw_end: false,
             was_ready: false,
         }

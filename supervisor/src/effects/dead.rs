@@ -8,11 +8,13 @@
 mod again;
 mod first;
 mod records;
+mod shape;
 #[cfg(test)]
 mod tests;
 
 pub use again::{Gone, Which};
 pub use records::Records;
+pub use shape::ItemShape;
 
 use std::collections::HashSet;
 use std::fs::{File, OpenOptions};
@@ -68,6 +70,8 @@ pub struct DeadFile {
     /// Of all letters in it.
     keys: HashSet<ItemKey>,
     letters: u64,
+    /// Of the items of the letters that were kept last.
+    shape: ItemShape,
     end: u64,
     damage: Option<Damage>,
 }
@@ -97,16 +101,11 @@ impl DeadFile {
         }
         let (mut keys, mut letters) = (HashSet::new(), 0);
         let mut records = Records::of(&file)?;
-        while let Some((_, record)) = records.next_record()? {
-            match record {
-                Record::Letter(letter) => {
-                    keys.insert(letter.key);
-                    letters += 1;
-                }
-                Record::Sending(_) => {}
-            }
+        while let Some((_, letter)) = records.next_letter()? {
+            keys.insert(letter.key);
+            letters += 1;
         }
-        let end = records.at;
+        let Records { at: end, shape, .. } = records;
         let len = file.metadata()?.len();
         let mut damage = None;
         if len > end {
@@ -115,7 +114,7 @@ impl DeadFile {
             damage = Some(Damage { at: end, is_cut_off: is_cut_off(&file, end, len)?, copy });
             file.set_len(end)?;
         }
-        let mut dead = Self { path: path.to_owned(), file, keys, letters, end, damage };
+        let mut dead = Self { path: path.to_owned(), file, keys, letters, shape, end, damage };
         if format == Format::First {
             let damage = dead.damage.take();
             dead.write_again(|_| true)?;
@@ -139,17 +138,24 @@ impl DeadFile {
         self.letters == 0
     }
 
-    /// Keeps letters, all of them or none: after an error the file is as it was. One that it holds already (the supervisor
-    /// died in the middle) is not kept twice.
-    pub fn keep(&mut self, letters: Vec<DeadLetter>) -> io::Result<()> {
+    /// Keeps letters, whose items have this shape, all of them or none: after an error the file is as it was. One that it
+    /// holds already (the supervisor died in the middle) is not kept twice.
+    pub fn keep(&mut self, shape: &ItemShape, letters: Vec<DeadLetter>) -> io::Result<()> {
         let mut new = HashSet::new();
         let mut records = Vec::new();
+        if *shape != self.shape {
+            records.push(Record::Shape(shape.clone()));
+        }
         for letter in letters {
             if !self.keys.contains(&letter.key) && new.insert(letter.key) {
                 records.push(Record::Letter(letter));
             }
         }
+        if new.is_empty() {
+            return Ok(());
+        }
         self.append(&records)?;
+        self.shape = shape.clone();
         self.letters += new.len() as u64;
         self.keys.extend(new);
         Ok(())
@@ -163,6 +169,7 @@ impl DeadFile {
         mut known: impl FnMut(&DeadItem<'_>) -> (String, Vec<Attempt>),
         mut kept: impl FnMut(&DeadLetter),
     ) -> io::Result<u64> {
+        let shape = ItemShape::of(queue);
         queue.take_dead(|items| {
             let time_us = jiff::Timestamp::now().as_microsecond();
             let letter = |item: &DeadItem<'_>| {
@@ -171,16 +178,13 @@ impl DeadFile {
                 DeadLetter { key, time_us, deliveries, words, attempts, bytes }
             };
             let letters: Vec<DeadLetter> = items.iter().map(letter).collect();
-            self.keep(letters.clone())?;
+            self.keep(&shape, letters.clone())?;
             letters.iter().for_each(&mut kept);
             Ok(())
         })
     }
 
     fn append(&mut self, records: &[Record]) -> io::Result<()> {
-        if records.is_empty() {
-            return Ok(());
-        }
         let bytes = records.iter().map(written).collect::<io::Result<Vec<_>>>()?.concat();
         if let Err(error) = self.file.write_all_at(&bytes, self.end).and_then(|()| self.file.sync_data()) {
             let _ = self.file.set_len(self.end);

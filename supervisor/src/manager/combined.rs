@@ -124,7 +124,10 @@ fn combined_changes_do_what_single_changes_do() {
         }
         let changes: Vec<_> = (0..draw.below(60)).map(|_| draw.change()).collect();
         let mut combined = Combined::default();
-        changes.iter().for_each(|(name, change)| _ = combined.push(name, change.clone()));
+        changes.iter().for_each(|(name, change)| match change {
+            Change::Add(key, number) => _ = combined.push_add(name, key, *number),
+            other => _ = combined.push(name, other.clone()),
+        });
         let single: Vec<_> =
             changes.iter().map(|(name, change)| encoded(&change.clone().into_op(name.clone()))).collect();
         let together = combined.encoded().expect("they have an encoding");

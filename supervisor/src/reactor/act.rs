@@ -91,6 +91,9 @@ impl Reactor {
         let (name, replica) = self.name_of(post);
         let plan = Arc::clone(self.core.plan());
         let stage = self.core.worker(post).and_then(|worker| worker.stage).map(|index| &plan.stages[index]);
+        if let Some(index) = self.core.worker(post).and_then(|worker| worker.stage) {
+            self.tell_orders(post, index)?;
+        }
         if stage.is_some_and(|stage| stage.limits.uid().is_some()) {
             self.begin_page(post, incarnation).map_err(|e| failed("start it", &e))?; // It is given it in hand.
         }

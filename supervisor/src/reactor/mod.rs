@@ -32,6 +32,7 @@ mod ready;
 mod reload;
 mod scale;
 mod spoilt;
+mod told;
 mod waits;
 
 pub use act::committed;
@@ -149,6 +150,7 @@ pub struct Reactor {
     leaver: Option<(Post, Incarnation, Vec<String>)>,
     spoilt: Vec<Spoilt>,
     earlier: left::Earlier,
+    told: told::Told,
     /// Items that became dead letters in this run.
     dead_letters: u64,
     started: Instant,
@@ -186,6 +188,7 @@ impl Reactor {
             events.push_back(Event::WantManager);
         }
         Ok(Self {
+            told: told::Told::begin(outfit.core.plan()),
             core: outfit.core,
             dir: outfit.dir,
             origin: outfit.origin,

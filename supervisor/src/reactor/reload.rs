@@ -49,8 +49,7 @@ impl Reactor {
             return Ok("nothing has changed".to_owned());
         }
         let made = self.make_queues(&found)?;
-        orders::keep(&self.dir, orders::of(&found.plan))
-            .map_err(|error| format!("cannot write {}: {error}", self.dir.orders().display()))?;
+        self.note_new_orders(&found.plan)?;
         let doubts = self.doubts(&found);
         for words in &doubts {
             tracing::warn!("{words}");
@@ -124,7 +123,9 @@ impl Reactor {
              then"
         } else if new.replicas > old.replicas && keeps_checkpoints {
             "its workers keep checkpoints, and a new one would begin with none; stop it and run it again"
-        } else if !Order::of(new).is_same_work(&Order::of(old)) && keeps_checkpoints {
+        } else if self.told.noted(&old.name).is_none_or(|noted| !noted.is_same_work(&Order::of(new)))
+            && keeps_checkpoints
+        {
             "its workers keep checkpoints, which mean nothing with another program, other arguments or elsewhere; stop it \
              and begin again with --fresh"
         } else {

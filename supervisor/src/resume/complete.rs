@@ -45,6 +45,17 @@ pub fn note_retry(dir: &StateDir) -> io::Result<()> {
     std::fs::write(dir.retried(), "")
 }
 
+/// No dead letter of the complete run was sent again after all.
+///
+/// # Errors
+/// The note cannot be removed.
+pub fn forget_retry(dir: &StateDir) -> io::Result<()> {
+    match std::fs::remove_file(dir.retried()) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        Ok(()) | Err(_) => Ok(()),
+    }
+}
+
 /// Whether the last run is complete, and no other one has begun since.
 pub fn is_last(dir: &StateDir) -> bool {
     dir.complete().exists() && files(&dir.pages(), "page").is_ok_and(|pages| pages.is_empty())
@@ -115,13 +126,6 @@ pub(super) fn forget(dir: &StateDir) -> Result<(), ResumeError> {
         Ok(()) | Err(_) => {}
     }
     remove(&old).and_then(|()| forget_retry(dir)).map_err(io)
-}
-
-fn forget_retry(dir: &StateDir) -> io::Result<()> {
-    match std::fs::remove_file(dir.retried()) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
-        Ok(()) | Err(_) => Ok(()),
-    }
 }
 
 fn note(dir: &StateDir) -> PathBuf {

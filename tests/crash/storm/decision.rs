@@ -28,6 +28,8 @@ pub enum Deed {
     KillSupervisor,
     /// Everything is killed, each process by its own pid.
     KillAll,
+    /// The pipeline file is read again, with another name for a stage or a queue.
+    Rename,
     /// All dead letters are sent again.
     Retry,
 }
@@ -39,11 +41,12 @@ impl Decision {
         Self {
             acks: dice.below(pace),
             deed: match dice.below(100) {
-                0..77 => Deed::KillWorker,
-                77..83 => Deed::Pause,
-                83..87 => Deed::KillReady,
-                87..92 => Deed::KillSupervisor,
-                92..95 => Deed::KillAll,
+                0..75 => Deed::KillWorker,
+                75..81 => Deed::Pause,
+                81..85 => Deed::KillReady,
+                85..90 => Deed::KillSupervisor,
+                90..93 => Deed::KillAll,
+                93..95 => Deed::Rename,
                 _ => Deed::Retry,
             },
             choice: dice.throw(),
@@ -74,7 +77,7 @@ mod tests {
         assert_eq!(
             first,
             (
-                4_047_683_935,
+                3_420_493_314,
                 Decision { acks: 56, deed: Deed::KillWorker, choice: 12_634_733_894_835_514_069, start_dies: Some(7) },
             )
         );
@@ -83,7 +86,8 @@ mod tests {
     #[test]
     fn every_deed_and_every_kind_of_work_is_drawn() {
         let all: Vec<_> = (0..200).flat_map(|seed| drawn(seed).1).map(|decision| decision.deed).collect();
-        for deed in [Deed::KillWorker, Deed::Pause, Deed::KillReady, Deed::KillSupervisor, Deed::KillAll, Deed::Retry] {
+        let deeds = [Deed::KillWorker, Deed::Pause, Deed::KillReady, Deed::KillSupervisor, Deed::KillAll];
+        for deed in deeds.into_iter().chain([Deed::Rename, Deed::Retry]) {
             assert!(all.contains(&deed), "{deed:?}");
         }
         let plans: Vec<_> = (0..200).map(|seed| Plan::draw(&mut Dice::new(seed))).collect();
@@ -96,6 +100,8 @@ mod tests {
             "\"rash\"",
             "\"transact\"",
             "\"relay\"",
+            "\"round\"",
+            "\"circle\"",
             "\"r1\"",
             "\"r2\"",
             "stages.other",

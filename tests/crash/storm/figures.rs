@@ -19,6 +19,8 @@ pub struct Figures {
     pub retries: u64,
     /// Items that a plain stage has sent again.
     pub again: u64,
+    /// Stages that a reload gave another name.
+    pub renames: u64,
     pub time: Duration,
 }
 
@@ -33,6 +35,7 @@ impl Sum for Figures {
             letters: a.letters + b.letters,
             retries: a.retries + b.retries,
             again: a.again + b.again,
+            renames: a.renames + b.renames,
             time: a.time + b.time,
         })
     }
@@ -40,12 +43,13 @@ impl Sum for Figures {
 
 impl fmt::Display for Figures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { items, worker_kills, supervisor_kills, pauses, redelivered, letters, retries, again, time } = self;
+        let Self { items, worker_kills, supervisor_kills, pauses, redelivered, letters, retries, again, renames, time } =
+            self;
         write!(
             f,
             "{items} items, {worker_kills} worker kills, {supervisor_kills} supervisor kills, {pauses} pauses, \
              {redelivered} redelivered, {letters} dead letters ({retries} retries), {again} again by plain handles, \
-             0 lost, 0 doubles, {:.1} s",
+             {renames} stages renamed, 0 lost, 0 doubles, {:.1} s",
             time.as_secs_f64()
         )
     }
@@ -54,10 +58,20 @@ impl fmt::Display for Figures {
 impl Figures {
     /// A row of the table in the README. `seeds`: such as `1 to 22`.
     pub fn row(&self, seeds: &str) -> String {
-        let Self { items, worker_kills, supervisor_kills, pauses, redelivered, letters, again, time, retries: _ } =
-            self;
+        let Self {
+            items,
+            worker_kills,
+            supervisor_kills,
+            pauses,
+            redelivered,
+            letters,
+            again,
+            time,
+            renames,
+            retries: _,
+        } = self;
         format!(
-            "| {seeds} | {items} | {worker_kills} | {pauses} | {supervisor_kills} | {redelivered} | {letters} | {again} | \
+            "| {seeds} | {items} | {worker_kills} | {pauses} | {supervisor_kills} | {redelivered} | {letters} | {again} | {renames} | \
              0 | 0 | {:.0} s |",
             time.as_secs_f64()
         )
@@ -66,4 +80,4 @@ impl Figures {
 
 /// The head of that table.
 pub const HEAD: &str = "| seeds | items | worker kills | stops | supervisor kills | redelivered | dead letters | sent again by plain \
-                        handles | lost | done twice | time |\n|---|---|---|---|---|---|---|---|---|---|---|";
+                        handles | renamed | lost | done twice | time |\n|---|---|---|---|---|---|---|---|---|---|---|---|";

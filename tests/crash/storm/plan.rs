@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use brigade_tests::Dice;
+use brigade_tests::{Dice, LOOP_ROOM};
 
 use crate::storm::ledger::OTHERS;
 
@@ -27,6 +27,10 @@ pub enum Work {
     Rash,
     /// Hands it on by transactions of its own, up to twenty items to a commit, from all of its inputs.
     Transact,
+    /// Sends most of them back to its own queue first, up to three times, and counts that in the item.
+    Round,
+    /// Sends some of them first round a loop, in which a second stage counts the rounds.
+    Circle,
     /// Hands it on with plain handles: sent and acked are two steps, so that it can come out twice.
     Plain,
 }
@@ -41,8 +45,15 @@ impl Work {
             Self::Later => "later",
             Self::Rash => "rash",
             Self::Transact => "transact",
+            Self::Round => "round",
+            Self::Circle => "circle",
             Self::Plain => "relay",
         }
+    }
+
+    /// Whether items go through it several times.
+    pub fn is_loop(self) -> bool {
+        matches!(self, Self::Round | Self::Circle)
     }
 
     /// Whether its worker takes and sends by itself, on one thread.
@@ -87,8 +98,9 @@ impl Plan {
         let mut middle: Vec<Middle> = Vec::new();
         for _ in 0..2 + dice.below(2) {
             let is_behind_a_fork = middle.last().is_some_and(|stage| stage.forks);
-            let work = match dice.below(16) {
-                _ if is_straight => Work::Pass,
+            let has_loop = middle.iter().any(|stage| stage.work.is_loop());
+            let work = match dice.below(20) {
+                _ if is_straight => dice.one_of(&[Work::Pass, Work::Pass, Work::Tally, Work::Transact]),
                 0 => Work::Tally,
                 1..3 => Work::Nack,
                 3..5 => Work::Poison,
@@ -97,12 +109,15 @@ impl Plan {
                 7..9 => Work::Later,
                 9..11 => Work::Rash,
                 11..14 => Work::Transact,
+                // It gives back to the queue from which it takes.
+                14..16 if !is_behind_a_fork && !has_loop => Work::Round,
+                16..18 if !has_loop => Work::Circle,
                 _ => Work::Pass,
             };
             let batch = dice.one_of(if is_straight { &[1, 1, 100, 500][..] } else { &[1, 1, 4, 16, 100, 500] });
             middle.push(Middle {
                 work,
-                forks: dice.once_in(3) && !is_straight,
+                forks: dice.once_in(3),
                 replicas: many(dice, &[1, 2, 3, 4]),
                 threads: if work.is_by_hand() { 1 } else { many(dice, &[1, 1, 2, 3]) },
                 batch: if work.is_by_hand() { 1 } else { batch },
@@ -155,6 +170,15 @@ impl Plan {
         ["q", "r"][..1 + usize::from(is_forked)].iter().map(|letter| format!("{letter}{taker}")).collect()
     }
 
+    /// In how many classes the source's items come in order, each for itself: those of one number at each fork. 0: in none.
+    pub fn ordered_classes(&self) -> u64 {
+        match (self.is_straight, self.middle.iter().any(|stage| stage.forks)) {
+            (false, _) => 0,
+            (true, false) => 1,
+            (true, true) => 2,
+        }
+    }
+
     /// The pipeline file.
     pub fn text(&self, seed: u64) -> String {
         let mut text = "name = \"storm\"\n".to_owned();
@@ -186,7 +210,16 @@ impl Plan {
             );
         }
         for (n, Middle { work, replicas, threads, batch, pause, forks: _ }) in self.middle.iter().enumerate() {
-            let (mode, inputs, outputs) = (work.mode(), self.inputs(n), self.inputs(n + 1));
+            let (mode, mut inputs, mut outputs) = (work.mode(), self.inputs(n), self.inputs(n + 1));
+            match work {
+                Work::Round => outputs.extend(self.inputs(n)),
+                Work::Circle => {
+                    text += &loop_of_two(seed);
+                    inputs.push("k".to_owned());
+                    outputs.push("l".to_owned());
+                }
+                _ => {}
+            }
             text += &format!(
                 "[stages.m{n}]\ncommand = [\"wave\", \"{mode}\", \"{seed}\", \"{pause}\"]\ninputs = {inputs:?}\n\
                  outputs = {outputs:?}\nreplicas = {replicas}\nthreads = {threads}\nbatch = {batch}\n{STAGE}\n",
@@ -199,6 +232,22 @@ impl Plan {
         );
         text
     }
+}
+
+/// The queues and the second stage of a loop of two stages. It has room for all items that ever come there: two stages that
+/// wait for each other's room, both queues full, would stand still.
+fn loop_of_two(seed: u64) -> String {
+    let queue = |name| {
+        format!(
+            "[queues.{name}]\ncapacity = {LOOP_ROOM}\nitem_bytes = \"256B\"\nmax_item_bytes = \"1100KiB\"\n\
+             max_deliveries = \"unlimited\"\n"
+        )
+    };
+    let stage = format!(
+        "[stages.hop]\ncommand = [\"wave\", \"hop\", \"{seed}\", \"0\"]\ninputs = [\"l\"]\noutputs = [\"k\"]\n\
+         replicas = 2\nbatch = 4\n{STAGE}\n"
+    );
+    queue("l") + &queue("k") + &stage
 }
 
 impl fmt::Display for Plan {

@@ -12,6 +12,7 @@ use crate::storm::decision::{Decision, Deed};
 use crate::storm::end::End;
 use crate::storm::figures::Figures;
 use crate::storm::plan::{Plan, Work};
+use crate::storm::rename::Names;
 
 /// When something has moved in this time, it need not be as much as was drawn: else a storm over a pipeline that is slow by its
 /// nature (queues of one item, shared state) would take most of the time of a long one.
@@ -25,6 +26,7 @@ pub struct Weather<'a> {
     decisions: u64,
     /// So many acks, at the most, are waited for between two disturbances.
     pace: u64,
+    names: Names,
     sandbox: Sandbox,
     run: Run,
     acked: u64,
@@ -42,12 +44,14 @@ impl<'a> Weather<'a> {
     pub fn new(seed: u64, plan: &'a Plan, pace: u64) -> Self {
         let sandbox = Sandbox::new();
         std::fs::create_dir(sandbox.path("tmp")).expect("a folder in the sandbox");
-        let run = start(&sandbox, plan, seed);
+        let names = Names::new(plan);
+        let run = start(&sandbox, &names.text(plan, seed));
         Self {
             seed,
             plan,
             decisions: 0,
             pace,
+            names,
             sandbox,
             run,
             acked: 0,
@@ -122,7 +126,11 @@ impl<'a> Weather<'a> {
             }
             // Not while it may come to its end by itself: what is then sent again is not in its report.
             (Deed::Retry, _) if !self.is_ending => self.retry(),
-            (Deed::KillWorker | Deed::Pause | Deed::Retry, _) => {}
+            (Deed::Rename, _) if !self.is_ending => {
+                let was_renamed = self.names.rename(&self.sandbox, self.plan, self.seed, choice);
+                self.figures.renames += u64::from(was_renamed);
+            }
+            (Deed::KillWorker | Deed::Pause | Deed::Rename | Deed::Retry, _) => {}
         }
     }
 
@@ -173,7 +181,7 @@ impl<'a> Weather<'a> {
         self.figures.supervisor_kills += 1;
         self.run.assert_nobody_left();
         (self.descriptors, self.manager_kills) = (None, 0);
-        self.run = start(&self.sandbox, self.plan, self.seed);
+        self.run = start(&self.sandbox, &self.names.text(self.plan, self.seed));
         if let Some(wait) = start_dies {
             holds_for_a_while(Duration::from_millis(wait), || true);
             if self.run.is_running() {
@@ -249,15 +257,14 @@ impl<'a> Weather<'a> {
         let (worker_kills, supervisor_kills) = (self.figures.worker_kills, self.figures.supervisor_kills);
         let end = End { seed: self.seed, plan: self.plan, sandbox: &self.sandbox };
         end.check(&report, worker_kills, supervisor_kills, &mut self.figures, || {
-            start(&self.sandbox, self.plan, self.seed)
+            start(&self.sandbox, &self.names.text(self.plan, self.seed))
         });
         self.figures
     }
 }
 
-fn start(sandbox: &Sandbox, plan: &Plan, seed: u64) -> Run {
-    // Poison is part of it: its letters are checked, and sent again.
-    sandbox.run_with(&format!("fail_on_dead_letters = false\n{}", plan.text(seed)), |command| {
+fn start(sandbox: &Sandbox, text: &str) -> Run {
+    sandbox.run_with(text, |command| {
         command.env("TMPDIR", sandbox.path("tmp"));
     })
 }

@@ -1,6 +1,7 @@
 //! The loop around a handler, in one process.
 
 use std::sync::Mutex;
+use std::time::Duration;
 
 use brigade_protocol::control::Welcome;
 
@@ -226,4 +227,35 @@ fn a_batch_that_is_not_full_is_committed_when_its_time_is_over() {
         assert_eq!(acked.into_inner().expect("no panic in there"), at_each);
         assert_eq!(sandbox.queue("numbers").totals().acked, 4);
     }
+}
+
+#[test]
+fn more_results_of_one_item_than_the_output_can_hold_are_refused_and_none_goes_out() {
+    let sandbox = sandbox_with(&["numbers"], &["sums"], |welcome| welcome.batch = 16);
+    sandbox.feed("numbers", [1u64, 5, 4]);
+    sandbox.queue("numbers").close();
+    let taken = Mutex::new(Vec::new());
+    serve(&sandbox, |n, out| {
+        taken.lock().expect("no panic in here").extend(sandbox.take::<u64>("sums").into_iter().map(|(_, sum)| sum));
+        (0..n).try_for_each(|_| out.send(n))?;
+        Ok(())
+    })
+    .expect("it is the failure of one item");
+    let mut taken = taken.into_inner().expect("no panic in there");
+    taken.extend(sandbox.take::<u64>("sums").into_iter().map(|(_, sum)| sum));
+    assert_eq!((taken, sandbox.dead("numbers"), sandbox.processed()), (vec![1, 4, 4, 4, 4], 1, 2));
+    let words = "one commit would send more than 4 items to queue sums, which is its capacity";
+    let failed = |report: &Report| matches!(report, Report::ItemFailed { words: said, .. } if said.contains(words));
+    assert_eq!(sandbox.reports().iter().filter(|report| failed(report)).count(), usize::from(MAX_DELIVERIES));
+}
+
+#[test]
+fn a_finish_that_sends_more_than_the_output_can_hold_fails_for_good() {
+    let sandbox = sandbox(&["numbers"], &["sums"]);
+    sandbox.queue("numbers").close();
+    let handle = |(): &mut (), _: u64, _: &mut Output<u64>| Ok(());
+    let finish = |(): &mut (), out: &mut Output<u64>| Ok((0..5).try_for_each(|n| out.send(n))?);
+    let error = Calls { build: |_: &Context| Ok(()), handle, finish }.serve(&sandbox.ctx).expect_err("it is too much");
+    assert!(is_permanent(&*error) && error.to_string().contains("raise the queue's capacity"), "{error}");
+    assert!(sandbox.take::<u64>("sums").is_empty());
 }

@@ -11,14 +11,17 @@ use brigade_protocol::queue::{Lease, Member, Refused};
 use brigade_protocol::shared::combine::Change;
 use brigade_protocol::shared::op::Origin;
 use brigade_protocol::transaction::{HOLD, NotCommitted, Transaction};
+use serde::Serialize;
 
 use super::{Mark, Mode, Outbox, room_in};
 use crate::context::Context;
 use crate::copies::is_copy;
 use crate::error::Refusal;
-use crate::shared::{Batch, Handle, SharedError, pause_before_retry};
+use crate::shared::{Batch, SharedError, encoded, pause_before_retry};
 use crate::stop::Stop;
 
+/// How long a thread leaves the lane to other threads of its process before it waits for the room of its only result again.
+const LANE: Duration = Duration::from_millis(1);
 /// How long to wait for the disk to have room again.
 const DISK: Duration = Duration::from_millis(500);
 
@@ -152,6 +155,10 @@ impl Outbox {
             NotCommitted::Refused(Refused::Timeout) if self.members.iter().any(Member::has_turn) => {
                 Ok((Duration::ZERO, room_for(full, &self.entries)))
             }
+            // It held no room. Another thread of the process may have the lane meanwhile.
+            NotCommitted::Refused(Refused::Timeout) if self.entries.len() == 1 => {
+                Ok((LANE, room_for(full, &self.entries)))
+            }
             // Each worker after another time, so that they do not meet again and again.
             NotCommitted::Refused(Refused::Timeout) => {
                 let pause = HOLD * (attempt.min(8) * (1 + u32::from(self.ctx.replica()) % 7)) / 8;
@@ -195,14 +202,31 @@ impl Outbox {
         !(self.entries.is_empty() && self.checkpoint.is_none() && self.changes.is_empty())
     }
 
-    /// Changes shared state with the next commit.
-    pub(crate) fn change(&mut self, handle: &Handle, change: Change) -> Result<(), SharedError> {
+    /// Changes shared state with the next commit. `handle`: the number of the container's handle.
+    pub(crate) fn change(&mut self, handle: usize, change: Change) -> Result<(), SharedError> {
         if is_copy() {
             return Err(SharedError::ForkedCopy);
         }
+        let handle = &self.handles[handle];
         match self.mode {
             Mode::AtOnce => handle.call(&change.into_op(handle.name().to_owned())).map(drop),
             Mode::WithItem | Mode::WithCheckpoint | Mode::WithTransaction => self.changes.push(handle, change),
+        }
+    }
+
+    /// The same for an addition to one number of a map.
+    pub(crate) fn add<K: Serialize + ?Sized>(
+        &mut self,
+        handle: usize,
+        key: &K,
+        number: i64,
+    ) -> Result<(), SharedError> {
+        match self.mode {
+            Mode::AtOnce => self.change(handle, Change::Add(encoded(key)?, number)),
+            _ if is_copy() => Err(SharedError::ForkedCopy),
+            Mode::WithItem | Mode::WithCheckpoint | Mode::WithTransaction => {
+                self.changes.push_add(&self.handles[handle], key, number)
+            }
         }
     }
 }

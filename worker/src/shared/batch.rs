@@ -6,9 +6,12 @@
 
 use std::time::Duration;
 
+use brigade_protocol::codec;
 use brigade_protocol::shared::combine::{Change, Combined};
 use brigade_protocol::shared::op::{Op, Origin, Outcome};
 use brigade_protocol::shared::parts::MESSAGE_BYTES;
+
+use serde::Serialize;
 
 use super::handle::Handle;
 use super::{Shared, SharedError};
@@ -26,22 +29,59 @@ pub(crate) struct Batch {
     /// The containers of those.
     handles: Vec<Handle>,
     /// Of the item in hand, in their order.
-    fresh: Vec<(Handle, Change)>,
+    fresh: Vec<(Handle, Fresh)>,
+    /// The encoded keys of the additions among those, one behind the other.
+    keys: Vec<u8>,
     /// The most bytes that those of the item in hand take.
     fresh_bytes: usize,
+}
+
+/// A change of the item in hand.
+enum Fresh {
+    /// An addition to one number of a map, whose key ends there among the keys.
+    Add {
+        key_ends: usize,
+        number: i64,
+    },
+    Other(Change),
 }
 
 impl Batch {
     /// Adds a change of the item in hand.
     pub(crate) fn push(&mut self, handle: &Handle, change: Change) -> Result<(), SharedError> {
-        let bytes = self.fresh_bytes + handle.name().len() + change.bytes();
+        self.make_room(handle, change.bytes())?;
+        self.fresh.push((handle.clone(), Fresh::Other(change)));
+        Ok(())
+    }
+
+    /// Adds an addition of the item in hand to one number of a map.
+    pub(crate) fn push_add<K: Serialize + ?Sized>(
+        &mut self,
+        handle: &Handle,
+        key: &K,
+        number: i64,
+    ) -> Result<(), SharedError> {
+        let start = self.keys.len();
+        let room = codec::encode(key, &mut self.keys)
+            .map_err(SharedError::from)
+            .and_then(|()| self.make_room(handle, Change::bytes_of_add(self.keys.len() - start)));
+        if let Err(error) = room {
+            self.keys.truncate(start);
+            return Err(error);
+        }
+        self.fresh.push((handle.clone(), Fresh::Add { key_ends: self.keys.len(), number }));
+        Ok(())
+    }
+
+    /// Counts so many more bytes of the item in hand.
+    fn make_room(&mut self, handle: &Handle, bytes: usize) -> Result<(), SharedError> {
+        let bytes = self.fresh_bytes + handle.name().len() + bytes;
         let all = self.combined.bytes() + bytes;
         if all > MOST {
             let (bytes, limit) = (all as u64, MOST as u64);
             return Err(SharedError::TooLarge { name: handle.name().to_owned(), bytes, limit });
         }
         self.fresh_bytes = bytes;
-        self.fresh.push((handle.clone(), change));
         Ok(())
     }
 
@@ -56,24 +96,40 @@ impl Batch {
 
     /// The handler of the item in hand has succeeded: its changes are combined with the earlier ones.
     pub(crate) fn keep(&mut self) {
+        let mut start = 0;
         for (handle, change) in self.fresh.drain(..) {
-            if self.combined.push(handle.name(), change) {
+            let is_first = match change {
+                Fresh::Add { key_ends, number } => {
+                    let key = &self.keys[std::mem::replace(&mut start, key_ends)..key_ends];
+                    self.combined.push_add(handle.name(), key, number)
+                }
+                Fresh::Other(change) => self.combined.push(handle.name(), change),
+            };
+            if is_first {
                 self.handles.push(handle);
             }
         }
-        self.fresh_bytes = 0;
+        self.drop_fresh();
     }
 
     /// The handler of the item in hand has failed: its changes are dropped.
     pub(crate) fn drop_fresh(&mut self) {
         self.fresh.clear();
+        self.keys.clear();
         self.fresh_bytes = 0;
     }
 
     /// Takes the changes of the item in hand out.
     pub(crate) fn take_fresh(&mut self) -> Self {
-        let (fresh, fresh_bytes) = (std::mem::take(&mut self.fresh), std::mem::take(&mut self.fresh_bytes));
-        Self { fresh, fresh_bytes, ..Self::default() }
+        let (fresh, keys) = (std::mem::take(&mut self.fresh), std::mem::take(&mut self.keys));
+        Self { fresh, keys, fresh_bytes: std::mem::take(&mut self.fresh_bytes), ..Self::default() }
+    }
+
+    /// All changes are made or given up.
+    pub(crate) fn clear(&mut self) {
+        self.drop_fresh();
+        self.combined = Combined::default();
+        self.handles.clear();
     }
 
     /// Tells the manager. When this returns `Ok`, the changes are in its journal, and are made when the transaction is
@@ -127,8 +183,7 @@ pub(crate) fn pause_before_retry(error: &SharedError) -> Option<Duration> {
 mod tests {
     use std::sync::Arc;
 
-    use brigade_protocol::codec;
-    use brigade_protocol::shared::op::{CounterOp, Kind};
+    use brigade_protocol::shared::op::{CounterOp, Kind, MapOp};
 
     use super::super::client::{Client, ManagerDoor};
     use super::*;
@@ -171,6 +226,32 @@ mod tests {
         assert_eq!(told(&next), [("one".to_owned(), 7, 1)]);
         next.drop_fresh();
         assert!(!next.is_empty() && !next.is_laden());
+    }
+
+    #[test]
+    fn additions_to_a_map_are_dropped_and_kept_with_their_own_keys() {
+        let (mut batch, map) = (Batch::default(), handle("map"));
+        for number in 0..300u64 {
+            batch.push_add(&map, &(number % 3), 1).expect("there is room");
+            batch.push(&map, Change::Map(MapOp::Clear)).expect("there is room");
+            batch.push_add(&map, &(number % 20), 10).expect("there is room");
+            match number {
+                0..290 => batch.drop_fresh(),
+                _ => batch.keep(),
+            }
+        }
+        let ops = batch.combined.encoded().expect("they have an encoding");
+        let mut additions = ops.iter().filter_map(|op| match codec::decode(op).expect("it was encoded") {
+            Op::Map { op: MapOp::AddEach(entries), .. } => Some(entries),
+            _ => None,
+        });
+        let last = additions.next_back().expect("the last addition of the last item");
+        assert_eq!(last.len(), 1, "what came before the item's clear is another operation");
+        let key: u64 = codec::decode(&last[0].0).expect("a key");
+        assert_eq!((key, last[0].1.applied(0)), (299 % 20, (10, 0)));
+        assert_eq!((batch.keys.len(), batch.fresh_bytes, batch.handles.len()), (0, 0, 1));
+        batch.clear();
+        assert!(batch.is_empty() && batch.handles.is_empty());
     }
 
     #[test]

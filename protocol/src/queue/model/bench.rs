@@ -199,7 +199,7 @@ impl Bench {
 
     /// As `Member::try_recv`, with the least patience: an unfinished slot is looked at twice.
     pub fn try_recv(&self, owner: u16) -> Option<Taken> {
-        if !self.ring().has_delayed() {
+        if !self.ring().may_promote(|| self.now()) {
             let mut ready = None;
             self.with_cursor(owner, Count::Acked, |cursor| {
                 self.ring().lease_more(owner, 1, Take::Single, cursor, |held| ready = Some(held));

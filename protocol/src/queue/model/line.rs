@@ -12,7 +12,7 @@ use super::super::place::{Count, Place};
 use super::super::recovery::Fate;
 use super::super::ring::{Held, Met, NoSlot, Ring};
 use super::super::slot::Kind;
-use super::super::spare::{Behind, Room, SPARES, Tail};
+use super::super::spare::{Room, SPARES, Tail};
 use super::super::take::Take;
 use crate::shm::Words;
 use crate::sync::Ordering;
@@ -31,8 +31,6 @@ pub(super) struct Side {
     cursors: Vec<Mutex<Cursor>>,
     /// As `Member::oldest`.
     oldest: Vec<Mutex<Oldest>>,
-    /// As `Member::behind`.
-    behind: Vec<Mutex<Behind>>,
     closed: Words,
     places: Vec<Place>,
 }
@@ -72,7 +70,6 @@ impl Side {
             batches: words(),
             cursors: (0..MEMBERS).map(|_| Mutex::default()).collect(),
             oldest: (0..MEMBERS).map(|_| Mutex::default()).collect(),
-            behind: (0..MEMBERS).map(|_| Mutex::default()).collect(),
             closed: Words::on_heap(1),
             places: (0..MEMBERS).map(|_| Place::new(Words::on_heap(11))).collect(),
         }
@@ -153,10 +150,9 @@ impl Side {
         let Some(held) = self.ring.claim_spare(owner) else { return false };
         self.payload.at(held.slot).store(item, Ordering::Relaxed);
         let cursors = || self.cursors[usize::from(owner)].lock().expect("nobody panics with it in hand");
-        let behind = || self.behind[usize::from(owner)].lock().expect("nobody panics with it in hand");
-        let (mut cursor, mut last) = (*cursors(), *behind());
-        let stands = self.ring.stand_behind(&mut cursor, &mut last);
-        (*cursors(), *behind()) = (cursor, last);
+        let mut cursor = *cursors();
+        let stands = self.ring.stand_behind(&mut cursor);
+        *cursors() = cursor;
         let Some(Tail::Behind(born)) = stands else {
             self.ring.abandon(held, owner);
             return false;

@@ -132,17 +132,24 @@ fn at_rest(dir: &StateDir, name: &str, which: &Which, change: Change) -> Result<
     match (change, queue) {
         (Change::Drop, queue) => dead.drop_letters(queue.as_ref().ok(), which).map_err(file),
         (Change::Retry, Ok(queue)) => {
-            if resume::complete::is_last(dir) {
-                let io = |error| format!("cannot write {}: {error}", dir.retried().display());
-                resume::complete::note_retry(dir).map_err(io)?;
-                say::note(
-                    &"the next run continues the last one, which is complete, for what is sent again, and does nothing else",
-                );
+            let continues = resume::complete::is_last(dir);
+            let note = |error| format!("cannot change {}: {error}", dir.retried().display());
+            let was_noted = dir.retried().exists();
+            if continues {
+                resume::complete::note_retry(dir).map_err(note)?;
             }
             // The last run may have come to its end, and closed it.
             queue.reopen();
             let mut member = queue.join(Post(0), 0).map_err(|error| error.to_string())?;
-            dead.retry(&mut member, which).map_err(file)
+            let gone = dead.retry(&mut member, which).map_err(file)?;
+            if continues && gone.gone > 0 {
+                say::note(
+                    &"the next run continues the last one, which is complete, for what is sent again, and does nothing else",
+                );
+            } else if continues && !was_noted {
+                resume::complete::forget_retry(dir).map_err(note)?;
+            }
+            Ok(gone)
         }
         (Change::Retry, Err(error)) => Err(format!("nothing can be sent to queue {name} before the next run: {error}")),
     }

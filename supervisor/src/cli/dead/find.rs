@@ -162,7 +162,7 @@ pub fn resolve(dir: &StateDir, ids: &[Id]) -> Result<Vec<(String, ItemKey)>, Fin
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::effects::dead::DeadFile;
+    use crate::effects::dead::{DeadFile, ItemShape};
 
     #[test]
     fn ids_are_read_as_they_are_shown() {
@@ -184,7 +184,8 @@ mod tests {
         for (queue, key) in keys {
             let mut dead = DeadFile::open(&dir.dead(queue)).expect("made");
             let (words, attempts, bytes) = (String::new(), Vec::new(), Vec::new());
-            dead.keep(vec![DeadLetter { key, time_us: 0, deliveries: 1, words, attempts, bytes }]).expect("kept");
+            dead.keep(&ItemShape::Unknown, vec![DeadLetter { key, time_us: 0, deliveries: 1, words, attempts, bytes }])
+                .expect("kept");
         }
         let found = |text: &str| resolve(&dir, &[text.parse().expect("an id")]).map_err(|error| error.to_string());
         for text in ["b:7", "b:1", "1b", "1B00000000", "1b000000000000000000000000000007"] {

@@ -99,10 +99,15 @@ fn a_worker_that_waits_is_not_released_by_one_that_left_before_the_end() {
     assert_eq!(story.state("hash/1"), State::Backoff);
 }
 
+/// Items are in a queue that its stage takes from.
+fn leaving_items() -> Left {
+    Left { items_left: true, ..Left::default() }
+}
+
 #[test]
-fn a_queue_that_nobody_takes_from_stops_everything_upstream() {
+fn a_stage_that_ends_before_the_items_of_its_queue_stops_everything_upstream_at_once() {
     let mut story = Story::running(line());
-    story.exits("report/0", OK);
+    story.exits_leaving("report/0", OK, leaving_items());
     story.expect(&[
         "sweep report/0 #1",
         "level drain by Core",
@@ -116,6 +121,62 @@ fn a_queue_that_nobody_takes_from_stops_everything_upstream() {
 }
 
 #[test]
+fn a_sender_that_ends_within_a_second_after_its_taker_is_in_order() {
+    let mut story = Story::running(line());
+    story.exits("walk/0", OK);
+    story.exits("report/0", OK);
+    story.exits("hash/0", OK);
+    story.wait(999);
+    story.expect(&["sweep walk/0 #1", "close paths", "sweep report/0 #1", "sweep hash/0 #1"]);
+    story.exits("hash/1", OK);
+    story.expect(&["sweep hash/1 #1", "close sums", "finish Complete"]);
+    assert_eq!(story.core.deadline(), None);
+}
+
+#[test]
+fn a_sender_that_works_on_for_a_second_after_its_taker_is_stopped() {
+    let mut story = Story::running(line());
+    story.exits("report/0", OK);
+    story.wait(999);
+    story.exits("hash/0", OK);
+    story.expect(&["sweep report/0 #1", "sweep hash/0 #1"]);
+    story.wait(1);
+    story.expect(&["level drain by Core", "stop walk/0 #1 now", "stop hash/1 #1 now"]);
+    story.all_exit(&["hash/1", "walk/0"], OK);
+    let finish = "finish Abandoned { stage: \"report\" }";
+    story.expect(&["sweep hash/1 #1", "close sums", "sweep walk/0 #1", "close paths", finish]);
+}
+
+#[test]
+fn a_join_that_ends_with_its_first_queue_is_in_order_if_the_other_sender_ends_as_well() {
+    let plan = pipeline().stage("a", &[], &["p"]).stage("b", &[], &["q"]).stage("join", &["p", "q"], &[]);
+    let mut story = Story::running(plan);
+    story.exits("a/0", OK);
+    story.exits("join/0", OK);
+    story.exits("b/0", OK);
+    story.expect(&["sweep a/0 #1", "close p", "sweep join/0 #1", "sweep b/0 #1", "close q", "finish Complete"]);
+}
+
+#[test]
+fn the_end_of_a_significant_stage_stops_what_feeds_it_at_once() {
+    let plan = pipeline().stage("make", &[], &["q"]).stage("take", &["q"], &[]).with(|stage| stage.significant = true);
+    let mut story = Story::running(plan);
+    story.exits("take/0", OK);
+    story.expect(&["sweep take/0 #1", "level drain by Core", "stop make/0 #1 drain", "stop make/0 #1 now"]);
+    story.exits("make/0", OK);
+    story.expect(&["sweep make/0 #1", "close q", "finish Ended { stage: \"take\" }"]);
+}
+
+#[test]
+fn a_stop_ends_the_wait_for_the_senders_of_an_abandoned_queue() {
+    let mut story = Story::running(line());
+    story.exits("report/0", OK);
+    story.tell(Event::StopAt(StopLevel::Now, TERM));
+    story.all_exit(&["hash/0", "hash/1", "walk/0"], OK);
+    assert_eq!(story.unread.last(), Some(&Action::Finish(Verdict::Stopped)));
+}
+
+#[test]
 fn a_stage_beside_the_abandoned_one_drains() {
     let plan = pipeline()
         .stage("make", &[], &["p", "q"])
@@ -123,7 +184,7 @@ fn a_stage_beside_the_abandoned_one_drains() {
         .stage("right", &["q"], &[])
         .with(|stage| stage.restart = RestartPolicy::Temporary);
     let mut story = Story::running(plan);
-    story.exits("right/0", CRASH);
+    story.exits_leaving("right/0", CRASH, leaving_items());
     assert_eq!((story.state("left/0"), story.state("make/0")), (State::Draining, State::Stopping));
     story.exits("make/0", OK);
     story.unread.clear();

@@ -311,6 +311,7 @@ fn a_stop_always_ends_whatever_happened_before() {
         "its stage is removed",
         "started again",
         "nobody takes what it sends",
+        "the run continues without it",
         "while it had item 7 of queue q in hand",
     ] {
         assert!(told(words) >= 100, "hardly any story tells that somebody {words}");

@@ -3,7 +3,7 @@
 use super::*;
 use crate::config::plan::difference::Difference;
 
-fn reload(story: &mut Story, renewed: &[usize], change: impl FnOnce(&mut Plan)) {
+pub(super) fn reload(story: &mut Story, renewed: &[usize], change: impl FnOnce(&mut Plan)) {
     let mut plan = Plan::clone(story.core.plan());
     change(&mut plan);
     let renewed = renewed.to_vec();

@@ -1,5 +1,7 @@
 //! A world that does what the core wants, in its own time, and holds the core to what must never happen.
 
+mod checks;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::mem::discriminant;
 use std::time::{Duration, Instant};
@@ -11,6 +13,11 @@ use super::super::action::{Action, Ask, State, Verdict};
 use super::super::backoff::Random;
 use super::super::event::{Event, Exit, Left, StopLevel};
 use crate::config::plan::{Plan, Role};
+
+/// Why a worker waits for its turn though those that start after it still count on it.
+const STAYS_UP: [&str; 4] = ["its wait is over", "replaced: ", TRIED_AGAIN[0], TRIED_AGAIN[1]];
+/// Why a worker that has failed alone is started again.
+const TRIED_AGAIN: [&str; 2] = ["asked to start again", "its stage has changed"];
 
 /// A process, as the world knows it.
 #[derive(Debug)]
@@ -231,8 +238,14 @@ impl World {
                 let state = self.states.insert(*post, *to).unwrap_or(State::Pending);
                 assert_eq!(state, *from, "changes follow one another");
                 assert!(from != to && !cause.is_empty());
-                let is_called_back = *from == State::Exited && cause.starts_with("its stage is scaled to ");
-                assert!(!matches!(from, State::Exited | State::Failed) || is_called_back, "what is over stays over");
+                let is_called_back = cause.starts_with("its stage is scaled to ");
+                let is_tried_again = TRIED_AGAIN.contains(&cause.as_str());
+                let may_come_back = match from {
+                    State::Exited => is_called_back,
+                    State::Failed => (is_called_back || is_tried_again) && self.level < Some(StopLevel::Now),
+                    _ => true,
+                };
+                assert!(may_come_back, "what is over stays over");
             }
             Action::Standstill(_) | Action::Outlook(_) => {}
             Action::Level(level, _) => {
@@ -259,9 +272,7 @@ impl World {
     fn note_change(&mut self, post: Post, to: State, cause: &str) {
         match to {
             State::Ready | State::Draining => _ = self.up.insert(post),
-            State::Pending if !cause.starts_with("its wait is over") && !cause.starts_with("replaced: ") => {
-                _ = self.up.remove(&post)
-            }
+            State::Pending if !STAYS_UP.iter().any(|words| cause.starts_with(words)) => _ = self.up.remove(&post),
             State::Backoff => _ = self.crashed.insert(post, self.log.len()),
             State::Pending | State::Starting | State::Stopping | State::Exited | State::Failed => {}
         }
@@ -270,60 +281,6 @@ impl World {
         {
             process.goes_down = true;
         }
-    }
-
-    /// A worker starts after all that it needs, and after the end of all that went down with it in a crash.
-    fn check_start(&self, post: Post) {
-        let Some(stage) = self.stage_of(post) else { return };
-        let plan = self.core.plan();
-        for worker in self.core.workers().filter(|worker| worker.stage.is_some()) {
-            let needed = worker.stage.is_some_and(|other| plan.stages[stage].starts_after.contains(&other));
-            let up = self.up.contains(&worker.post) || self.states.get(&worker.post) == Some(&State::Exited);
-            assert!(!needed || up, "{} is needed and not up", worker.name);
-        }
-        let Some(group) = plan.group_of(stage) else { return };
-        for (other, process) in self.living_of(&group.stages) {
-            assert!(!process.goes_down, "{other} is on its way down");
-            let since = self.crashed.get(&post).copied().unwrap_or(0);
-            let along = self.stage_of(*other).is_some_and(|other| group.takes_along(stage, other));
-            assert!(
-                !along || process.born > since || self.states.get(other) == Some(&State::Stopping),
-                "{other} was to go down"
-            );
-        }
-    }
-
-    /// Who is asked to stop is not needed by anybody who lives, unless that one stays and only comes and goes with it.
-    fn check_stop(&self, post: Post) {
-        let Some(stage) = self.stage_of(post) else { return };
-        let only_for_now = self.processes.get(&post).is_some_and(|process| process.goes_down);
-        for (other, process) in self.living_of(&self.core.plan().stages[stage].stops_after) {
-            assert!(only_for_now && !process.goes_down, "{other} still needs it");
-        }
-    }
-
-    /// Whether no worker of a stage has a process or will have one, by the world's own account.
-    fn is_over(&self, stage: usize) -> bool {
-        let mut crew = self.core.workers().filter(|worker| worker.stage == Some(stage));
-        crew.all(|worker| {
-            worker.state == State::Exited && !self.processes.contains_key(&worker.post) && worker.next_start.is_none()
-        })
-    }
-
-    /// What must hold between any two calls.
-    fn check_standing(&self) {
-        for worker in self.core.workers() {
-            let known = self.states.get(&worker.post).copied().unwrap_or(State::Pending);
-            assert_eq!(worker.state, known, "every change of state was told");
-            assert_eq!(worker.next_start.is_some(), worker.state == State::Backoff);
-            let process = self.processes.get(&worker.post);
-            let lives = matches!(worker.state, State::Starting | State::Ready | State::Draining | State::Stopping);
-            assert_eq!(process.is_some(), lives, "{} is {:?}", worker.name, worker.state);
-            assert_eq!(worker.pid.is_some(), process.is_some_and(|process| process.spawned));
-        }
-        assert_eq!(self.core.level(), self.level);
-        let waits = self.core.deadline().is_some() || !self.processes.is_empty();
-        assert!(waits || self.finish.is_some() || !self.begun, "there is always something to wait for");
     }
 
     /// Goes on to the next deadline, if there is one before `most` has passed; else `most` passes.

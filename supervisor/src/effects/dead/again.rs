@@ -21,7 +21,10 @@ use brigade_protocol::queue::{Member, Queue, Refused};
 use serde::{Deserialize, Serialize};
 
 use super::records::{Record, Records, Sending, Span, file_head, written};
-use super::{DeadFile, DeadLetter};
+use super::{DeadFile, DeadLetter, ItemShape};
+
+/// Why letters stay that would have gone.
+const FULL: &str = "the queue is full: try again when there is room";
 
 /// Which letters of a queue.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +58,8 @@ pub struct Gone {
 
 impl DeadFile {
     /// Sends letters again: each becomes an item at the end of the queue, with all its deliveries before it, and under the
-    /// key that it had. Stops where the queue is full. After an error nothing is lost, and nothing is sent that is not known to be sent.
+    /// key that it had. Stops where the queue is full, and leaves letters whose items have another shape than the queue's.
+    /// After an error nothing is lost, and nothing is sent that is not known to be sent.
     ///
     /// `member` must be the only one by which this process retries, and be kept until the file was settled.
     pub fn retry(&mut self, member: &mut Member, which: &Which) -> io::Result<Gone> {
@@ -74,12 +78,15 @@ impl DeadFile {
             if letter.bytes.len() as u64 > max {
                 result.stay += 1;
                 result.why = Some(format!("{} has more than the queue's {max} bytes now", letter.key));
-            } else if picked.len() < room {
+            } else if picked.len() >= room {
+                result.stay += 1;
+                result.why = Some(FULL.to_owned());
+            } else if let Err(unfit) = records.shape.join(member.queue()) {
+                result.stay += 1;
+                result.why = Some(unfit.to_string());
+            } else {
                 picked.push((span, Sending { letter: letter.key, life, becomes }));
                 becomes += 1;
-            } else {
-                result.stay += 1;
-                result.why = Some("the queue is full: try again when there is room".to_owned());
             }
         }
         if picked.is_empty() {
@@ -92,7 +99,7 @@ impl DeadFile {
             match self.letter_at(*span).map(|letter| member.try_send_as(&letter.bytes, letter.key)) {
                 Ok(Ok(_)) => _ = sent.insert(sending.letter),
                 Ok(Err(Refused::Full)) => {
-                    result.why = Some("the queue is full: try again when there is room".to_owned());
+                    result.why = Some(FULL.to_owned());
                     break;
                 }
                 Ok(Err(refused)) => {
@@ -136,7 +143,7 @@ impl DeadFile {
                     };
                     sent.extend(sending.iter().filter(was_sent).map(|it| it.letter));
                 }
-                Record::Letter(_) => {}
+                Record::Letter(_) | Record::Shape(_) => {}
             }
         }
         if is_open {
@@ -158,8 +165,13 @@ impl DeadFile {
         let mut new = OpenOptions::new().read(true).write(true).create(true).truncate(true).mode(0o600).open(&path)?;
         new.write_all(&file_head())?;
         let mut records = Records::of(&self.file)?;
+        let mut shape = ItemShape::Unknown;
         while let Some((_, letter)) = records.next_letter()? {
             if stays(letter.key) {
+                if shape != records.shape {
+                    shape.clone_from(&records.shape);
+                    new.write_all(&written(&Record::Shape(shape.clone()))?)?;
+                }
                 new.write_all(&written(&Record::Letter(letter))?)?;
             }
         }

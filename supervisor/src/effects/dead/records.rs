@@ -12,8 +12,8 @@ use brigade_protocol::codec;
 use brigade_protocol::id::ItemKey;
 use serde::{Deserialize, Serialize};
 
-use super::DeadLetter;
 use super::first::First;
+use super::{DeadLetter, ItemShape};
 
 /// Larger records are not ours: the largest item and some room.
 pub(super) const MAX_RECORD: u32 = (1 << 30) + (1 << 20);
@@ -32,6 +32,8 @@ pub enum Record {
     Letter(DeadLetter),
     /// These are about to be sent again. Whether they were is seen from the queue.
     Sending(Vec<Sending>),
+    /// The items of the letters from here on have this shape. Before the first record of this kind it is not known.
+    Shape(ItemShape),
 }
 
 /// A letter that is about to be sent again.
@@ -118,6 +120,8 @@ pub struct Records<'f> {
     file: &'f File,
     /// Behind the last whole record.
     pub(super) at: u64,
+    /// Of the items of the letters from here on.
+    pub(super) shape: ItemShape,
     /// Of version 1: what it takes to read such records.
     first: Option<First>,
 }
@@ -130,8 +134,8 @@ impl<'f> Records<'f> {
     pub fn of(file: &'f File) -> io::Result<Self> {
         Ok(match format_of(file)? {
             // Nothing comes behind a head that is not whole.
-            Format::Begun | Format::Present => Self { file, at: FILE_HEAD, first: None },
-            Format::First => Self { file, at: 0, first: Some(First::default()) },
+            Format::Begun | Format::Present => Self { file, at: FILE_HEAD, shape: ItemShape::Unknown, first: None },
+            Format::First => Self { file, at: 0, shape: ItemShape::Unknown, first: Some(First::default()) },
         })
     }
 
@@ -151,6 +155,9 @@ impl<'f> Records<'f> {
                 Some(first) => first.record(&body).map_err(foreign)?,
             };
             self.at += span.len;
+            if let Some(Record::Shape(shape)) = &record {
+                self.shape.clone_from(shape);
+            }
             if let Some(record) = record {
                 return Ok(Some((span, record)));
             }
@@ -191,7 +198,7 @@ impl<'f> Records<'f> {
         while let Some((span, record)) = self.next_record()? {
             match record {
                 Record::Letter(letter) => return Ok(Some((span, letter))),
-                Record::Sending(_) => {}
+                Record::Sending(_) | Record::Shape(_) => {}
             }
         }
         Ok(None)

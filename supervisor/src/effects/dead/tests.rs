@@ -4,6 +4,7 @@ use std::os::unix::fs::FileExt;
 
 use brigade_protocol::id::Post;
 use brigade_protocol::queue::{Geometry, Member, Queue};
+use brigade_protocol::shape::{Canonical, Shape, TypeNote};
 
 use super::first::{FirstLetter, FirstRecord};
 use super::records::{FILE_HEAD, Sending};
@@ -40,7 +41,7 @@ fn ids(path: &Path) -> Vec<u64> {
 
 fn with_letters(dir: &tempfile::TempDir, letters: impl IntoIterator<Item = u64>) -> DeadFile {
     let mut dead = DeadFile::open(&dir.path().join("q.dead")).expect("made");
-    dead.keep(letters.into_iter().map(letter).collect()).expect("kept");
+    dead.keep(&ItemShape::Unknown, letters.into_iter().map(letter).collect()).expect("kept");
     dead
 }
 
@@ -66,7 +67,7 @@ fn a_letter_of_another_queue_is_kept_although_one_of_the_same_id_is_there() {
     let mut dead = with_letters(&dir, [1]);
     for _ in 0..2 {
         let other = DeadLetter { key: ItemKey { life: 78, id: 1 }, ..letter(1) };
-        dead.keep(vec![other]).expect("kept");
+        dead.keep(&ItemShape::Unknown, vec![other]).expect("kept");
     }
     assert_eq!((dead.len(), ids(&dead.path)), (2, vec![1, 1]));
 }
@@ -107,7 +108,7 @@ fn a_record_that_was_cut_off_is_cut_away() {
         assert_eq!(ids(&path), [1], "who only reads sees what is whole");
         let mut dead = DeadFile::open(&path).expect("opened");
         assert_eq!(dead.len(), 1);
-        dead.keep(vec![letter(2)]).expect("kept");
+        dead.keep(&ItemShape::Unknown, vec![letter(2)]).expect("kept");
         assert_eq!(DeadFile::open(&path).expect("opened").len(), 2);
     }
 }
@@ -119,10 +120,11 @@ fn a_full_disk_is_an_error_and_the_letter_is_not_counted() {
         file: OpenOptions::new().write(true).open("/dev/full").expect("there"),
         keys: HashSet::new(),
         letters: 0,
+        shape: ItemShape::Unknown,
         end: 0,
         damage: None,
     };
-    assert!(dead.keep(vec![letter(1), letter(2)]).is_err());
+    assert!(dead.keep(&ItemShape::Unknown, vec![letter(1), letter(2)]).is_err());
     assert!(dead.is_empty());
 }
 
@@ -185,6 +187,76 @@ fn what_the_queue_has_no_room_for_stays() {
     assert_eq!((gone.gone, gone.stay, ids(&dead.path)), (0, 3, vec![3, 4, 5]));
 }
 
+fn shape(shape: Shape) -> ItemShape {
+    let note = TypeNote { name: String::new(), shape, enums: Vec::new() };
+    let Canonical { bytes, hash } = note.canonical().expect("it is known");
+    ItemShape::Known { bytes, hash }
+}
+
+/// Letters 1 (not known), 2 (u64), 3 (i64) and 4 (not known).
+fn of_many_shapes(dir: &tempfile::TempDir) -> DeadFile {
+    let mut dead = with_letters(dir, [1]);
+    for (id, shape) in [(2, shape(Shape::U64)), (3, shape(Shape::I64)), (4, ItemShape::Unknown)] {
+        dead.keep(&shape, vec![letter(id)]).expect("kept");
+    }
+    dead
+}
+
+#[test]
+fn letters_of_another_shape_than_the_queues_stay_and_the_others_go() {
+    for first in [None, Some(Shape::U64)] {
+        let dir = tempfile::tempdir().expect("a temporary folder");
+        let mut dead = of_many_shapes(&dir);
+        let (queue, mut member) = queue(&dir, 8);
+        if let Some(first) = first {
+            shape(first).join(&queue).expect("the first one");
+        }
+        let gone = dead.retry(&mut member, &Which::All).expect("sent");
+        assert_eq!((gone.gone, gone.stay, ids(&dead.path)), (3, 1, vec![3]));
+        let why = gone.why.expect("it is told");
+        let words = "a dead letter has the shape i64, and the shape of the queue's items is now u64 (in the letter: i64 instead of u64)";
+        assert!(why.starts_with(words), "{why}");
+        assert_eq!(ItemShape::of(&queue), shape(Shape::U64), "a queue without a shape takes that of the letters");
+        // It is in the file also when that was written again.
+        assert_eq!(DeadFile::open(&dead.path).expect("opened").shape, shape(Shape::I64));
+        assert_eq!(dead.retry(&mut member, &Which::All).expect("refused").stay, 1);
+    }
+}
+
+#[test]
+fn a_letter_has_the_shape_of_the_queue_that_it_came_from() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let mut dead = with_letters(&dir, []);
+    let (old, mut member) = queue(&dir, 8);
+    shape(Shape::U64).join(&old).expect("the first one");
+    member.try_send(b"x").expect("room");
+    while let Ok(lease) = member.try_recv() {
+        member.nack(lease);
+    }
+    assert_eq!(dead.take_from(&old, |_| (String::new(), Vec::new()), |_| {}).expect("kept"), 1);
+    let (queue, mut member) = queue(&dir, 8);
+    shape(Shape::Text).join(&queue).expect("the first one");
+    let gone = dead.retry(&mut member, &Which::All).expect("refused");
+    assert_eq!((gone.gone, gone.stay, dead.len()), (0, 1, 1));
+}
+
+#[test]
+fn shapes_that_are_too_large_are_compared_by_their_hashes() {
+    let dir = tempfile::tempdir().expect("a temporary folder");
+    let (queue, _member) = queue(&dir, 8);
+    let large = |last: &str| {
+        let parts = (0..1000).map(|n| (format!("a_field_with_a_long_name_{n}"), Shape::U8));
+        shape(Shape::Struct(parts.chain([(last.to_owned(), Shape::U8)]).collect()))
+    };
+    large("one").join(&queue).expect("the first one");
+    let noted = ItemShape::of(&queue);
+    assert!(matches!(noted, ItemShape::TooLarge { .. }));
+    assert_eq!((noted.join(&queue), large("one").join(&queue)), (Ok(()), Ok(())));
+    let other = shape(Shape::U64).join(&queue).expect_err("another one").to_string();
+    assert!(other.contains("the shape of the queue's items is now too large to be shown"), "{other}");
+    assert!(large("two").join(&queue).is_err());
+}
+
 #[test]
 fn a_retry_that_was_broken_off_anywhere_neither_loses_nor_doubles() {
     for sent in 0..=3u64 {
@@ -224,7 +296,7 @@ fn dropped_letters_are_gone_and_the_rest_stays_as_it_was() {
     let dir = tempfile::tempdir().expect("a temporary folder");
     let mut dead = with_letters(&dir, [1, 2]);
     let other = DeadLetter { key: ItemKey { life: 78, id: 1 }, ..letter(1) };
-    dead.keep(vec![other.clone(), letter(3)]).expect("kept");
+    dead.keep(&ItemShape::Unknown, vec![other.clone(), letter(3)]).expect("kept");
     let gone = dead.drop_letters(None, &Which::These(vec![key(1)])).expect("dropped");
     assert_eq!(gone.gone, 1);
     assert_eq!(letters(&dead.path), [letter(2), other, letter(3)]);
@@ -288,7 +360,7 @@ fn a_file_whose_making_was_broken_off_is_made() {
         assert_eq!(ids(&path), [0; 0]);
         let mut dead = DeadFile::open(&path).expect("opened");
         assert_eq!(dead.damage(), None);
-        dead.keep(vec![letter(1)]).expect("kept");
+        dead.keep(&ItemShape::Unknown, vec![letter(1)]).expect("kept");
         assert_eq!(ids(&path), [1]);
     }
 }
