@@ -57,7 +57,7 @@ impl Ring {
             crash_point!("sweep_slot_done");
         };
         let (mut held, age) = (Vec::new(), self.ages());
-        for slot in 0..self.slots() + SPARES {
+        for slot in 0..self.slots() {
             let word = self.word(slot);
             match word.kind() {
                 Kind::Free | Kind::Ready | Kind::Dead => {}
@@ -71,6 +71,13 @@ impl Ring {
                 }
             }
             done();
+        }
+        for spare in self.slots()..self.slots() + SPARES {
+            let word = self.word(spare);
+            let is_held = matches!(word.kind(), Kind::Filling | Kind::Staged);
+            if is_held && fate(spare, word.owner()) != Fate::Alive {
+                held.push((age(spare), spare));
+            }
         }
         held.sort_unstable();
         // The room that these items give up is a result's, which comes in its turn.
