@@ -24,8 +24,10 @@ impl Queue {
         let Some((head, tail)) = shared.ring.ends() else {
             return Some("its head or its tail points behind its last slot".to_owned());
         };
-        // A sender that is stopped while it claims slots leaves the tail behind them, and receivers pass over them.
-        if head.since(tail, shared.geometry.capacity) > u64::from(shared.geometry.capacity) {
+        // A sender that is stopped while it claims slots leaves the tail behind them, and receivers pass over them. Receivers
+        // also pass slots that are laps ahead, whether or not the tail has come there.
+        let most = u64::from(shared.geometry.capacity) * u64::from(LOOSE_LAPS + 4);
+        if head.since(tail, shared.geometry.capacity) > most {
             return Some("its head is ahead of its tail".to_owned());
         }
         for slot in 0..self.capacity() {

@@ -54,7 +54,7 @@ impl Ring {
 
     /// The receivers' hint and the senders', if they can be ones.
     pub fn ends(&self) -> Option<(Position, Position)> {
-        // Acquire, and the head first: it is less than a stride ahead of a tail that is read after it.
+        // Acquire, and the head first: a tail that is read after it is not behind what receivers have taken.
         let head = Position::read(self.head.at(0).load(Ordering::Acquire), self.capacity)?;
         Some((head, Position::read(self.tail.at(0).load(Ordering::Acquire), self.capacity)?))
     }
