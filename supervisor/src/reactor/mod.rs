@@ -86,11 +86,9 @@ const FRAME: Duration = Duration::from_millis(250);
 const ROUND: Duration = Duration::from_secs(1);
 /// How often it looks whether the remainder of a process group is gone, or a loop of stages idle.
 const SOON: Duration = Duration::from_millis(10);
-/// How often it does so with what takes a look at every worker and every slot: whether shared memory was written over,
-/// and the picture in the state folder.
+/// How often it looks at every worker and every slot: for damaged shared memory, and for `status.json`.
 const LONG_ROUND: Duration = Duration::from_secs(5);
-/// How long it does one kind of thing before it looks who asks: starts processes, hears of exits, looks after those that have
-/// ended, lets workers in. Each is short, but with a thousand workers they add up to seconds.
+/// The longest time for one kind of work (starts, exits, sweeps, hellos) in one round of the loop.
 const SLICE: Duration = Duration::from_millis(10);
 
 /// All that the loop needs.
