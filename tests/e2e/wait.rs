@@ -72,7 +72,7 @@ fn drained_and_stopped_are_the_end_of_the_run() {
 #[test]
 fn a_wait_for_a_drain_says_which_stage_is_paused() {
     let sandbox = Sandbox::new();
-    let mut run = sandbox.run(&pair(&["bucket", "emit", "3"], "", &["bucket", "keep"], ""));
+    let mut run = sandbox.run(&pair(&["bucket", "drip"], "", &["bucket", "keep"], ""));
     run.pid_when("taker/0", "ready");
     assert_eq!(sandbox.ask(&["pause", "taker"]).code, Some(0));
     let said = sandbox.ask(&["wait", "--for", "drained", "--timeout", "3s"]);
