@@ -71,7 +71,7 @@ pub struct Case {
 /// What a contestant has reached.
 #[derive(Clone, Debug, Serialize)]
 pub struct Row {
-    /// Whose.
+    /// The contestant.
     pub name: String,
     /// The one in the middle, the least and the most of all rounds; none if it was not there.
     pub median: Option<f64>,

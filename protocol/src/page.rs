@@ -70,7 +70,7 @@ pub enum PageError {
         what: &'static str,
         /// Of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
     /// Not a page, or one of another version.

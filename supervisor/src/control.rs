@@ -41,7 +41,7 @@ pub enum Request {
     },
     /// Send a signal to the processes of workers.
     Signal {
-        /// Whose.
+        /// The workers that get it.
         who: Who,
         /// Its number.
         signal: i32,
@@ -120,7 +120,7 @@ pub enum ControlError {
     Io {
         /// Its state folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
 }

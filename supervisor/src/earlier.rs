@@ -55,7 +55,7 @@ pub enum EarlierError {
     Io {
         /// Such as "read F".
         what: String,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
 }

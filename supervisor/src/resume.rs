@@ -127,7 +127,7 @@ pub enum ResumeError {
         what: &'static str,
         /// Of the file or folder.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
 }

@@ -14,9 +14,9 @@ use crate::door::Watched;
 /// One run of a post, from spawn to the end of its process group.
 #[derive(Debug)]
 pub struct Present {
-    /// Whose.
+    /// The post of the worker.
     pub post: Post,
-    /// Which run.
+    /// The run of the worker.
     pub incarnation: Incarnation,
     /// Its process and group.
     pub pid: i32,

@@ -45,7 +45,7 @@ pub enum StateError {
         what: &'static str,
         /// Of what.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
     /// Somebody else's folder, or somebody else's files.
@@ -88,7 +88,7 @@ pub struct StateDir {
 /// A state folder that this process holds. Given back when it is dropped, or when the process dies.
 #[derive(Debug)]
 pub struct StateFolder {
-    /// Where.
+    /// The folder.
     pub dir: StateDir,
     lock: Flock<File>,
 }

@@ -40,7 +40,7 @@ pub enum Refusal {
     Unreadable {
         /// The type, in Rust.
         name: &'static str,
-        /// Why.
+        /// The reason, in words.
         why: &'static str,
     },
     /// The item was encoded, and its encoding is no value of its type.
@@ -329,7 +329,7 @@ pub enum OpenError {
     Queue {
         /// Its name.
         queue: String,
-        /// Why.
+        /// The error.
         error: QueueError,
     },
 }

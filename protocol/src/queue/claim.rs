@@ -107,7 +107,7 @@ impl Ring {
     }
 
     /// The word of a slot that a sender skips at this position. A slot whose item waits for its time becomes loose: it may wait
-    /// for many laps, and is to be marked once and not in each of them.
+    /// for many laps, and one mark for all of them is enough.
     fn skipped(&self, position: Position, word: Word) -> Word {
         let skipped = word.in_lap(position.lap());
         let waits = word.kind() == Kind::Late && self.delayed.due(position.index()) != 0;

@@ -15,7 +15,7 @@ pub enum QueueError {
         what: &'static str,
         /// Of the file.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
     /// Not a queue of ours, or a damaged one.

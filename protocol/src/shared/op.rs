@@ -153,7 +153,7 @@ pub enum MapOp {
     Remove(Bytes),
     /// Puts `new` (none: nothing) in the place of exactly `expected` (none: nothing). Outcome: `Exchanged`.
     CompareExchange {
-        /// Where.
+        /// The key of the value.
         key: Bytes,
         /// What must be there.
         expected: Option<Bytes>,

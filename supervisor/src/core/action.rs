@@ -105,44 +105,44 @@ pub enum Verdict {
 pub enum Action {
     /// Start a process. Answered by `Spawned` or `SpawnFailed`.
     Spawn {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
     },
     /// Ask to stop: stop word and order for one that said hello; stop signal and SIGCONT to the group of one that did
     /// not, and (for `Ask::Now`) of every one.
     Stop {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
         /// How.
         ask: Ask,
     },
     /// SIGABRT to the worker, for its dump.
     Abort {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
         /// Why, in words.
         why: String,
     },
     /// SIGKILL to the group.
     Kill {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
         /// Why, in words.
         why: String,
     },
     /// Give back what the incarnation held, in every queue. Comes after its exit and before its next start.
     Sweep {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
     },
     /// All producers of the queue are complete: close it.
@@ -153,9 +153,9 @@ pub enum Action {
     WatchLoop(usize),
     /// A worker's state has changed (for the log and the live view).
     Changed {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
         /// Before.
         from: State,

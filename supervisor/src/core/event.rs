@@ -76,46 +76,46 @@ pub enum Event {
     Begin,
     /// A spawn worked.
     Spawned {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
         /// The process, leader of a group of its own.
         pid: i32,
     },
     /// A spawn did not work. There is no process.
     SpawnFailed {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
-        /// Why.
+        /// The reason, in words.
         words: String,
         /// Trying again would not help (no such file, not executable).
         permanent: bool,
     },
     /// The worker knocked and was welcomed. It is not ready yet.
     Hello {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
     },
     /// The worker says that it is ready.
     Ready {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
     },
     /// The worker says that it cannot work and is about to exit, or it broke the protocol (then the reactor has seen
     /// it, and the core has it killed).
     Failed {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
-        /// Why.
+        /// The reason, in words.
         words: String,
         /// No restart.
         permanent: bool,
@@ -124,16 +124,16 @@ pub enum Event {
     },
     /// The worker is at work, and is to be replaced by a new run of itself when it has done the item in hand.
     Replace {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
-        /// Why.
+        /// The reason, in words.
         words: String,
     },
     /// Somebody wants a new run of a worker, whichever is the present one.
     Restart {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
         /// Who wants it.
         actor: Actor,
@@ -156,32 +156,32 @@ pub enum Event {
     },
     /// A plain process says that it ends by itself.
     SaysStopping {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
     },
     /// A plain process wants more time for its start, or for its end.
     Extend {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
         /// From now on; at most a year.
         time: Duration,
     },
     /// The worker lives, and gives no sign that it still works.
     Hung {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
         /// What it did not do, and for how long.
         words: String,
     },
     /// An earlier run of the worker had left processes behind, which were ended before this one was started.
     LeftBehind {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
         /// The run that is started now.
         incarnation: Incarnation,
@@ -190,18 +190,18 @@ pub enum Event {
     },
     /// The worker is about to exit by itself, to be replaced by a new run of itself.
     Leaving {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
-        /// Why.
+        /// The reason, in words.
         words: String,
     },
     /// The process has ended and its group is gone. Nothing of it can touch shared memory any more.
     Exited {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
         /// How.
         exit: Exit,
@@ -212,16 +212,16 @@ pub enum Event {
     DeadLetters(u64),
     /// The process was stopped (SIGSTOP and the like).
     Paused {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
     },
     /// The process was continued (SIGCONT).
     Resumed {
-        /// Whose.
+        /// The post of the worker.
         post: Post,
-        /// Which run.
+        /// The run of the worker.
         incarnation: Incarnation,
     },
     /// All queues that the stages of a watched loop take from were seen idle at one instant. Index into the plan's

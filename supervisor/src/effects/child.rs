@@ -65,7 +65,7 @@ impl Image {
 pub(super) struct Failed {
     /// What could not be done, if it is one of those.
     pub step: Option<Step>,
-    /// Why.
+    /// The error.
     pub error: io::Error,
 }
 

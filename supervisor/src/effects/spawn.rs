@@ -53,7 +53,7 @@ pub struct Process {
 /// A process could not be started.
 #[derive(Debug)]
 pub struct NotSpawned {
-    /// Why.
+    /// The reason, in words.
     pub words: String,
     /// Trying again would not help.
     pub permanent: bool,

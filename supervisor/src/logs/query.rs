@@ -42,7 +42,7 @@ pub enum Error {
     Read {
         /// The folder.
         dir: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
     /// Whoever reads the output is gone, or the output is full.

@@ -41,7 +41,7 @@ pub enum StoreError {
         what: &'static str,
         /// Of what.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
 }

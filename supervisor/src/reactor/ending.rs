@@ -10,7 +10,7 @@ use crate::core::action::Verdict;
 pub struct Ending {
     /// The plan that it went by last.
     pub plan: Arc<Plan>,
-    /// Why.
+    /// How the run ended.
     pub verdict: Verdict,
     /// The last picture, for the report and the state folder.
     pub picture: crate::status::Status,

@@ -97,7 +97,7 @@ pub enum SharedError {
         name: String,
         /// The type, in Rust.
         type_name: String,
-        /// Why.
+        /// The reason, in words.
         why: &'static str,
     },
     /// There is no such position in the list.
@@ -150,7 +150,7 @@ pub enum SharedError {
     Refused {
         /// Name of the list, map or counter.
         name: String,
-        /// Why.
+        /// The reason, in words.
         words: String,
     },
     /// The manager's answer makes no sense: it is of another version.

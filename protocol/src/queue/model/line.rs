@@ -80,7 +80,7 @@ impl Side {
     }
 
     fn claim(&self, owner: u16) -> Result<Held, NoSlot> {
-        let kept = || self.cursors[usize::from(owner)].lock().expect("nobody panics with it in hand");
+        let kept = || self.cursors[usize::from(owner)].lock().expect("no thread panics while it holds the lock");
         let mut cursor = *kept();
         let claimed = self.ring.claim(owner, &mut cursor);
         *kept() = cursor;
@@ -105,7 +105,7 @@ impl Side {
 
     /// As `Member::try_recv`, with the least patience.
     pub(super) fn lease(&self, owner: u16) -> Option<(Held, u64)> {
-        let kept = || self.oldest[usize::from(owner)].lock().expect("nobody panics with it in hand");
+        let kept = || self.oldest[usize::from(owner)].lock().expect("no thread panics while it holds the lock");
         let mut met = None;
         loop {
             let mut oldest = std::mem::take(&mut *kept());
@@ -116,7 +116,7 @@ impl Side {
                 Met::Empty => return None,
                 Met::Unfinished(unfinished) if met == Some(unfinished) => self.ring.pass_over(unfinished),
                 Met::Unfinished(unfinished) => met = Some(unfinished),
-                Met::Spoilt => panic!("nobody scribbles here"),
+                Met::Spoilt => panic!("the words of the model are valid"),
             }
         }
     }
@@ -149,7 +149,7 @@ impl Side {
         }
         let Some(held) = self.ring.claim_spare(owner) else { return false };
         self.payload.at(held.slot).store(item, Ordering::Relaxed);
-        let cursors = || self.cursors[usize::from(owner)].lock().expect("nobody panics with it in hand");
+        let cursors = || self.cursors[usize::from(owner)].lock().expect("no thread panics while it holds the lock");
         let mut cursor = *cursors();
         let stands = self.ring.stand_behind(&mut cursor);
         *cursors() = cursor;
@@ -376,5 +376,5 @@ impl Line {
 
 /// Of the standard library's mutex: it is no part of what is modelled.
 fn came(out: &Mutex<Vec<u64>>) -> MutexGuard<'_, Vec<u64>> {
-    out.lock().expect("nobody panics with it in hand")
+    out.lock().expect("no thread panics while it holds the lock")
 }

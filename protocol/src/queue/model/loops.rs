@@ -73,7 +73,7 @@ impl Loop {
     /// Takes one, as the only receiver.
     fn take(&self, seen: &Mutex<Vec<u64>>) {
         if let Some((held, item)) = self.side.lease(1) {
-            seen.lock().expect("nobody panics with it in hand").push(item);
+            seen.lock().expect("no thread panics while it holds the lock").push(item);
             self.side.ack(1, held);
         }
     }
@@ -85,7 +85,7 @@ impl Loop {
 
     /// The items were handed on by a commit.
     fn done(&self, items: &[u64]) {
-        let mut done = self.done.lock().expect("nobody panics with it in hand");
+        let mut done = self.done.lock().expect("no thread panics while it holds the lock");
         for item in items {
             let (round, number) = (item / ROUND, (item % ROUND) as usize);
             assert_eq!(done[number], round, "item {number} was handed on in round {round}");
@@ -100,7 +100,7 @@ impl Loop {
 
     /// When all is quiet: each item is there once, in its last round, and the counts say so.
     fn settle_up(&self) {
-        let done = self.done.lock().expect("nobody panics with it in hand");
+        let done = self.done.lock().expect("no thread panics while it holds the lock");
         let mut left = Vec::new();
         while let Some((held, item)) = self.side.lease(2) {
             left.push(item);
@@ -191,7 +191,7 @@ fn results_keep_their_places_in_the_order() {
         while !line.side.is_free() {
             line.take(&seen);
         }
-        let seen = seen.lock().expect("nobody panics with it in hand");
+        let seen = seen.lock().expect("no thread panics while it holds the lock");
         assert!([2, ROUND, ROUND + 1, LAST].starts_with(&seen), "{seen:x?}");
         assert!(seen.len() >= 3, "{seen:x?}");
     });

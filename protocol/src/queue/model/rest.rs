@@ -40,7 +40,7 @@ impl Bench {
             word.is_loose() || word.lap().compared_to(tail.lap().next()) == Compared::Later
         };
         for _ in 0..8 * self.ring().slots() {
-            let (_, tail) = self.ring().ends().expect("nobody scribbles here");
+            let (_, tail) = self.ring().ends().expect("the words of the model are valid");
             if !(0..self.ring().slots()).any(|slot| is_ahead(slot, tail)) {
                 return;
             }

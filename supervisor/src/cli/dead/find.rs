@@ -92,7 +92,7 @@ pub enum FindError {
     Io {
         /// What.
         path: PathBuf,
-        /// Why.
+        /// The error of the system.
         source: io::Error,
     },
 }
